@@ -1,0 +1,333 @@
+"""The double itself: what arrives, what is recorded, what goes wrong, and what tests may set up and look at."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import boto3.session
+from botocore.config import Config
+
+from . import errors, transports
+from .faults import AnswerLost, Died, Fault, Injection, refuse
+from .operations import OPERATIONS, WRITES
+from .state import Account, DigestResolver, Revision, Service
+from .throttling import Clock, SystemClock, Throttle
+from .transports import Answer
+from .validation import Json, botocore_session, check_request
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from botocore.client import BaseClient
+
+_SESSION_LOCK = threading.Lock()  # botocore's sessions are not thread-safe
+
+
+class Call(NamedTuple):
+    """A call that arrived."""
+
+    operation: str
+    request: Json
+
+
+class StrictEcs:
+    """An Amazon ECS in memory.
+
+    `throttle` turns the token buckets on; `latency` is slept on the clock in every call, so that the calls of several
+    threads overlap. `digests` gives, as a function or a dict, the digest that an image reference resolves to when a
+    deployment begins. The methods below `revive` are the owner's: they set up and look, are not recorded, never fail
+    by a fault and never throttle.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name, all optional
+        self,
+        *,
+        account_id: str = "123456789012",
+        region: str = "eu-west-1",
+        partition: str = "aws",
+        clock: Clock | None = None,
+        throttle: bool = False,
+        latency: float = 0.0,
+        digests: DigestResolver | Mapping[str, str] | None = None,
+    ) -> None:
+        self.region = region
+        self.clock: Clock = clock or SystemClock()
+        self.latency = latency
+        self.calls: list[Call] = []
+        """Every call that arrived, in order, whatever became of it."""
+        self.writes: list[Call] = []
+        """The calls that changed something, in order, whether or not their answer arrived."""
+        self.throttled: Counter[str] = Counter()
+        """How many calls of each operation its token bucket refused."""
+        self._lock = threading.RLock()
+        self._throttle = Throttle(self.clock) if throttle else None
+        self._injections: list[Injection] = []
+        self._calls_to_live: int | None = None
+        self._dies_before = True
+        self._dead = False
+        resolve: DigestResolver = digests.get if isinstance(digests, Mapping) else digests or (lambda _: None)
+        self._account = Account(
+            account_id=account_id, region=region, partition=partition, clock=self.clock, resolve=resolve
+        )
+
+    # The wire
+
+    def handle(self, operation: str, body: bytes) -> Answer:
+        """Answer one call. Raises ConnectionReset, AnswerLost or Died where there is no answer."""
+        with self._lock:
+            dies_after = self._count_down(operation)
+        if self.latency:
+            self.clock.sleep(self.latency)
+        with self._lock:
+            try:
+                answer = self._answer(operation, body)
+            except errors.EcsError as error:
+                answer = _write(error.status, {"__type": error.code, "message": error.message})
+        if dies_after:
+            message = f"after {operation}"
+            raise Died(message)
+        return answer
+
+    def client(self, **kwargs: object) -> BaseClient:
+        """Make a boto3 client whose every call ends here. It does not retry unless its `config` says so."""
+        settings: dict[str, object] = {
+            "region_name": self.region,
+            "aws_access_key_id": "strict",
+            "aws_secret_access_key": "double",
+            "config": Config(retries={"total_max_attempts": 1}),
+            **kwargs,
+        }
+        with _SESSION_LOCK:
+            client = boto3.session.Session(botocore_session=botocore_session()).client("ecs", **settings)
+        self.attach(client)
+        return client
+
+    def attach(self, client: BaseClient) -> None:
+        """Take over the calls of a boto3 client, from another double too: a client costs more than a double."""
+        transports.attach(client, self.handle)
+
+    def serve(self) -> AbstractContextManager[str]:
+        """Give a loopback URL, for as long as the context lasts, to processes that set AWS_ENDPOINT_URL_ECS to it."""
+        return transports.serve(self.handle)
+
+    def count(self, operation: str) -> int:
+        """Tell how many calls of an operation arrived."""
+        return sum(call.operation == operation for call in self.calls)
+
+    # What goes wrong
+
+    def inject(self, operation: str, fault: Fault, nth: int = 1, *, times: int = 1) -> None:
+        """Let the nth call of an operation from now fail, and the calls after it, so many times in all."""
+        if not fault.can_hit(operation):
+            message = f"ECS never answers {operation} with {fault.value}"
+            raise ValueError(message)
+        with self._lock:
+            self._injections.append(Injection(operation, fault, nth - 1, times))
+
+    def die(self, at_call: int, *, before: bool) -> None:
+        """Let the process die at a call, counted from now: before it is performed, or before its answer is read."""
+        with self._lock:
+            self._calls_to_live, self._dies_before = at_call, before
+
+    def revive(self) -> None:
+        """Let a new process make calls. A death that has not come yet is called off."""
+        with self._lock:
+            self._dead, self._calls_to_live = False, None
+
+    # The owner
+
+    def add_cluster(self, name: str = "default", *, tags: Mapping[str, str] | None = None) -> str:
+        """Create a cluster and give its ARN."""
+        with self._lock:
+            return self._account.add_cluster(name, tags or {}).arn
+
+    def delete_cluster(self, name: str) -> None:
+        """Delete a cluster, which ECS remembers as INACTIVE."""
+        with self._lock:
+            self._account.cluster(name).status = "INACTIVE"
+
+    def register(self, definition: Mapping[str, object], tags: Mapping[str, str] | None = None) -> str:
+        """Register a revision as Terraform would, by the same rules, and give its ARN."""
+        tag_list = [{"key": key, "value": value} for key, value in tags.items()] if tags else None
+        with self._lock:
+            own = check_request("RegisterTaskDefinition", copy.deepcopy(dict(definition)))
+            return self._account.register(own, tag_list, owner=True).arn
+
+    def deregister(self, arn: str) -> None:
+        """Make a revision INACTIVE as Terraform would."""
+        with self._lock:
+            OPERATIONS["DeregisterTaskDefinition"](self._account, {"taskDefinition": arn})
+
+    def add_service(  # noqa: PLR0913 - all but what makes a service by name
+        self,
+        cluster: str,
+        name: str,
+        task_definition: str | None,
+        *,
+        status: str = "ACTIVE",
+        deployment_controller: str | None = None,
+        desired_count: int = 1,
+        tags: Mapping[str, str] | None = None,
+        service_revisions: bool = False,
+        members: Mapping[str, object] | None = None,
+    ) -> str:
+        """Create a service whose first deployment is done, in a cluster that is made if need be; give its ARN.
+
+        `members` are further members of its description, such as launchType or loadBalancers.
+        """
+        with self._lock:
+            account = self._account
+            owner = account.add_cluster(cluster, {})
+            service = Service(
+                cluster=owner,
+                name=name,
+                arn=f"{account.prefix}service/{owner.name}/{name}",
+                task_definition=None,
+                created_at=account.clock.time(),
+                controller=deployment_controller,
+                desired_count=desired_count,
+                tags=dict(tags or {}),
+                members=copy.deepcopy(dict(members or {})),
+                has_revisions=service_revisions,
+            )
+            owner.services[name] = service
+            if task_definition is not None:
+                revision = account.launchable(task_definition)
+                service.task_definition = revision.arn
+                if deployment_controller in (None, "ECS"):
+                    account.deploy(service, revision)
+                    account.move_deployment(service, "SUCCESSFUL", None)
+            if status == "INACTIVE":
+                _delete(service)
+            service.status = status
+            return service.arn
+
+    def delete_service(self, cluster: str, name: str) -> None:
+        """Delete a service, which ECS goes on describing as INACTIVE."""
+        with self._lock:
+            _delete(self._service(cluster, name))
+
+    def update_service(self, cluster: str, name: str, task_definition: str | None = None) -> None:
+        """Begin a deployment as somebody else would: of another revision, or of the same once more."""
+        with self._lock:
+            service = self._service(cluster, name)
+            identifier = task_definition or service.task_definition or ""
+            self._account.deploy(service, self._account.launchable(identifier))
+
+    def move_deployment(self, cluster: str, name: str, status: str, *, reason: str | None = None) -> None:
+        """Take a service's newest deployment to a status such as SUCCESSFUL or ROLLBACK_IN_PROGRESS.
+
+        Deployments stay IN_PROGRESS until then. One that rolls back takes the service back to what it ran before.
+        """
+        with self._lock:
+            self._account.move_deployment(self._service(cluster, name), status, reason)
+
+    def task_definition(self, cluster: str, name: str) -> str | None:
+        """Give the ARN of the revision that a service runs."""
+        with self._lock:
+            return self._service(cluster, name).task_definition
+
+    def running(self, cluster: str, name: str) -> Json:
+        """Give the definition that a service runs, as it was registered."""
+        return self.definition(self.task_definition(cluster, name) or "")
+
+    def revisions(self, family: str) -> list[str]:
+        """Give the ARNs of all revisions of a family, the oldest first."""
+        with self._lock:
+            return [revision.arn for revision in self._account.families.get(family, [])]
+
+    def definition(self, identifier: str) -> Json:
+        """Give a definition as it was registered, without the members that ECS adds."""
+        with self._lock:
+            return copy.deepcopy(self._revision(identifier).definition)
+
+    def tags(self, identifier: str) -> dict[str, str]:
+        """Give the tags of a revision."""
+        with self._lock:
+            return dict(self._revision(identifier).tags)
+
+    # Behind the scenes
+
+    def _service(self, cluster: str, name: str) -> Service:
+        service = self._account.service(self._account.cluster(cluster), name)
+        if service is None:
+            raise errors.service_not_found()
+        return service
+
+    def _revision(self, identifier: str) -> Revision:
+        revision = self._account.revision(identifier)
+        if revision is None:
+            raise errors.task_definition_unknown()
+        return revision
+
+    def _count_down(self, operation: str) -> bool:
+        """Tell whether the process dies after this call; raise Died if it dies before it, or is dead already."""
+        if self._dead:
+            message = f"{operation}: dead already"
+            raise Died(message)
+        if self._calls_to_live is None:
+            return False
+        self._calls_to_live -= 1
+        if self._calls_to_live > 0:
+            return False
+        self._dead = True
+        if self._dies_before:
+            message = f"before {operation}"
+            raise Died(message)
+        return True
+
+    def _answer(self, operation: str, body: bytes) -> Answer:
+        if operation not in OPERATIONS:
+            code = "UnknownOperationException"
+            raise errors.EcsError(code, operation)
+        request = _read(body)
+        self.calls.append(Call(operation, request))
+        fault = self._due_fault(operation)
+        if fault is None and self._throttle is not None and not self._throttle.admits(operation):
+            self.throttled[operation] += 1
+            raise errors.throttled()
+        answer = None if fault is None else refuse(fault, self._account, operation, request)
+        if answer is None:
+            answer = OPERATIONS[operation](self._account, check_request(operation, request))
+            if operation in WRITES:
+                self.writes.append(self.calls[-1])
+        if fault is Fault.TIMEOUT_AFTER_WRITE:
+            raise AnswerLost
+        if fault is Fault.MALFORMED:
+            return Answer(200, _HEADERS, b"<html>Bad Gateway</html>")
+        if fault is Fault.INACTIVE:
+            answer["taskDefinition"]["status"] = "INACTIVE"
+        return _write(200, answer)
+
+    def _due_fault(self, operation: str) -> Fault | None:
+        """Let every injection count the call. Of those that are due the oldest hits, the others wait for the next."""
+        due = [injection for injection in self._injections if injection.operation == operation and injection.is_due()]
+        return due[0].hit() if due else None
+
+
+_HEADERS = {"Content-Type": "application/x-amz-json-1.1"}
+
+
+def _read(body: bytes) -> Json:
+    try:
+        request = json.loads(body)
+    except ValueError:
+        request = None
+    if isinstance(request, dict):
+        return request
+    code, message = "SerializationException", "The request is no JSON object."
+    raise errors.EcsError(code, message)
+
+
+def _write(status: int, answer: Json) -> Answer:
+    return Answer(status, _HEADERS, json.dumps(answer).encode())
+
+
+def _delete(service: Service) -> None:
+    service.status, service.desired_count = "INACTIVE", 0
+    service.rollouts.clear()

@@ -1,0 +1,335 @@
+"""The operations of ECS: a parsed request and the account in, the answer out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, TypeVar
+
+from . import errors
+from .state import Account, Revision, Service, describe_tags
+from .validation import Json, check_tag_count, check_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+Item = TypeVar("Item")
+
+MAX_PAGE = 100
+MAX_DESCRIBED_CLUSTERS = 100
+MAX_DESCRIBED_SERVICES = 10
+MAX_DESCRIBED_REVISIONS = 20
+UPDATE_SERVICE_MEMBERS = frozenset({"cluster", "service", "taskDefinition", "forceNewDeployment"})
+
+
+def list_clusters(account: Account, request: Json) -> Json:
+    """Name the ACTIVE clusters."""
+    arns = [cluster.arn for cluster in account.clusters.values() if cluster.status == "ACTIVE"]
+    return _page("clusterArns", arns, request)
+
+
+def describe_clusters(account: Account, request: Json) -> Json:
+    """Describe up to 100 clusters."""
+    asked = request.get("clusters") or ["default"]
+    _at_most(MAX_DESCRIBED_CLUSTERS, asked, "clusters")
+    with_tags = _includes_tags(request)
+    clusters, failures = [], []
+    for identifier in asked:
+        name = identifier.removeprefix(f"{account.prefix}cluster/")
+        if name in account.clusters:
+            clusters.append(account.clusters[name].describe(with_tags=with_tags))
+        else:
+            failures.append(missing(f"{account.prefix}cluster/{name}"))
+    return {"clusters": clusters, "failures": failures}
+
+
+def list_services(account: Account, request: Json) -> Json:
+    """Name the services of a cluster that are not deleted, 10 to a page unless told otherwise."""
+    cluster = account.cluster(request.get("cluster"))
+    arns = [
+        service.arn
+        for service in cluster.services.values()
+        if service.status != "INACTIVE" and _matches_filters(service, request)
+    ]
+    return _page("serviceArns", arns, request, default_size=10)
+
+
+def _matches_filters(service: Service, request: Json) -> bool:
+    described = service.describe(with_tags=False)
+    filters = ("launchType", "schedulingStrategy", "resourceManagementType")
+    return all(described.get(name) == request[name] for name in filters if request.get(name))
+
+
+def describe_services(account: Account, request: Json) -> Json:
+    """Describe up to 10 services, deleted ones too. AWS promises no order, so it is not the order of the request."""
+    cluster = account.cluster(request.get("cluster"))
+    _some("Services", request["services"])
+    _at_most(MAX_DESCRIBED_SERVICES, request["services"], "service names")
+    with_tags = _includes_tags(request)
+    services, failures = [], []
+    for identifier in reversed(request["services"]):
+        service = account.service(cluster, identifier)
+        if service is None:
+            failures.append(missing(service_arn(account, request, identifier)))
+        else:
+            services.append(service.describe(with_tags=with_tags))
+    return {"services": services, "failures": failures}
+
+
+def update_service(account: Account, request: Json) -> Json:
+    """Give a service another revision, or the same once more. Anything else would reset what the owner set."""
+    foreign = sorted(request.keys() - UPDATE_SERVICE_MEMBERS)
+    if foreign:
+        message = f"UpdateService must not be given {', '.join(foreign)}."
+        raise errors.house_rule(message)
+    service = account.service(account.cluster(request.get("cluster")), request["service"])
+    if service is None:
+        raise errors.service_not_found()
+    if service.status != "ACTIVE":
+        raise errors.service_not_active()
+    force = request.get("forceNewDeployment") or False
+    _check_controller(service, request, force=force)
+    identifier = request.get("taskDefinition") or service.task_definition
+    if identifier is not None:
+        revision = account.launchable(identifier)
+        if force or revision.arn != service.task_definition:
+            account.deploy(service, revision)
+    return {"service": service.describe(with_tags=False)}
+
+
+def _check_controller(service: Service, request: Json, *, force: bool) -> None:
+    if service.controller in (None, "ECS"):
+        return
+    remedy = "Use AWS CodeDeploy to trigger a new deployment." if service.controller == "CODE_DEPLOY" else ""
+    # The wording for EXTERNAL is not publicly known; this is the one for CODE_DEPLOY without its remedy.
+    where = f"on services with a {service.controller} deployment controller. {remedy}".rstrip()
+    if request.get("taskDefinition"):
+        message = f"Unable to update task definition {where}"
+        raise errors.invalid_parameter(message)
+    if force:
+        message = f"Unable to force a new deployment {where}"
+        raise errors.invalid_parameter(message)
+
+
+def register_task_definition(account: Account, request: Json) -> Json:
+    """Make the next revision of a family, of the JSON as it came."""
+    definition = {name: value for name, value in request.items() if name != "tags"}
+    revision = account.register(definition, request.get("tags"), owner=False)
+    answer = {"taskDefinition": revision.describe()}
+    return {**answer, "tags": describe_tags(revision.tags)} if revision.tags else answer
+
+
+def describe_task_definition(account: Account, request: Json) -> Json:
+    """Describe a revision; its tags only where they are asked for."""
+    revision = _known_revision(account, request["taskDefinition"])
+    answer = {"taskDefinition": revision.describe()}
+    return {**answer, "tags": describe_tags(revision.tags)} if _includes_tags(request) else answer
+
+
+def deregister_task_definition(account: Account, request: Json) -> Json:
+    """Make a revision INACTIVE. It must be named exactly."""
+    revision = _known_revision(account, request["taskDefinition"])
+    if not request["taskDefinition"].endswith(f":{revision.number}"):
+        message = "Invalid revision number. Number: null"
+        raise errors.client(message)
+    revision.status, revision.deregistered_at = "INACTIVE", account.clock.time()
+    return {"taskDefinition": revision.describe()}
+
+
+def list_task_definitions(account: Account, request: Json) -> Json:
+    """Name the revisions of one family, or of all."""
+    status, family = request.get("status") or "ACTIVE", request.get("familyPrefix")
+    arns = [
+        revision.arn
+        for name in sorted(account.families)
+        if family in (None, name)
+        for revision in account.families[name]
+        if revision.status == status
+    ]
+    return _page("taskDefinitionArns", arns[::-1] if request.get("sort") == "DESC" else arns, request)
+
+
+def list_task_definition_families(account: Account, request: Json) -> Json:
+    """Name the families, by default those without an ACTIVE revision too."""
+    status, prefix = request.get("status") or "ALL", request.get("familyPrefix") or ""
+    families = [
+        name
+        for name in sorted(account.families)
+        if name.startswith(prefix) and status in ("ALL", _family_status(account.families[name]))
+    ]
+    return _page("families", families, request)
+
+
+def _family_status(revisions: list[Revision]) -> str:
+    return "ACTIVE" if any(revision.status == "ACTIVE" for revision in revisions) else "INACTIVE"
+
+
+def list_tags_for_resource(account: Account, request: Json) -> Json:
+    """Give the tags of a cluster, a service or a revision."""
+    tags = _tags_of(account, request["resourceArn"])
+    if tags is None:
+        message = "The specified resource was not found."
+        raise errors.invalid_parameter(message)
+    return {"tags": describe_tags(tags)}
+
+
+def tag_resource(account: Account, request: Json) -> Json:
+    """Add tags to a cluster, a service or a revision."""
+    tags = _tags_of(account, request["resourceArn"])
+    if tags is None:
+        code, message = "ResourceNotFoundException", "The specified resource was not found."
+        raise errors.EcsError(code, message)
+    new = check_tags(request["tags"])
+    check_tag_count({**tags, **new})
+    tags.update(new)
+    return {}
+
+
+def _tags_of(account: Account, arn: str) -> dict[str, str] | None:
+    for cluster in account.clusters.values():
+        if cluster.arn == arn:
+            return cluster.tags
+    for service in account.services():
+        if service.arn == arn:
+            return service.tags
+    revision = account.revision(arn) if ":task-definition/" in arn else None
+    return None if revision is None else revision.tags
+
+
+def describe_service_revisions(account: Account, request: Json) -> Json:
+    """Describe up to 20 service revisions, with the digests that run."""
+    known = {
+        deployment.target.arn: (service, deployment.target)
+        for service in account.services()
+        if service.has_revisions
+        for deployment in service.deployments
+    }
+    return _describe("serviceRevisions", "serviceRevisionArns", request, known, Service.describe_revision)
+
+
+def list_service_deployments(account: Account, request: Json) -> Json:
+    """Outline the deployments of a service, the newest first."""
+    service = account.service(account.cluster(request.get("cluster")), request["service"])
+    if service is None:
+        raise errors.service_not_found()
+    if service.controller not in (None, "ECS"):
+        code, message = "UnsupportedFeatureException", "The deployment controller has no service deployments."
+        raise errors.EcsError(code, message)
+    created = request.get("createdAt") or {}
+    outlines = [
+        service.describe_deployment_briefly(deployment)
+        for deployment in reversed(service.deployments if service.has_revisions else [])
+        if not request.get("status") or deployment.status in request["status"]
+        if created.get("after", 0) <= deployment.started_at <= created.get("before", float("inf"))
+    ]
+    return _page("serviceDeployments", outlines, request)
+
+
+def describe_service_deployments(account: Account, request: Json) -> Json:
+    """Describe up to 20 deployments of services."""
+    known = {
+        deployment.arn: (service, deployment)
+        for service in account.services()
+        if service.has_revisions
+        for deployment in service.deployments
+    }
+    return _describe("serviceDeployments", "serviceDeploymentArns", request, known, Service.describe_deployment)
+
+
+def _describe(
+    member: str,
+    asked_member: str,
+    request: Json,
+    known: dict[str, tuple[Service, Item]],
+    describe: Callable[[Service, Item], Json],
+) -> Json:
+    asked = request[asked_member]
+    _some(asked_member, asked)
+    _at_most(MAX_DESCRIBED_REVISIONS, asked, asked_member)
+    return {
+        member: [describe(*known[arn]) for arn in asked if arn in known],
+        "failures": [missing(arn) for arn in asked if arn not in known],
+    }
+
+
+def missing(arn: str) -> Json:
+    """Give the failure that ECS lists, with HTTP 200, for what it does not have."""
+    return {"arn": arn, "reason": "MISSING"}
+
+
+def service_arn(account: Account, request: Json, identifier: str) -> str:
+    """Give the ARN of a service that may not exist."""
+    if identifier.startswith("arn:"):
+        return identifier
+    cluster = (request.get("cluster") or "default").removeprefix(f"{account.prefix}cluster/")
+    return f"{account.prefix}service/{cluster}/{identifier}"
+
+
+def _known_revision(account: Account, identifier: str) -> Revision:
+    revision = account.revision(identifier)
+    if revision is None:
+        raise errors.task_definition_unknown()
+    return revision
+
+
+def _page(member: str, items: Sequence[object], request: Json, default_size: int = MAX_PAGE) -> Json:
+    size = request.get("maxResults")
+    if size is None:
+        size = default_size
+    if not 1 <= size <= MAX_PAGE:
+        message = f"maxResults must be between 1 and {MAX_PAGE}."
+        raise errors.invalid_parameter(message)
+    start = _offset(member, request.get("nextToken"))
+    answer: Json = {member: list(items[start : start + size])}
+    if start + size < len(items):
+        answer["nextToken"] = base64.b64encode(f"{member} {start + size}".encode()).decode()
+    return answer
+
+
+def _offset(member: str, token: str | None) -> int:
+    if token is None:
+        return 0
+    try:
+        of_member, _, offset = base64.b64decode(token, validate=True).decode().partition(" ")
+        if of_member == member:
+            return int(offset)
+    except (binascii.Error, ValueError):
+        pass
+    message = "Invalid token."
+    raise errors.invalid_parameter(message)
+
+
+def _includes_tags(request: Json) -> bool:
+    return "TAGS" in (request.get("include") or [])
+
+
+def _some(what: str, items: Iterable[object]) -> None:
+    if not items:
+        message = f"{what} cannot be empty."
+        raise errors.invalid_parameter(message)
+
+
+def _at_most(limit: int, items: Sequence[object], what: str) -> None:
+    if len(items) > limit:
+        message = f"{what} can have at most {limit} items."
+        raise errors.invalid_parameter(message)
+
+
+OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
+    "DeregisterTaskDefinition": deregister_task_definition,
+    "DescribeClusters": describe_clusters,
+    "DescribeServiceDeployments": describe_service_deployments,
+    "DescribeServiceRevisions": describe_service_revisions,
+    "DescribeServices": describe_services,
+    "DescribeTaskDefinition": describe_task_definition,
+    "ListClusters": list_clusters,
+    "ListServiceDeployments": list_service_deployments,
+    "ListServices": list_services,
+    "ListTagsForResource": list_tags_for_resource,
+    "ListTaskDefinitionFamilies": list_task_definition_families,
+    "ListTaskDefinitions": list_task_definitions,
+    "RegisterTaskDefinition": register_task_definition,
+    "TagResource": tag_resource,
+    "UpdateService": update_service,
+}
+WRITES = frozenset({"DeregisterTaskDefinition", "RegisterTaskDefinition", "TagResource", "UpdateService"})
