@@ -1,0 +1,35 @@
+"""ECR: what a registry says about its images."""
+
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import aws, records
+from .errors import CallError, Retry
+from .images import Repository
+from .records import Record
+
+_NOT_THERE = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
+
+
+def find(client: Any, repository: Repository, tag: str, digest: str | None) -> Record:
+    """The image that a tag points to, or that of the digest, and when it was pushed.
+
+    Raises:
+        CallError: the registry has no such image, or does not answer.
+
+    """
+    subject = f"{repository}:{tag}" + (f"@{digest}" if digest else "")
+    image_id = {"imageDigest": digest} if digest else {"imageTag": tag}
+    try:
+        answer = client.describe_images(
+            registryId=repository.account, repositoryName=repository.name, imageIds=[image_id]
+        )
+    except (ClientError, BotoCoreError) as error:
+        explained = aws.explain(error, "DescribeImages", subject)
+        if explained.code in _NOT_THERE:
+            message = f"there is no image {subject}"
+            raise CallError(message, "DescribeImages", explained.code, Retry.NEVER) from error
+        raise explained from error
+    image = answer["imageDetails"][0]
+    return Record(repository, tag, image["imageDigest"], records.to_milliseconds(image["imagePushedAt"]))

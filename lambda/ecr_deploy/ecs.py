@@ -1,0 +1,222 @@
+"""ECS: the only module that talks to it. Pages, batches, paces, retries, and keeps its JSON whole."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import aws, raw_json, revisions
+from .errors import CallError, OutOfTimeError, Retry
+from .pacing import Pacer
+from .planner import Service
+from .revisions import Revision
+from .rules import Rules, Target
+
+# Calls in flight at once. Enough to use up a burst of 100 within a few round trips.
+WORKERS = 32
+# Ours are the retries (see `_call`): a RegisterTaskDefinition repeated blindly would make a second revision.
+CONFIG = Config(retries={"total_max_attempts": 1}, max_pool_connections=WORKERS, connect_timeout=5, read_timeout=20)
+
+_MOST_FAULTS = 6
+_LONGEST_PAUSE = 20.0
+_SERVICES_PER_PAGE = 100
+_SERVICES_PER_DESCRIBE = 10
+_OLDER_REVISIONS = 10
+
+
+class Ecs:
+    """The account's ECS in one region, as far as a deployment needs it.
+
+    Every method raises CallError where ECS refuses or does not answer, and OutOfTimeError where the invocation would
+    end first.
+    """
+
+    def __init__(self, client: Any, pacer: Pacer) -> None:
+        self._client = client
+        self._pacer = pacer
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="ecs")
+        # A revision is immutable but for its status and tags, and nobody but us writes our tags.
+        self._revisions: dict[str, Revision] = {}
+        raw_json.keep_whole(client)
+
+    def services(self, rules: Rules) -> list[Service]:
+        """All ACTIVE services that any rule reaches."""
+        clusters = rules.exact_clusters()
+        if clusters is None:
+            clusters = tuple(name for name in self._clusters() if rules.in_scope(name))
+        listings = self._pool.map(lambda cluster: self._list_services(cluster, rules), clusters)
+        return [service for listing in listings for batch in listing for service in batch.result()]
+
+    def running(self, services: Iterable[Service]) -> dict[str, Revision | CallError]:
+        """The revisions that the services run, by ARN; where ECS refuses one, why."""
+        arns = list(dict.fromkeys(service.revision for service in services))
+        return dict(zip(arns, self._pool.map(self._try_revision, arns), strict=True))
+
+    def newest(self, family: str) -> Revision | None:
+        """The newest ACTIVE revision of a family; None if none is ACTIVE."""
+        try:
+            return self._remember(self._describe(family))
+        except CallError as error:
+            # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTaskDefinition.html
+            if error.code == "ClientException":
+                return None
+            raise
+
+    def older(self, newest: Revision) -> Iterator[Revision]:
+        """The ten ACTIVE revisions before the newest, one by one, newest first."""
+        answer = self._call(
+            "ListTaskDefinitions",
+            newest.family,
+            "taskDefinitionArns",
+            familyPrefix=newest.family,
+            status="ACTIVE",
+            sort="DESC",
+            maxResults=_OLDER_REVISIONS + 1,
+        )
+        yield from (self.revision(arn) for arn in answer["taskDefinitionArns"] if arn != newest.arn)
+
+    def revision(self, arn: str) -> Revision:
+        """One revision by its ARN, asked for once."""
+        return self._revisions.get(arn) or self._remember(self._describe(arn))
+
+    def register(self, request: Mapping[str, Any]) -> Revision:
+        """Register a revision, once: where it is unclear whether a try went through, the family is asked first."""
+        family = request["family"]
+
+        def registered() -> dict[str, Any] | None:
+            answer = self._describe(family)
+            return answer if revisions.is_copy(revisions.read(answer), request) else None
+
+        answer = self._call("RegisterTaskDefinition", family, "taskDefinition", done=registered, **request)
+        # RegisterTaskDefinition answers with the tags beside the definition, as DescribeTaskDefinition does.
+        return self._remember({"tags": request.get("tags"), **answer})
+
+    def update(self, services: Iterable[Service], revision: Revision) -> list[CallError | OutOfTimeError | None]:
+        """Update services to a revision; for each the reason why it could not be, or None."""
+        return list(self._pool.map(lambda service: self._try_update(service, revision), services))
+
+    def _clusters(self) -> Iterator[str]:
+        for page in self._pages("ListClusters", "clusters", "clusterArns"):
+            yield from (_last_part(arn) for arn in page["clusterArns"])
+
+    def _list_services(self, cluster: str, rules: Rules) -> list[Future[list[Service]]]:
+        """Start to describe the services of a cluster while they are still being listed."""
+        batches, names = [], []
+        for page in self._pages(
+            "ListServices", f"cluster {cluster}", "serviceArns", cluster=cluster, maxResults=_SERVICES_PER_PAGE
+        ):
+            names += [name for arn in page["serviceArns"] if rules.reaches(Target(cluster, name := _last_part(arn)))]
+            while len(names) >= _SERVICES_PER_DESCRIBE:
+                batches.append(self._pool.submit(self._describe_services, cluster, names[:_SERVICES_PER_DESCRIBE]))
+                names = names[_SERVICES_PER_DESCRIBE:]
+        if names:
+            batches.append(self._pool.submit(self._describe_services, cluster, names))
+        return batches
+
+    def _describe_services(self, cluster: str, names: list[str]) -> list[Service]:
+        answer = self._call("DescribeServices", f"cluster {cluster}", "services", cluster=cluster, services=names)
+        # One that is gone since it was listed stands in `failures`, with the reason MISSING.
+        return [
+            Service(
+                cluster=cluster,
+                name=service["serviceName"],
+                arn=service["serviceArn"],
+                revision=service["taskDefinition"],
+                controller=_controller(service),
+            )
+            for service in answer["services"]
+            if service["status"] == "ACTIVE" and "taskDefinition" in service
+        ]
+
+    def _try_revision(self, arn: str) -> Revision | CallError:
+        try:
+            return self.revision(arn)
+        except CallError as error:
+            return error
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        return self._call("DescribeTaskDefinition", name, "taskDefinition", taskDefinition=name, include=["TAGS"])
+
+    def _remember(self, answer: Mapping[str, Any]) -> Revision:
+        revision = revisions.read(answer)
+        self._revisions[revision.arn] = revision
+        return revision
+
+    def _try_update(self, service: Service, revision: Revision) -> CallError | OutOfTimeError | None:
+        try:
+            # Any further argument would reset something of the service.
+            self._call(
+                "UpdateService",
+                f"service {service.name} in cluster {service.cluster}",
+                "service",
+                cluster=service.cluster,
+                service=service.name,
+                taskDefinition=revision.arn,
+            )
+        except (CallError, OutOfTimeError) as error:
+            return error
+        return None
+
+    def _pages(self, operation: str, subject: str, member: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        answer = self._call(operation, subject, member, **arguments)
+        yield answer
+        while token := answer.get("nextToken"):
+            answer = self._call(operation, subject, member, nextToken=token, **arguments)
+            yield answer
+
+    def _call(
+        self,
+        operation: str,
+        subject: str,
+        member: str,
+        *,
+        done: Callable[[], dict[str, Any] | None] = lambda: None,
+        **arguments: Any,
+    ) -> dict[str, Any]:
+        """Call an operation until it succeeds or trying again can't help.
+
+        `done` answers for the operation if a try that seemed to fail went through all the same.
+        """
+        tries = faults = 0
+        while True:
+            try:
+                return self._try(operation, subject, member, **arguments)
+            except CallError as error:
+                throttled = error.code in aws.THROTTLED
+                tries, faults = tries + 1, faults + (not throttled)
+                if error.retry is Retry.NEVER or faults == _MOST_FAULTS:
+                    raise
+                if throttled:
+                    self._pacer.refused(operation)
+                # Longer each time, and never in step with others.
+                self._pacer.pause(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**tries)))  # noqa: S311 - no secret
+            if not throttled and (answer := done()):
+                return answer
+
+    def _try(self, operation: str, subject: str, member: str, **arguments: Any) -> dict[str, Any]:
+        """Call an operation once, in its turn; `member` is what its answer must have."""
+        self._pacer.take(operation)
+        try:
+            answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise aws.explain(error, operation, subject) from error
+        if member not in answer:
+            # botocore takes an answer that is no JSON for one without members.
+            message = f"{operation} of {subject} was answered without {member}"
+            raise CallError(message, operation, "MalformedAnswer", Retry.LATER)
+        return answer
+
+
+def _last_part(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def _controller(service: Mapping[str, Any]) -> str:
+    # Express Mode services are ECS's own to roll out: UpdateService is not for them.
+    if service.get("resourceManagementType") == "ECS":
+        return "ECS Express Mode"
+    return str(service.get("deploymentController", {}).get("type", "ECS"))

@@ -1,0 +1,190 @@
+"""Events: the JSON that EventBridge delivers, read into a Push, or the reason why it is none.
+
+Event shapes: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html and
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.html
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import images, records
+from .errors import EcrDeployError
+from .images import Repository
+from .records import Record
+
+_NATIVE = "ECR Image Action"
+_CLOUDTRAIL = "AWS API Call via CloudTrail"
+# What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is no image.
+_IMAGE_CONFIGS = {"application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json"}
+# cosign stores what belongs to an image under tags made of the image's digest.
+_COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A tag of an ECR repository that points to a new image."""
+
+    record: Record
+    event_id: str
+    force: bool = False
+
+    @property
+    def repository(self) -> Repository:
+        """Where the image was pushed to."""
+        return self.record.repository
+
+    @property
+    def image(self) -> str:
+        """The image by its tag, as a person would write it."""
+        return f"{self.record.repository}:{self.record.tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class NoPush:
+    """An event that deploys nothing, and why; `image` names what it was about, where it said."""
+
+    reason: str
+    event_id: str
+    image: str | None = None
+
+
+class InvalidEventError(EcrDeployError):
+    """An event that claims to be a push, but lacks a field or holds a malformed one.
+
+    `field` is the path of the field in the event; `value` is what stood there, None if nothing did.
+    """
+
+    def __init__(self, field: str, value: object = None) -> None:
+        problem = "is missing" if value is None else f"is malformed: {json.dumps(value, default=str)[:300]}"
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.value = value
+
+
+def parse(event: object) -> Push | NoPush:
+    """Read an EventBridge event.
+
+    Raises:
+        InvalidEventError: the event claims to be a push, but is not whole.
+
+    """
+    if not isinstance(event, Mapping):
+        field = "event"
+        raise InvalidEventError(field, event)
+    event_id = str(event.get("id", ""))
+    kind = event.get("detail-type")
+    if event.get("source") == "aws.ecr" and kind == _NATIVE:
+        return _native(event, event_id)
+    if event.get("source") == "aws.ecr" and kind == _CLOUDTRAIL:
+        return _cloudtrail(event, event_id)
+    return NoPush(f"an event of source {event.get('source')!r} and type {kind!r} is no push", event_id)
+
+
+def _native(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
+    action = _text(event, "detail.action-type")
+    if action != "PUSH":
+        return NoPush(f"the image action {action} is no push", event_id)
+    if (result := _text(event, "detail.result")) != "SUCCESS":
+        return NoPush(f"the push ended in {result}", event_id)
+    return _push(
+        event,
+        event_id,
+        account="account",
+        region="region",
+        repository="detail.repository-name",
+        tag="detail.image-tag",
+        digest="detail.image-digest",
+        time="time",
+        artifact=_optional(event, "detail.artifact-media-type"),
+    )
+
+
+def _cloudtrail(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
+    name = _text(event, "detail.eventName")
+    if name != "PutImage":
+        return NoPush(f"the API call {name} is no push", event_id)
+    if error := _optional(event, "detail.errorCode"):
+        return NoPush(f"the push failed: {error}", event_id)
+    pushed = "detail.responseElements.image"
+    manifest = _optional(event, f"{pushed}.imageManifest") or _optional(event, "detail.requestParameters.imageManifest")
+    return _push(
+        event,
+        event_id,
+        account=f"{pushed}.registryId",
+        region="detail.awsRegion" if _optional(event, "detail.awsRegion") else "region",
+        repository=f"{pushed}.repositoryName",
+        tag=f"{pushed}.imageId.imageTag",
+        digest=f"{pushed}.imageId.imageDigest",
+        time="detail.eventTime" if _optional(event, "detail.eventTime") else "time",
+        artifact=_artifact_of(manifest),
+    )
+
+
+def _push(  # noqa: PLR0913 - one path for each field of a push
+    event: Mapping[str, Any],
+    event_id: str,
+    *,
+    account: str,
+    region: str,
+    repository: str,
+    tag: str,
+    digest: str,
+    time: str,
+    artifact: object,
+) -> Push | NoPush:
+    """Read the fields of a push from where this kind of event keeps them."""
+    place = Repository(
+        _text(event, account, images.is_account),
+        _text(event, region, images.is_region),
+        _text(event, repository, images.is_ecr_repository_name),
+    )
+    if _optional(event, tag) in (None, ""):
+        return NoPush("an untagged push: a part of a multi-architecture image, or an attestation", event_id, str(place))
+    pushed_tag = _text(event, tag, images.is_tag)
+    pushed_digest = _text(event, digest, images.is_ecr_digest)
+    pushed_at = records.parse_time(_text(event, time, records.is_time))
+    name = f"{place}:{pushed_tag}"
+    if artifact and artifact not in _IMAGE_CONFIGS:
+        return NoPush(f"an artefact of type {artifact} is no image", event_id, name)
+    if pushed_tag.startswith("sha256-") and pushed_tag.endswith(_COSIGN_SUFFIXES):
+        return NoPush("a signature, attestation or SBOM is no image", event_id, name)
+    return Push(Record(place, pushed_tag, pushed_digest, pushed_at), event_id)
+
+
+def _text(event: Mapping[str, Any], path: str, is_valid: Callable[[str], bool] = bool) -> str:
+    """The text at a dotted path.
+
+    Raises:
+        InvalidEventError: nothing is there, or it is not valid.
+
+    """
+    value = _optional(event, path)
+    if not isinstance(value, str) or not is_valid(value):
+        raise InvalidEventError(path, value)
+    return value
+
+
+def _optional(event: Mapping[str, Any], path: str) -> object:
+    """Whatever is at a dotted path; None where the path ends early."""
+    value: object = event
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _artifact_of(manifest: object) -> object:
+    """The type of what a manifest describes; None for an index, or where the manifest does not tell.
+
+    https://github.com/opencontainers/image-spec/blob/main/manifest.md
+    """
+    try:
+        content = json.loads(manifest) if isinstance(manifest, str) else None
+    except ValueError:
+        return None
+    return (
+        _optional(content, "artifactType") or _optional(content, "config.mediaType")
+        if isinstance(content, Mapping)
+        else None
+    )

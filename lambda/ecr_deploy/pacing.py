@@ -1,0 +1,109 @@
+"""Pacing: no faster than the token buckets that ECS documents, and never past the end of the invocation."""
+
+import threading
+from typing import Protocol
+
+from .errors import OutOfTimeError
+
+# Bucket → (burst, tokens per second); every operation below takes one token.
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html
+_LIMITS = {
+    "task definition modify": (20, 1),
+    "task definition read": (50, 20),
+    "service modify": (50, 5),
+    "service read": (100, 20),
+    "cluster read": (50, 20),
+    "tag modify": (20, 10),
+}
+_BUCKET_OF = {
+    "RegisterTaskDefinition": "task definition modify",
+    "DescribeTaskDefinition": "task definition read",
+    "ListTaskDefinitions": "task definition read",
+    "UpdateService": "service modify",
+    "DescribeServices": "service read",
+    "ListServices": "service read",
+    "ListClusters": "cluster read",
+    "TagResource": "tag modify",
+}
+
+
+class Clock(Protocol):
+    """What pacing needs of time; the module `time` is one."""
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Let that many seconds pass."""
+
+
+class Bucket:
+    """A token bucket; threads that find it empty wait for their turn, in the order they came."""
+
+    def __init__(self, burst: float, per_second: float, clock: Clock) -> None:
+        self._burst = burst
+        self._per_second = per_second
+        self._clock = clock
+        self._tokens = float(burst)
+        self._counted_at = clock.time()
+        self._lock = threading.Lock()
+
+    def take(self, deadline: float) -> None:
+        """Take a token, waiting for it if need be.
+
+        Raises:
+            OutOfTimeError: it would only come after the deadline (seconds since the epoch).
+
+        """
+        with self._lock:
+            self._refill()
+            wait = max(0.0, (1 - self._tokens) / self._per_second)
+            if self._clock.time() + wait > deadline:
+                raise OutOfTimeError
+            self._tokens -= 1
+        if wait:
+            self._clock.sleep(wait)
+
+    def empty(self) -> None:
+        """Forget the tokens left: AWS refused a call, so others in the account took them."""
+        with self._lock:
+            self._refill()
+            self._tokens = min(self._tokens, 0.0)
+
+    def _refill(self) -> None:
+        now = self._clock.time()
+        self._tokens = min(self._burst, self._tokens + (now - self._counted_at) * self._per_second)
+        self._counted_at = now
+
+
+class Pacer:
+    """The buckets of ECS, and the deadline of the invocation at hand (seconds since the epoch)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._buckets = {name: Bucket(*limits, clock) for name, limits in _LIMITS.items()}
+        self.deadline = float("inf")
+
+    def take(self, operation: str) -> None:
+        """Wait until the operation may be called.
+
+        Raises:
+            OutOfTimeError: the invocation ends first.
+
+        """
+        self._buckets[_BUCKET_OF[operation]].take(self.deadline)
+
+    def refused(self, operation: str) -> None:
+        """Take note of a ThrottlingException."""
+        self._buckets[_BUCKET_OF[operation]].empty()
+
+    def pause(self, seconds: float) -> None:
+        """Sleep before another try.
+
+        Raises:
+            OutOfTimeError: the invocation ends first.
+
+        """
+        if self._clock.time() + seconds > self.deadline:
+            raise OutOfTimeError
+        self._clock.sleep(seconds)

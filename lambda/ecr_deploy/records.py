@@ -1,0 +1,125 @@
+"""Records: which push made a revision, kept in the tags of the revision itself.
+
+A revision carries one tag per ECR repository that was deployed to it:
+
+    ecr-deploy:123456789012/eu-west-1/app = 2026-11-23T06:17:18Z sha256:<64 hex> v2
+
+A key has at most 128 characters, a value 256, both of letters, digits, spaces and `+ - = . _ : / @`; a resource has at
+most 50 tags (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from .images import Repository, is_account, is_ecr_digest, is_tag
+
+PREFIX = "ecr-deploy:"
+MOST_TAGS = 50
+_LONGEST_KEY = 128
+_PARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One push: the image it put under a tag, and when (UTC)."""
+
+    repository: Repository
+    tag: str
+    digest: str
+    pushed_at: datetime
+
+    @property
+    def order(self) -> tuple[bool, datetime, str]:
+        """The place among the pushes of one repository to one container: the greater one is the newer.
+
+        A version always beats `latest`, because a container that got a version has left `latest` for good: the same
+        end, whichever of the two arrives first. Events tell the time in whole seconds; the digest decides between
+        pushes of the same second, so that every order of arrival ends alike.
+        """
+        return (self.tag != "latest", self.pushed_at, self.digest)
+
+    def __str__(self) -> str:
+        """Spell the record as a tag's value."""
+        return f"{spell_time(self.pushed_at)} {self.digest} {self.tag}"
+
+
+def key(repository: Repository) -> str:
+    """The tag key for a repository; a name too long for one is cut and ends in a hash of the whole."""
+    whole = f"{PREFIX}{repository.account}/{repository.region}/{repository.name}"
+    if len(whole) <= _LONGEST_KEY:
+        return whole
+    from hashlib import sha256  # noqa: PLC0415 - rarely needed, and dear to import at a cold start
+
+    # No repository name holds a "+", so that a cut name never reads as another whole one.
+    suffix = "+" + sha256(whole.encode()).hexdigest()[:16]
+    return whole[: _LONGEST_KEY - len(suffix)] + suffix
+
+
+def read(tags: Mapping[str, str], repositories: Iterable[Repository]) -> dict[Repository, Record]:
+    """The records that a revision's tags hold for the repositories that its containers name.
+
+    A value that is no record (a person may have edited it) counts as none.
+    """
+    found = ((repository, _parse(repository, tags.get(key(repository), ""))) for repository in set(repositories))
+    return {repository: record for repository, record in found if record is not None}
+
+
+def write(owners: Mapping[str, str], records: Iterable[Record]) -> dict[str, str]:
+    """The tags of a new revision: its owner's, and as many records, newest first, as the limit of 50 leaves room for.
+
+    A record without room is not lost for good: the revision before may still hold it.
+    """
+    newest_first = sorted(records, key=lambda record: record.pushed_at, reverse=True)
+    kept = {key(record.repository): str(record) for record in newest_first[: max(0, MOST_TAGS - len(owners))]}
+    return {**owners, **kept}
+
+
+def is_record(tag_key: str) -> bool:
+    """Whether a tag of a revision is one of ours; `ecr-deploy:` and anything but an account is its owner's."""
+    return tag_key.startswith(PREFIX) and is_account(tag_key.removeprefix(PREFIX).partition("/")[0])
+
+
+def parse_time(text: str) -> datetime:
+    """Read an ISO 8601 time that names its offset, as AWS writes them, to the millisecond.
+
+    Raises:
+        ValueError: `text` is no such time.
+
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        message = f"{text} names no offset from UTC"
+        raise ValueError(message)
+    return to_milliseconds(time)
+
+
+def is_time(text: str) -> bool:
+    """Whether `parse_time` takes `text`."""
+    try:
+        parse_time(text)
+    except ValueError:
+        return False
+    return True
+
+
+def to_milliseconds(time: datetime) -> datetime:
+    """Give the time in UTC as a record holds it: whole milliseconds."""
+    time = time.astimezone(UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def spell_time(time: datetime) -> str:
+    """Spell a UTC time in ISO 8601, to the second or, where it has a fraction, to the millisecond."""
+    precision = "milliseconds" if time.microsecond else "seconds"
+    return time.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+def _parse(repository: Repository, value: str) -> Record | None:
+    parts = value.split(" ")
+    if len(parts) != _PARTS:
+        return None
+    time, digest, tag = parts
+    if not is_time(time) or not is_ecr_digest(digest) or not is_tag(tag):
+        return None
+    return Record(repository, tag, digest, parse_time(time))

@@ -1,0 +1,86 @@
+"""Reports: what came of each push, as the answer to a request, as a log line, and as metrics.
+
+A log line is metrics too: CloudWatch takes them from its `_aws` member.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from .deployer import PushResult, ServiceResult
+from .events import InvalidEventError, NoPush, Push
+from .planner import Outcome
+
+logger = logging.getLogger("ecr_deploy")
+logger.setLevel(logging.INFO)
+
+_NAMESPACE = "ecr-deploy"
+_LEVELS = {Outcome.FAILED: logging.ERROR}
+
+
+def answer(results: Iterable[tuple[Push | NoPush, PushResult]], *, dry_run: bool) -> dict[str, Any]:
+    """The answer to an operator's request or a bare event."""
+    return {"dry_run": dry_run, "pushes": [_spell_push(push, result) for push, result in results]}
+
+
+def log(push: Push | NoPush, result: PushResult, *, dry_run: bool) -> None:
+    """Write the one line, and the metrics, that tell how a push ended."""
+    spelled = _spell_push(push, result)
+    updated = sum(service.outcome is Outcome.DEPLOYED for service in result.services)
+    metrics = {"Pushes": 1, "ServicesUpdated": 0 if dry_run else updated}
+    if updated and not dry_run and isinstance(push, Push):
+        metrics["PushToUpdateSeconds"] = max(0, round(time.time() - push.record.pushed_at.timestamp()))
+    text = f"{spelled['image'] or 'event'}: {result.outcome}" + (f": {result.reason}" if result.reason else "")
+    fields = {**spelled, "event_id": push.event_id, "dry_run": dry_run, **metrics, "_aws": _declare(metrics)}
+    fields["FunctionName"] = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
+    fields["Outcome"] = str(result.outcome)
+    logger.log(_LEVELS.get(result.outcome, logging.INFO), text, extra=fields)
+
+
+def log_invalid(error: InvalidEventError, event_id: str) -> None:
+    """Write the one line that names the field and the value of an event that can't be understood."""
+    logger.error(
+        str(error), extra={"event_id": event_id, "field": error.field, "value": error.value, "outcome": "failed"}
+    )
+
+
+def _declare(metrics: dict[str, int]) -> dict[str, Any]:
+    units = {name: "Seconds" if name.endswith("Seconds") else "Count" for name in metrics}
+    return {
+        "Timestamp": int(time.time() * 1000),
+        "CloudWatchMetrics": [
+            {
+                "Namespace": _NAMESPACE,
+                "Dimensions": [["FunctionName"], ["FunctionName", "Outcome"]],
+                "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
+            }
+        ],
+    }
+
+
+def _spell_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
+    return {
+        "image": push.image,
+        "digest": push.record.digest if isinstance(push, Push) else None,
+        "outcome": str(result.outcome),
+        "reason": result.reason,
+        "services": [_spell_service(service) for service in result.services],
+        "families": [],
+    }
+
+
+def _spell_service(result: ServiceResult) -> dict[str, Any]:
+    return {
+        "cluster": result.cluster,
+        "service": result.service,
+        "outcome": str(result.outcome),
+        "reason": result.reason,
+        "from": result.before,
+        "to": result.after,
+        "images": [
+            {"container": change.container, "from": change.before, "to": change.after} for change in result.changes
+        ],
+    }

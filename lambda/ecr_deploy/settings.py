@@ -1,0 +1,110 @@
+"""Settings: what Terraform set, read from the function's environment and validated."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+from .errors import EcrDeployError
+from .images import ImageReference, is_account
+from .rules import Rule, Rules, Scope
+
+VARIABLE = "ECR_DEPLOY_SETTINGS"
+
+BaseRevision = Literal["latest", "running"]
+
+
+class InvalidSettingsError(EcrDeployError):
+    """A setting that the function can't work with; the message names it, its value and what it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The inputs of the Terraform module that the function needs."""
+
+    account_id: str
+    rules: Rules
+    image_reference: ImageReference
+    base_revision: BaseRevision
+    dry_run: bool
+    queue_url: str
+    dead_letter_queue_url: str
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Read the settings from the variable ECR_DEPLOY_SETTINGS, a JSON object.
+
+    Raises:
+        InvalidSettingsError: the variable is missing or is no JSON object, or a setting has a value it may not have.
+
+    """
+    try:
+        values = json.loads(environment.get(VARIABLE, ""))
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        message = f"The environment variable {VARIABLE} must hold the settings as a JSON object."
+        raise InvalidSettingsError(message)
+    read = _Reader(values, "")
+    account_id = read(
+        "account_id", "an AWS account id of 12 digits", lambda value: isinstance(value, str) and is_account(value)
+    )
+    return Settings(
+        account_id=account_id,
+        rules=Rules(
+            scopes=(Scope(clusters=read.globs("clusters", ("*",))),),
+            rules=tuple(
+                _rule(_Reader(rule, f"rules[{index}]."), account_id)
+                for index, rule in enumerate(read("rules", "a list of at least one object", _is_list_of(dict), [{}]))
+            ),
+        ),
+        image_reference=cast("ImageReference", read.one_of("image_reference", get_args(ImageReference), "tag")),
+        base_revision=cast("BaseRevision", read.one_of("base_revision", get_args(BaseRevision), "latest")),
+        dry_run=read("dry_run", "true or false", lambda value: isinstance(value, bool), default=False),
+        queue_url=read("queue_url", "the URL of a queue", _is_text),
+        dead_letter_queue_url=read("dead_letter_queue_url", "the URL of a queue", _is_text),
+    )
+
+
+def _rule(read: "_Reader", account_id: str) -> Rule:
+    return Rule(
+        registries=read.globs("registries", (account_id,)),
+        repositories=read.globs("repositories", ("*",)),
+        tags=read.globs("tags", ("*",)),
+        exclude_tags=tuple(read("exclude_tags", "a list of globs", _is_list_of(str, least=0), ())),
+        clusters=read.globs("clusters", ("*",)),
+        services=read.globs("services", ("*",)),
+    )
+
+
+class _Reader:
+    """Takes validated values out of a JSON object; `path` says where the object stands, for the messages."""
+
+    def __init__(self, values: Mapping[str, Any], path: str) -> None:
+        self._values = values
+        self._path = path
+
+    def __call__(self, name: str, expected: str, is_valid: Callable[[Any], bool], default: object = None) -> Any:
+        value = self._values.get(name, default)
+        if (value is not default and not is_valid(value)) or value is None:
+            message = f"The setting {self._path}{name} must be {expected}, but it is {json.dumps(value)}."
+            raise InvalidSettingsError(message)
+        return value
+
+    def globs(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """A list of at least one glob."""
+        return tuple(self(name, "a list of at least one text", _is_list_of(str), default))
+
+    def one_of(self, name: str, values: tuple[str, ...], default: str) -> str:
+        """One of a few words."""
+        return str(self(name, f"one of {', '.join(values)}", lambda value: value in values, default))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_list_of(kind: type, least: int = 1) -> Callable[[object], bool]:
+    return lambda value: (
+        isinstance(value, list) and len(value) >= least and all(isinstance(one, kind) and one != "" for one in value)
+    )
