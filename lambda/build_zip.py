@@ -1,0 +1,74 @@
+"""Builds `ecr_deploy.zip`, the function's code, the same to the last byte wherever it is built.
+
+    python lambda/build_zip.py [TARGET]
+
+What could differ between two machines is fixed: the order of the entries, their dates and modes, the system they claim
+to come from, and the compressor. The last is why `zipfile` does not write the archive: it compresses with the zlib that
+Python was built against, whose output differs from build to build. zopfli's is the same for the same release, which
+`pyproject.toml` pins, and it is the smaller.
+"""
+
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import zopfli.zlib
+
+HERE = Path(__file__).resolve().parent
+COMMITTED = HERE / "ecr_deploy.zip"
+
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+_CENTRAL_HEADER = struct.Struct("<4s6H3L5H2L")
+_END_OF_ARCHIVE = struct.Struct("<4s4H2LH")
+
+_VERSION_NEEDED = 20  # 2.0: the first that knows deflate
+_MADE_ON_UNIX = 3 << 8 | _VERSION_NEEDED
+_UTF8_NAMES = 0x800
+_DEFLATE = 8
+_MIDNIGHT = 0
+_FIRST_OF_JANUARY_1980 = 0 << 9 | 1 << 5 | 1
+_REGULAR_FILE_READABLE_BY_ALL = 0o100644 << 16
+
+_ZLIB_HEADER = 2
+_ZLIB_CHECKSUM = 4
+
+
+def build(package: Path = HERE / "ecr_deploy") -> bytes:
+    """Return the archive of a package's Python files, under the package's own name."""
+    files = sorted((path.relative_to(package.parent).as_posix(), path) for path in package.rglob("*.py"))
+    entries = b""
+    directory = b""
+    for name, path in files:
+        encoded = name.encode()
+        content = path.read_bytes()
+        deflated = zopfli.zlib.compress(content)[_ZLIB_HEADER:-_ZLIB_CHECKSUM]
+        facts = (
+            _VERSION_NEEDED,
+            _UTF8_NAMES,
+            _DEFLATE,
+            _MIDNIGHT,
+            _FIRST_OF_JANUARY_1980,
+            zlib.crc32(content),
+            len(deflated),
+            len(content),
+            len(encoded),
+        )
+        offset = len(entries)
+        entries += _LOCAL_HEADER.pack(b"PK\3\4", *facts, 0) + encoded + deflated
+        directory += _CENTRAL_HEADER.pack(
+            b"PK\1\2", _MADE_ON_UNIX, *facts, 0, 0, 0, 0, _REGULAR_FILE_READABLE_BY_ALL, offset
+        )
+        directory += encoded
+    end = _END_OF_ARCHIVE.pack(b"PK\5\6", 0, 0, len(files), len(files), len(directory), len(entries), 0)
+    return entries + directory + end
+
+
+def main() -> None:
+    """Write the archive to the path given, or to where Terraform takes it from."""
+    target = Path(sys.argv[1]) if sys.argv[1:] else COMMITTED
+    target.write_bytes(build())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The zip is the same wherever it is built, and the committed one is up to date."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import build_zip
+import pytest
+
+SOURCES = {
+    "__init__.py": "",
+    "handler.py": "def handler(event, context):\n    return event\n",
+    "sub/deep.py": "A = 'ä'\n",
+}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    return _checkout(tmp_path / "checkout")
+
+
+def _checkout(directory: Path) -> Path:
+    """Make a small copy of what the builder needs, so that nothing here depends on the package's own state."""
+    for name, text in SOURCES.items():
+        path = directory / "ecr_deploy" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    shutil.copy(build_zip.__file__, directory)
+    return directory
+
+
+def _build(checkout: Path, umask: int) -> Path:
+    subprocess.run([sys.executable, checkout / "build_zip.py"], check=True, umask=umask)
+    return checkout / "ecr_deploy.zip"
+
+
+def test_committed_zip_is_a_fresh_build() -> None:
+    fresh = build_zip.build() == build_zip.COMMITTED.read_bytes()
+    assert fresh, "lambda/ecr_deploy.zip is not what lambda/ecr_deploy builds: run `make package` and commit it."
+
+
+def test_umask_path_and_leftovers_make_no_difference(tmp_path: Path) -> None:
+    one = _build(_checkout(tmp_path / "here"), 0o022)
+    elsewhere = _checkout(tmp_path / "some where" / "deeper")
+    for path in elsewhere.rglob("*.py"):
+        path.chmod(0o600)
+        os.utime(path, (0, 0))
+    cache = elsewhere / "ecr_deploy" / "__pycache__" / "handler.cpython-311.pyc"
+    cache.parent.mkdir()
+    cache.write_bytes(b"left over")
+    other = _build(elsewhere, 0o077)
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_archive_holds_the_sources(checkout: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(build_zip.build(checkout / "ecr_deploy"))) as archive:
+        assert archive.testzip() is None
+        contents = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert contents == {f"ecr_deploy/{name}": text for name, text in SOURCES.items()}
+
+
+def test_every_entry_says_the_same_about_itself(checkout: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(build_zip.build(checkout / "ecr_deploy"))) as archive:
+        entries = archive.infolist()
+    assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
+    assert {(entry.date_time, entry.external_attr >> 16, entry.create_system) for entry in entries} == {
+        ((1980, 1, 1, 0, 0, 0), 0o100644, 3)
+    }
+
+
+def test_function_can_import_from_the_archive(checkout: Path) -> None:
+    archive = _build(checkout, 0o022)
+    program = "from ecr_deploy.handler import handler; import ecr_deploy; print(handler(ecr_deploy.__file__, None))"
+    answer = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(archive)}, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == str(archive / "ecr_deploy" / "__init__.py")
