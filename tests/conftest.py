@@ -1,0 +1,20 @@
+"""What every test needs: settings of Hypothesis, and an environment in which nothing reaches a real AWS."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+os.environ.update(
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - the word that stands for none
+    AWS_DEFAULT_REGION="eu-west-1",
+    AWS_REGION="eu-west-1",
+    ECR_DEPLOY_SETTINGS='{"account_id": "123456789012", "queue_url": "https://queue", "dead_letter_queue_url": "https://dead"}',
+)
+for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+    os.environ.pop(name, None)
+
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("default", max_examples=100, **_COMMON)
+settings.register_profile("nightly", max_examples=2000, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

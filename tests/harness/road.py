@@ -1,0 +1,170 @@
+"""The road of a push without AWS: the product's own door, on a double of ECS and on moto for the queues and ECR."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from ecr_deploy import settings
+from ecr_deploy.handler import Door
+from ecr_deploy.images import Repository
+from tests.harness.strict_ecs import Clock, StrictEcs
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+APP = Repository(ACCOUNT, REGION, "app")
+
+
+def digest(text: object) -> str:
+    """A digest that stands for some image."""
+    return "sha256:" + str(text).encode().hex().rjust(64, "0")
+
+
+def definition(family: str, *images: str, **members: Any) -> dict[str, Any]:
+    """An EC2 task definition with a container `main` for the first image, `sidecar-1` for the second, and so on."""
+    containers = [
+        {"name": f"sidecar-{index}" if index else "main", "image": image, "memory": 128}
+        for index, image in enumerate(images)
+    ]
+    return {"family": family, "containerDefinitions": containers, **members}
+
+
+_ids = itertools.count(1)
+
+
+def pushed(  # noqa: PLR0913 - the fields of the event
+    tag: str,
+    image_digest: str | None = None,
+    *,
+    repository: str = "app",
+    time: str = "2026-11-23T06:00:00Z",
+    account: str = ACCOUNT,
+    region: str = REGION,
+    event_id: str | None = None,
+) -> dict[str, Any]:
+    """The native event of a push."""
+    return {
+        "version": "0",
+        "id": event_id or f"event-{next(_ids)}",
+        "detail-type": "ECR Image Action",
+        "source": "aws.ecr",
+        "account": account,
+        "time": time,
+        "region": region,
+        "resources": [],
+        "detail": {
+            "result": "SUCCESS",
+            "repository-name": repository,
+            "image-digest": image_digest or digest(tag),
+            "action-type": "PUSH",
+            "image-tag": tag,
+        },
+    }
+
+
+def batch(*bodies: object, receives: int = 1) -> dict[str, Any]:
+    """Messages as Lambda takes them from the queue; a body is an event, or a text as it stands."""
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{index}",
+                "receiptHandle": f"receipt-{index}",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": str(receives), "MessageGroupId": "pushes"},
+                "eventSource": "aws:sqs",
+            }
+            for index, body in enumerate(bodies)
+        ]
+    }
+
+
+@dataclass
+class Context:
+    """The part of Lambda's context that the function asks."""
+
+    seconds: float = 300
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+@dataclass
+class Queues:
+    """Two queues on moto."""
+
+    client: Any
+    url: str
+    dead_letter_url: str
+
+    def dead_letters(self) -> list[Any]:
+        """The bodies in the dead-letter queue."""
+        return self._bodies(self.dead_letter_url)
+
+    def waiting(self) -> list[Any]:
+        """The bodies that the function put into the queue."""
+        return self._bodies(self.url)
+
+    def _bodies(self, url: str) -> list[Any]:
+        answer = self.client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return [message["Body"] for message in answer.get("Messages", [])]
+
+
+def queues() -> Queues:
+    """Make the queues; moto must be on."""
+    client = boto3.client("sqs", region_name=REGION)
+    fifo = {"FifoQueue": "true"}
+    urls = [client.create_queue(QueueName=f"{name}.fifo", Attributes=fifo)["QueueUrl"] for name in ("road", "dead")]
+    return Queues(client, *urls)
+
+
+@dataclass
+class Road:
+    """The product, ready to be handed events."""
+
+    ecs: StrictEcs
+    queues: Queues | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    clock: Clock | None = None
+    """Time for the product; the double's own unless given."""
+
+    def __post_init__(self) -> None:
+        self.door = self.cold_start()
+
+    def cold_start(self) -> Door:
+        """Start a new execution environment, which remembers nothing."""
+        urls = (self.queues.url, self.queues.dead_letter_url) if self.queues else ("https://queue", "https://dead")
+        values = {"account_id": ACCOUNT, "queue_url": urls[0], "dead_letter_queue_url": urls[1], **self.inputs}
+        self.door = Door(
+            settings.from_environment({settings.VARIABLE: json.dumps(values)}),
+            REGION,
+            lambda service, **kwargs: self.ecs.client(**kwargs) if service == "ecs" else self._aws(service, **kwargs),
+            self.clock or self.ecs.clock,
+        )
+        return self.door
+
+    def push(self, event: Mapping[str, Any], **context: float) -> dict[str, Any]:
+        """Hand one bare event over; gives what came of the push."""
+        answer = self.door(event, Context(**context))
+        [push] = answer["pushes"]
+        return dict(push)
+
+    def request(self, **fields: Any) -> dict[str, Any]:
+        """Ask as an operator would."""
+        return self.door(fields, Context())
+
+    def deliver(self, *bodies: object, receives: int = 1, **context: float) -> list[str]:
+        """Hand a batch of the queue over; gives the identifiers of the messages that failed."""
+        answer = self.door(batch(*bodies, receives=receives), Context(**context))
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def image(self, cluster: str, service: str, container: str = "main") -> str:
+        """The image that a container of a service runs."""
+        containers: Sequence[Mapping[str, Any]] = self.ecs.running(cluster, service)["containerDefinitions"]
+        return str(next(one["image"] for one in containers if one["name"] == container))
+
+    @staticmethod
+    def _aws(service: str, **kwargs: Any) -> Any:
+        return boto3.client(service, **{"region_name": REGION, **kwargs})

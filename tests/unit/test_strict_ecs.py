@@ -1,0 +1,746 @@
+"""The strict ECS double refuses what ECS refuses, and answers in the words of botocore's model."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore import parsers
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from tests.harness.strict_ecs import BUCKETS, OPERATIONS, Died, EcsError, FakeClock, Fault, StrictEcs
+from tests.harness.strict_ecs.validation import operation_model, problems
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botocore.client import BaseClient
+
+Json = dict[str, Any]
+
+DIGEST = f"sha256:{'a' * 64}"
+NEWER_DIGEST = f"sha256:{'b' * 64}"
+UNMODELLED_ERRORS = {"ThrottlingException", "SerializationException"}
+FARGATE = {"requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512", "networkMode": "awsvpc"}
+
+
+def definition(image: str = "app:v1", family: str = "app", **members: object) -> Json:
+    return {"family": family, "containerDefinitions": [{"name": "main", "image": image}], **members}
+
+
+def tag(key: str, value: str = "x") -> Json:
+    return {"key": key, "value": value}
+
+
+@pytest.fixture
+def ecs() -> StrictEcs:
+    """Two clusters; in `prod` a service on the older of two revisions."""
+    double = StrictEcs(clock=FakeClock(), digests={"app:v1": DIGEST})
+    double.add_cluster("staging")
+    arn = double.register(definition(), {"team": "a"})
+    double.register(definition("app:v2"))
+    double.add_service("prod", "api", arn, tags={"tier": "web"}, service_revisions=True)
+    return double
+
+
+@pytest.fixture
+def client(ecs: StrictEcs) -> BaseClient:
+    return ecs.client()
+
+
+def refused(call: Callable[..., object], **request: object) -> tuple[str, str]:
+    """Give the code and message of a refusal, whose code botocore's model must know."""
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    error = caught.value.response["Error"]
+    modelled = {shape.name for shape in operation_model(caught.value.operation_name).error_shapes}
+    assert error["Code"] in modelled | UNMODELLED_ERRORS
+    return error["Code"], error["Message"]
+
+
+def on_the_wire(ecs: StrictEcs, operation: str, request: object) -> tuple[int, Json]:
+    """Call without botocore, which would not send members or types that it does not know."""
+    answer = ecs.handle(operation, json.dumps(request).encode())
+    return answer.status, json.loads(answer.body)
+
+
+class TestPages:
+    def test_services_come_ten_at_a_time(self, ecs: StrictEcs, client: BaseClient) -> None:
+        for number in range(24):
+            ecs.add_service("prod", f"worker-{number}", "app")
+        pages = list(client.get_paginator("list_services").paginate(cluster="prod"))
+        assert [len(page["serviceArns"]) for page in pages] == [10, 10, 5]
+        assert len({arn for page in pages for arn in page["serviceArns"]}) == 25
+        assert len(client.list_services(cluster="prod", maxResults=100)["serviceArns"]) == 25
+
+    @pytest.mark.parametrize("size", [0, 101])
+    def test_size_has_bounds(self, client: BaseClient, size: int) -> None:
+        code, _ = refused(client.list_services, cluster="prod", maxResults=size)
+        assert code == "InvalidParameterException"
+
+    @pytest.mark.parametrize("token", ["no base64", "Y2x1c3RlckFybnMgMTA="])
+    def test_foreign_token_is_refused(self, client: BaseClient, token: str) -> None:
+        assert refused(client.list_services, cluster="prod", nextToken=token)[0] == "InvalidParameterException"
+
+    @pytest.mark.parametrize(
+        ("method", "member"),
+        [
+            ("list_clusters", "clusterArns"),
+            ("list_task_definitions", "taskDefinitionArns"),
+            ("list_task_definition_families", "families"),
+        ],
+    )
+    def test_the_rest_comes_a_hundred_at_a_time(
+        self, ecs: StrictEcs, client: BaseClient, method: str, member: str
+    ) -> None:
+        for number in range(110):
+            ecs.add_cluster(f"cluster-{number}")
+            ecs.register(definition(family=f"family-{number}"))
+        sizes = [len(page[member]) for page in client.get_paginator(method).paginate()]
+        assert sizes[0] == 100
+        assert len(sizes) == 2
+
+    def test_filters(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.add_service("prod", "express", "app", members={"resourceManagementType": "ECS"})
+        ecs.add_service("prod", "gone", "app", status="INACTIVE")
+        ecs.deregister(ecs.register(definition(family="old")))
+        services = client.list_services(cluster="prod", resourceManagementType="ECS")["serviceArns"]
+        assert [arn.rpartition("/")[2] for arn in services] == ["express"]
+        assert len(client.list_services(cluster="prod")["serviceArns"]) == 2
+        assert client.list_task_definition_families()["families"] == ["app", "old"]
+        assert client.list_task_definition_families(status="ACTIVE")["families"] == ["app"]
+        assert client.list_task_definition_families(familyPrefix="o")["families"] == ["old"]
+        newest_first = client.list_task_definitions(familyPrefix="app", sort="DESC")["taskDefinitionArns"]
+        assert newest_first == ecs.revisions("app")[::-1]
+        assert client.list_task_definitions(status="INACTIVE")["taskDefinitionArns"] == ecs.revisions("old")
+
+
+class TestDescribeServices:
+    def test_ten_at_most(self, client: BaseClient) -> None:
+        names = [f"service-{number}" for number in range(11)]
+        refusal = refused(client.describe_services, cluster="prod", services=names)
+        assert refusal == ("InvalidParameterException", "service names can have at most 10 items.")
+        assert refused(client.describe_services, cluster="prod", services=[])[0] == "InvalidParameterException"
+
+    def test_missing_is_no_error(self, client: BaseClient) -> None:
+        answer = client.describe_services(cluster="prod", services=["api", "nobody"])
+        assert [service["serviceName"] for service in answer["services"]] == ["api"]
+        arn = "arn:aws:ecs:eu-west-1:123456789012:service/prod/nobody"
+        assert answer["failures"] == [{"arn": arn, "reason": "MISSING"}]
+
+    def test_deleted_services_and_another_order(self, ecs: StrictEcs, client: BaseClient) -> None:
+        arn = ecs.add_service("prod", "gone", "app")
+        ecs.delete_service("prod", "gone")
+        services = client.describe_services(cluster="prod", services=["api", arn])["services"]
+        assert [(service["serviceName"], service["status"]) for service in services] == [
+            ("gone", "INACTIVE"),
+            ("api", "ACTIVE"),
+        ]
+
+    def test_tags_only_when_asked(self, client: BaseClient) -> None:
+        def api(**include: object) -> Json:
+            return client.describe_services(cluster="prod", services=["api"], **include)["services"][0]
+
+        assert "tags" not in api()
+        assert api(include=["TAGS"])["tags"] == [tag("tier", "web")]
+
+    def test_clusters(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.add_cluster("closed")
+        ecs.delete_cluster("closed")
+        for cluster in ("nowhere", "closed"):
+            refusal = refused(client.describe_services, cluster=cluster, services=["api"])
+            assert refusal == ("ClusterNotFoundException", "Cluster not found.")
+        assert refused(client.list_services)[0] == "ClusterNotFoundException"  # there is no `default`
+        arn = client.list_services(cluster="prod")["serviceArns"][0]
+        assert refused(client.describe_services, cluster="staging", services=[arn])[0] == "InvalidParameterException"
+        described = client.describe_clusters(clusters=["prod", "nowhere"], include=["TAGS"])
+        assert [cluster["activeServicesCount"] for cluster in described["clusters"]] == [1]
+        assert [failure["reason"] for failure in described["failures"]] == ["MISSING"]
+
+    def test_controller_is_named_only_where_one_was_chosen(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.add_service("prod", "green", "app", deployment_controller="CODE_DEPLOY")
+        ecs.add_service("prod", "foreign", None, deployment_controller="EXTERNAL")
+        foreign, green, api = client.describe_services(cluster="prod", services=["api", "green", "foreign"])["services"]
+        assert "deploymentController" not in api
+        assert green["deploymentController"] == {"type": "CODE_DEPLOY"}
+        assert "taskDefinition" not in foreign
+
+
+class TestUpdateService:
+    def test_new_deployment_only_for_a_change(self, ecs: StrictEcs, client: BaseClient) -> None:
+        def deployments(**request: object) -> list[Json]:
+            return client.update_service(cluster="prod", service="api", **request)["service"]["deployments"]
+
+        old, new = ecs.revisions("app")
+        unchanged = deployments(taskDefinition=old)
+        assert [deployment["status"] for deployment in unchanged] == ["PRIMARY"]
+        primary, former = deployments(taskDefinition=new)
+        assert (primary["status"], primary["taskDefinition"]) == ("PRIMARY", new)
+        assert former == unchanged[0] | {"status": "ACTIVE"}
+        assert primary["id"].startswith("ecs-svc/")
+        assert primary["id"] != former["id"]
+        assert len(deployments(taskDefinition=new)) == 2
+        assert len(deployments(forceNewDeployment=True)) == 3
+        assert ecs.running("prod", "api") == definition("app:v2")
+
+    def test_bare_family_is_the_newest_active(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.deregister(ecs.register(definition("app:v3")))
+        client.update_service(cluster="prod", service="api", taskDefinition="app")
+        assert ecs.task_definition("prod", "api") == ecs.revisions("app")[1]
+
+    def test_task_definition_must_be_active(self, ecs: StrictEcs, client: BaseClient) -> None:
+        arn = ecs.revisions("app")[1]
+        ecs.deregister(arn)
+        for identifier, message in [
+            (arn, "TaskDefinition is inactive"),
+            ("app:9", "TaskDefinition not found."),
+            ("nobody", "TaskDefinition not found."),
+            ("no:such:thing", "TaskDefinition not found."),
+        ]:
+            refusal = refused(client.update_service, cluster="prod", service="api", taskDefinition=identifier)
+            assert refusal == ("ClientException", message)
+
+    def test_a_service_may_go_on_with_an_inactive_revision(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.deregister(ecs.revisions("app")[0])
+        client.update_service(cluster="prod", service="api", forceNewDeployment=True)
+        assert ecs.running("prod", "api") == definition()
+
+    @pytest.mark.parametrize(
+        ("cluster", "service", "code"),
+        [
+            ("prod", "nobody", "ServiceNotFoundException"),
+            ("prod", "gone", "ServiceNotActiveException"),
+            ("prod", "draining", "ServiceNotActiveException"),
+            ("nowhere", "api", "ClusterNotFoundException"),
+        ],
+    )
+    def test_service_must_be_active(
+        self, ecs: StrictEcs, client: BaseClient, cluster: str, service: str, code: str
+    ) -> None:
+        ecs.add_service("prod", "gone", "app", status="INACTIVE")
+        ecs.add_service("prod", "draining", "app", status="DRAINING")
+        assert refused(client.update_service, cluster=cluster, service=service, taskDefinition="app")[0] == code
+
+    def test_other_controllers(self, ecs: StrictEcs, client: BaseClient) -> None:
+        for controller in ("CODE_DEPLOY", "EXTERNAL"):
+            ecs.add_service("prod", controller, "app", deployment_controller=controller)
+            for what, change in [
+                ("update task definition", {"taskDefinition": "app"}),
+                ("force a new deployment", {"forceNewDeployment": True}),
+            ]:
+                code, message = refused(client.update_service, cluster="prod", service=controller, **change)
+                assert code == "InvalidParameterException"
+                assert message.startswith(f"Unable to {what} on services with a {controller} deployment controller.")
+
+    def test_nothing_else_may_be_set(self, ecs: StrictEcs, client: BaseClient) -> None:
+        code, message = refused(client.update_service, cluster="prod", service="api", desiredCount=3)
+        assert code == "InvalidParameterException"
+        assert message == "House rule of the strict ECS double: UpdateService must not be given desiredCount."
+        assert ecs.writes == []
+
+
+class TestRegister:
+    def test_json_survives_and_ecs_adds_its_own(self, ecs: StrictEcs, client: BaseClient) -> None:
+        request = definition("app:v9", invented={"deep": [1, None, ""]}, **FARGATE)
+        request["containerDefinitions"][0] |= {"environment": [{"name": "EMPTY", "value": ""}], "invented": True}
+        status, answer = on_the_wire(ecs, "RegisterTaskDefinition", request | {"tags": [tag("a")]})
+        assert status == 200
+        assert answer["tags"] == [tag("a")]
+        described = on_the_wire(ecs, "DescribeTaskDefinition", {"taskDefinition": "app"})[1]["taskDefinition"]
+        assert described == answer["taskDefinition"]
+        added = {name: described.pop(name) for name in described.keys() - request.keys()}
+        assert described == request
+        assert ecs.definition("app") == request
+        assert ecs.tags("app") == {"a": "x"}
+        assert added == {
+            "taskDefinitionArn": "arn:aws:ecs:eu-west-1:123456789012:task-definition/app:3",
+            "revision": 3,
+            "status": "ACTIVE",
+            "registeredAt": ecs.clock.time(),
+            "registeredBy": "arn:aws:sts::123456789012:assumed-role/ecr-deploy/ecr-deploy",
+            "compatibilities": ["EC2", "FARGATE"],
+            "requiresAttributes": added["requiresAttributes"],
+        }
+        assert client.describe_task_definition(taskDefinition="app")["taskDefinition"]["registeredAt"].timestamp()
+
+    @pytest.mark.parametrize(
+        ("change", "code", "message"),
+        [
+            ({"tags": []}, "ClientException", "Tags can not be empty."),
+            ({"family": None}, "ClientException", "Family can not be blank."),
+            ({"family": "app.web"}, "ClientException", "Family contains invalid characters."),
+            ({"family": "a" * 256}, "ClientException", "Family contains invalid characters."),
+            ({"containerDefinitions": []}, "ClientException", "Container list cannot be empty."),
+            ({"containerDefinitions": [{"name": "main"}]}, "ClientException", "Container.image should not be null"),
+            ({"containerDefinitions": [{"image": "a:b"}] * 11}, "ClientException", "Too many containers"),
+            ({"containerDefinitions": [{"image": "a" * 256}]}, "ClientException", "Container.image should be at most"),
+            ({"volumes": [{"name": "é" * 33_000}]}, "ClientException", "Actual length: '66"),
+            ({"cpu": 256}, "SerializationException", "cpu has a value of the wrong type."),
+            ({"enableFaultInjection": 1}, "SerializationException", "enableFaultInjection has"),
+            ({"revision": 7, "status": "ACTIVE"}, "InvalidParameterException", "revision, status can not be set"),
+            (FARGATE | {"cpu": None}, "ClientException", "Fargate requires that 'cpu' be defined at the task level."),
+            (FARGATE | {"memory": None}, "ClientException", "Fargate requires that 'memory' be defined"),
+            (FARGATE | {"networkMode": "bridge"}, "ClientException", "Fargate only supports network mode"),
+            (
+                {"containerDefinitions": [{"image": "a:b", "secrets": [{"name": "token"}]}]},
+                "ClientException",
+                "ContainerDefinitions[0].secrets[0].valueFrom can not be blank.",
+            ),
+        ],
+    )
+    def test_refusals(self, ecs: StrictEcs, change: Json, code: str, message: str) -> None:
+        status, answer = on_the_wire(ecs, "RegisterTaskDefinition", definition() | change)
+        assert status == 400
+        assert answer["__type"] == code
+        assert answer["message"].startswith(message)
+        assert ecs.writes == []
+        assert len(ecs.revisions("app")) == 2
+
+    def test_a_digest_may_make_a_long_image_longer(self, ecs: StrictEcs, client: BaseClient) -> None:
+        client.register_task_definition(**definition(f"{'a' * 255}@{DIGEST}"))
+        assert len(ecs.revisions("app")) == 3
+
+    @pytest.mark.parametrize(
+        "tags",
+        [
+            [tag(f"key-{number}") for number in range(51)],
+            [tag("a"), tag("a", "y")],
+            [tag("k" * 129)],
+            [tag("a", "v" * 257)],
+            [tag("a,b")],
+            [tag("a", "v!")],
+            [{"value": "keyless"}],
+            [tag("aws:cloudformation:stack-name")],
+            [tag("AWS:x")],
+            [tag("a", "aws:x")],
+        ],
+    )
+    def test_bad_tags(self, ecs: StrictEcs, tags: list[Json]) -> None:
+        for operation, request in [
+            ("RegisterTaskDefinition", definition(tags=tags)),
+            ("TagResource", {"resourceArn": ecs.revisions("app")[1], "tags": tags}),
+        ]:
+            status, answer = on_the_wire(ecs, operation, request)
+            assert status == 400
+            assert answer["__type"] == "InvalidParameterException"
+
+    def test_good_tags(self, client: BaseClient) -> None:
+        tags = [tag(f"{number} é_.:/=+-@".ljust(128, "k"), "v" * 256) for number in range(50)]
+        assert client.register_task_definition(**definition(), tags=tags)["tags"] == tags
+
+    def test_only_an_owner_has_reserved_tags(self, ecs: StrictEcs) -> None:
+        tags = {"aws:cloudformation:stack-name": "s"} | {f"key-{number}": "x" for number in range(50)}
+        assert ecs.tags(ecs.register(definition(), tags)) == tags
+        with pytest.raises(EcsError, match="limit of 50"):
+            ecs.register(definition(), tags | {"key-50": "x"})
+
+    def test_an_owner_is_held_to_the_same_rules(self, ecs: StrictEcs) -> None:
+        with pytest.raises(EcsError, match="Fargate requires"):
+            ecs.register(definition(requiresCompatibilities=["FARGATE"]))
+
+
+class TestTaskDefinitions:
+    def test_by_family_revision_and_arn(self, ecs: StrictEcs, client: BaseClient) -> None:
+        old, new = ecs.revisions("app")
+        for identifier, arn in [("app", new), ("app:1", old), (old, old)]:
+            described = client.describe_task_definition(taskDefinition=identifier)
+            assert described["taskDefinition"]["taskDefinitionArn"] == arn
+            assert "tags" not in described
+        described = client.describe_task_definition(taskDefinition=old, include=["TAGS"])
+        assert described["tags"] == [tag("team", "a")]
+        assert "tags" not in described["taskDefinition"]
+        assert client.describe_task_definition(taskDefinition=new, include=["TAGS"])["tags"] == []
+
+    def test_deregistered(self, ecs: StrictEcs, client: BaseClient) -> None:
+        old, new = ecs.revisions("app")
+        assert refused(client.deregister_task_definition, taskDefinition="app")[0] == "ClientException"
+        client.deregister_task_definition(taskDefinition=new)
+        assert client.describe_task_definition(taskDefinition="app")["taskDefinition"]["taskDefinitionArn"] == old
+        described = client.describe_task_definition(taskDefinition=new)["taskDefinition"]
+        assert described["status"] == "INACTIVE"
+        assert "deregisteredAt" in described
+        client.deregister_task_definition(taskDefinition=old)
+        assert refused(client.describe_task_definition, taskDefinition="app")[0] == "ClientException"
+        assert ecs.register(definition()).endswith(":3")
+
+    @pytest.mark.parametrize(
+        "identifier", ["nobody", "app:9", "app:0", "arn:aws:ecs:eu-west-1:999999999999:task-definition/app:1"]
+    )
+    def test_unknown(self, client: BaseClient, identifier: str) -> None:
+        refusal = refused(client.describe_task_definition, taskDefinition=identifier)
+        assert refusal == ("ClientException", "Unable to describe task definition.")
+
+
+def test_tags_of_resources(ecs: StrictEcs, client: BaseClient) -> None:
+    cluster = client.list_clusters()["clusterArns"][0]
+    service = client.list_services(cluster="prod")["serviceArns"][0]
+    for arn, before in [(cluster, []), (service, [tag("tier", "web")]), (ecs.revisions("app")[0], [tag("team", "a")])]:
+        client.tag_resource(resourceArn=arn, tags=[tag("new")])
+        assert client.list_tags_for_resource(resourceArn=arn)["tags"] == [*before, tag("new")]
+    assert refused(client.list_tags_for_resource, resourceArn="arn:x")[0] == "InvalidParameterException"
+    assert refused(client.tag_resource, resourceArn="arn:x", tags=[tag("a")])[0] == "ResourceNotFoundException"
+
+
+class TestServiceDeployments:
+    def test_digest_is_resolved_when_the_deployment_begins(self) -> None:
+        digests = {"app:v1": DIGEST}
+        ecs = StrictEcs(digests=digests)
+        client = ecs.client()
+        ecs.add_service("prod", "api", ecs.register(definition(f"app@{NEWER_DIGEST}")), service_revisions=True)
+        client.update_service(cluster="prod", service="api", taskDefinition=ecs.register(definition("app:v1")))
+        digests["app:v1"] = NEWER_DIGEST
+        client.update_service(cluster="prod", service="api", taskDefinition=ecs.register(definition("other")))
+        service = client.describe_services(cluster="prod", services=["api"])["services"][0]
+        arns = [revision["arn"] for revision in service["currentServiceRevisions"]]
+        described = client.describe_service_revisions(serviceRevisionArns=[*arns, "arn:x"])
+        assert [revision["containerImages"] for revision in described["serviceRevisions"]] == [
+            [{"containerName": "main", "image": f"app@{NEWER_DIGEST}", "imageDigest": NEWER_DIGEST}],
+            [{"containerName": "main", "image": "app:v1", "imageDigest": DIGEST}],
+            [{"containerName": "main", "image": "other"}],
+        ]
+        assert [revision["taskDefinition"] for revision in described["serviceRevisions"]] == ecs.revisions("app")
+        assert described["failures"] == [{"arn": "arn:x", "reason": "MISSING"}]
+
+    def test_status_and_rollback(self, ecs: StrictEcs, client: BaseClient) -> None:
+        old, new = ecs.revisions("app")
+        client.update_service(cluster="prod", service="api", taskDefinition=new)
+        ecs.update_service("prod", "api")
+
+        def statuses() -> list[str]:
+            listed = client.list_service_deployments(cluster="prod", service="api")
+            arns = [brief["serviceDeploymentArn"] for brief in listed["serviceDeployments"]]
+            described = client.describe_service_deployments(serviceDeploymentArns=arns)
+            return [deployment["status"] for deployment in described["serviceDeployments"]]
+
+        assert statuses() == ["IN_PROGRESS", "STOPPED", "SUCCESSFUL"]
+        ecs.move_deployment("prod", "api", "ROLLBACK_IN_PROGRESS", reason="circuit breaker")
+        assert ecs.task_definition("prod", "api") == old
+        assert statuses()[0] == "ROLLBACK_IN_PROGRESS"
+        service = client.describe_services(cluster="prod", services=["api"])["services"][0]
+        assert [rollout["rolloutState"] for rollout in service["deployments"]][:2] == ["IN_PROGRESS", "FAILED"]
+        (deployment,) = client.describe_service_deployments(
+            serviceDeploymentArns=[service["currentServiceDeployment"]]
+        )["serviceDeployments"]
+        assert deployment["rollback"]["reason"] == "circuit breaker"
+        ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL")
+        service = client.describe_services(cluster="prod", services=["api"])["services"][0]
+        assert [rollout["taskDefinition"] for rollout in service["deployments"]] == [old]
+        assert len(service["currentServiceRevisions"]) == 1
+
+    def test_list_filters(self, ecs: StrictEcs, client: BaseClient) -> None:
+        def listed(**filters: object) -> int:
+            return len(client.list_service_deployments(cluster="prod", service="api", **filters)["serviceDeployments"])
+
+        now = ecs.clock.time()
+        assert listed(status=["SUCCESSFUL"], createdAt={"after": now - 1, "before": now + 1}) == 1
+        assert listed(status=["PENDING"]) == 0
+        assert listed(createdAt={"after": now + 1}) == 0
+
+    def test_bounds(self, ecs: StrictEcs, client: BaseClient) -> None:
+        arns = [f"arn:{number}" for number in range(21)]
+        for asked in (arns, []):
+            for call, member in [
+                (client.describe_service_revisions, "serviceRevisionArns"),
+                (client.describe_service_deployments, "serviceDeploymentArns"),
+            ]:
+                assert refused(call, **{member: asked})[0] == "InvalidParameterException"
+        ecs.add_service("prod", "green", "app", deployment_controller="CODE_DEPLOY")
+        list_deployments = client.list_service_deployments
+        assert refused(list_deployments, cluster="prod", service="green")[0] == "UnsupportedFeatureException"
+        assert refused(list_deployments, cluster="prod", service="nobody")[0] == "ServiceNotFoundException"
+
+    def test_older_services_have_none(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.add_service("prod", "old", "app")
+        service = client.describe_services(cluster="prod", services=["old"])["services"][0]
+        assert not {"currentServiceDeployment", "currentServiceRevisions"} & service.keys()
+        assert client.list_service_deployments(cluster="prod", service="old")["serviceDeployments"] == []
+
+
+class TestThrottling:
+    @pytest.mark.parametrize(("burst", "rate", "operation"), [(b, r, ops[0]) for b, r, ops in BUCKETS.values()])
+    def test_burst_and_rate(self, burst: int, rate: int, operation: str) -> None:
+        clock = FakeClock()
+        ecs = StrictEcs(clock=clock, throttle=True)
+
+        def admitted(calls: int) -> int:
+            answers = [on_the_wire(ecs, operation, {})[1] for _ in range(calls)]
+            return sum(answer.get("__type") != "ThrottlingException" for answer in answers)
+
+        assert admitted(burst + 5) == burst
+        assert ecs.throttled == {operation: 5}
+        for _ in range(10):
+            clock.sleep(0.1)
+        assert admitted(rate + 5) == rate
+        clock.sleep(1000)
+        assert admitted(burst + 5) == burst
+
+    def test_operations_share_a_bucket(self, ecs: StrictEcs) -> None:
+        assert {name for _, _, operations in BUCKETS.values() for name in operations} == OPERATIONS.keys()
+        ecs = StrictEcs(clock=FakeClock(), throttle=True)
+        for _ in range(20):
+            on_the_wire(ecs, "RegisterTaskDefinition", definition())
+        refusal = refused(ecs.client().deregister_task_definition, taskDefinition="app:1")
+        assert refusal == ("ThrottlingException", "Rate exceeded")
+        assert len(ecs.writes) == 20
+
+    def test_latency_passes_on_the_clock(self) -> None:
+        ecs = StrictEcs(clock=FakeClock(now=100), latency=0.5)
+        on_the_wire(ecs, "ListClusters", {})
+        on_the_wire(ecs, "ListClusters", {})
+        assert ecs.clock.time() == 101
+
+    def test_threads(self) -> None:
+        ecs = StrictEcs(clock=FakeClock(now=0), latency=0.01)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: on_the_wire(ecs, "RegisterTaskDefinition", definition()), range(100)))
+        assert len(ecs.revisions("app")) == len(set(ecs.revisions("app"))) == ecs.count("RegisterTaskDefinition") == 100
+        assert 0.25 <= ecs.clock.time() <= 1.001
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        ("fault", "status", "code"),
+        [
+            (Fault.THROTTLING, 400, "ThrottlingException"),
+            (Fault.INTERNAL, 500, "ServerException"),
+            (Fault.ACCESS_DENIED, 400, "AccessDeniedException"),
+        ],
+    )
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    def test_refusals_of_any_operation(
+        self, ecs: StrictEcs, operation: str, fault: Fault, status: int, code: str
+    ) -> None:
+        ecs.inject(operation, fault)
+        answered, answer = on_the_wire(ecs, operation, {})
+        assert (answered, answer["__type"]) == (status, code)
+        assert ecs.writes == []
+
+    def test_nth_call_and_order(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.inject("ListClusters", Fault.THROTTLING, nth=2, times=2)
+        ecs.inject("ListClusters", Fault.INTERNAL, nth=3)
+        client.list_services(cluster="prod")
+        client.list_clusters()
+        codes = [refused(client.list_clusters)[0] for _ in range(3)]
+        assert codes == ["ThrottlingException", "ThrottlingException", "ServerException"]
+        assert client.list_clusters()["clusterArns"]
+
+    def test_access_denied_names_the_resource(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.inject("UpdateService", Fault.ACCESS_DENIED)
+        _, message = refused(client.update_service, cluster="prod", service="api", taskDefinition="app:2")
+        assert message == (
+            "User: arn:aws:sts::123456789012:assumed-role/ecr-deploy/ecr-deploy is not authorized to perform: "
+            "ecs:UpdateService on resource: arn:aws:ecs:eu-west-1:123456789012:service/prod/api because no "
+            "identity-based policy allows the ecs:UpdateService action"
+        )
+
+    def test_pass_role(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.inject("RegisterTaskDefinition", Fault.PASS_ROLE_DENIED)
+        role = "arn:aws:iam::123456789012:role/task"
+        code, message = refused(client.register_task_definition, **definition(taskRoleArn=role))
+        assert code == "AccessDeniedException"
+        assert f"iam:PassRole on resource: {role} because" in message
+
+    def test_concurrent_register(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.inject("RegisterTaskDefinition", Fault.CONCURRENT_REGISTER)
+        assert refused(client.register_task_definition, **definition()) == (
+            "ClientException",
+            "Too many concurrent attempts to create a new revision of the specified family.",
+        )
+
+    def test_lost_connection_before_and_after_the_write(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.inject("RegisterTaskDefinition", Fault.CONNECTION_RESET)
+        ecs.inject("RegisterTaskDefinition", Fault.TIMEOUT_AFTER_WRITE)
+        with pytest.raises(ConnectionClosedError):
+            client.register_task_definition(**definition("app:v3"))
+        assert len(ecs.revisions("app")) == 2
+        with pytest.raises(ReadTimeoutError):
+            client.register_task_definition(**definition("app:v3"))
+        assert len(ecs.revisions("app")) == 3
+        assert ecs.count("RegisterTaskDefinition") == 2
+        assert len(ecs.writes) == 1
+
+    def test_malformed_answer_after_the_write(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.inject("UpdateService", Fault.MALFORMED)
+        answer = client.update_service(cluster="prod", service="api", taskDefinition="app:2")
+        assert answer.keys() == {"ResponseMetadata"}  # botocore takes a broken answer for an empty one
+        assert ecs.running("prod", "api") == definition("app:v2")
+
+    def test_missing(self, ecs: StrictEcs, client: BaseClient) -> None:
+        for operation in OPERATIONS:
+            if Fault.MISSING.can_hit(operation):
+                ecs.inject(operation, Fault.MISSING)
+        answers: list[tuple[Callable[..., Json], Json]] = [
+            (client.describe_services, {"cluster": "prod", "services": ["api"]}),
+            (client.describe_clusters, {"clusters": ["prod"]}),
+            (client.describe_service_revisions, {"serviceRevisionArns": ["arn:x"]}),
+            (client.describe_service_deployments, {"serviceDeploymentArns": ["arn:x"]}),
+        ]
+        for call, request in answers:
+            assert [failure["reason"] for failure in call(**request)["failures"]] == ["MISSING"]
+        refusals: list[tuple[Callable[..., Json], Json, str]] = [
+            (client.update_service, {"cluster": "prod", "service": "api"}, "ServiceNotFoundException"),
+            (client.list_service_deployments, {"service": "api"}, "ServiceNotFoundException"),
+            (client.list_services, {"cluster": "prod"}, "ClusterNotFoundException"),
+            (client.describe_task_definition, {"taskDefinition": "app"}, "ClientException"),
+            (client.deregister_task_definition, {"taskDefinition": "app:1"}, "ClientException"),
+        ]
+        for call, request, code in refusals:
+            assert refused(call, **request)[0] == code
+
+    def test_inactive(self, ecs: StrictEcs, client: BaseClient) -> None:
+        for operation in ("DescribeTaskDefinition", "UpdateService"):
+            ecs.inject(operation, Fault.INACTIVE)
+        assert client.describe_task_definition(taskDefinition="app")["taskDefinition"]["status"] == "INACTIVE"
+        refusal = refused(client.update_service, cluster="prod", service="api", taskDefinition="app:2")
+        assert refusal == ("ClientException", "TaskDefinition is inactive")
+
+    def test_impossible_faults_are_refused(self, ecs: StrictEcs) -> None:
+        with pytest.raises(ValueError, match="ECS never answers ListClusters with inactive"):
+            ecs.inject("ListClusters", Fault.INACTIVE)
+
+
+class TestDeath:
+    @pytest.mark.parametrize(("before", "revisions"), [(True, 2), (False, 3)])
+    def test_before_or_after_the_call(
+        self, ecs: StrictEcs, client: BaseClient, *, before: bool, revisions: int
+    ) -> None:
+        ecs.die(2, before=before)
+        client.list_clusters()
+        with pytest.raises(Died, match="RegisterTaskDefinition"):
+            client.register_task_definition(**definition())
+        for _ in range(2):
+            with pytest.raises(Died, match="dead already"):
+                client.list_clusters()
+        assert len(ecs.revisions("app")) == revisions
+        ecs.revive()
+        assert client.list_clusters()["clusterArns"]
+        assert ecs.count("ListClusters") == 2
+
+    def test_no_retry_and_no_except_exception_brings_it_back(self, ecs: StrictEcs) -> None:
+        client = ecs.client(config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
+        ecs.die(1, before=True)
+        with pytest.raises(Died):
+            client.list_clusters()
+        assert not issubclass(Died, Exception)
+        assert ecs.calls == []
+
+
+class TestTransports:
+    def test_http(self, ecs: StrictEcs) -> None:
+        with ecs.serve() as url:
+            client = boto3.client(
+                "ecs",
+                region_name="eu-west-1",
+                endpoint_url=url,
+                aws_access_key_id="a",
+                aws_secret_access_key="b",  # noqa: S106 - no secret
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+            assert client.describe_services(cluster="prod", services=["api"])["services"][0]["status"] == "ACTIVE"
+            assert refused(client.list_services, cluster="nowhere")[0] == "ClusterNotFoundException"
+            ecs.inject("RegisterTaskDefinition", Fault.TIMEOUT_AFTER_WRITE)
+            with pytest.raises(ConnectionClosedError):
+                client.register_task_definition(**definition())
+            client.close()
+        assert ecs.count("DescribeServices") == 1
+        assert len(ecs.writes) == 1
+        assert not [thread for thread in threading.enumerate() if "serve_forever" in thread.name]
+
+    def test_a_client_can_move_to_another_double(self, ecs: StrictEcs, client: BaseClient) -> None:
+        other = StrictEcs()
+        other.attach(client)
+        assert client.list_clusters()["clusterArns"] == []
+        assert (ecs.calls, other.count("ListClusters")) == ([], 1)
+
+    def test_other_partitions(self) -> None:
+        ecs = StrictEcs(partition="aws-cn", region="cn-north-1", account_id="210987654321")
+        ecs.add_cluster("prod")
+        assert ecs.client().list_clusters()["clusterArns"] == ["arn:aws-cn:ecs:cn-north-1:210987654321:cluster/prod"]
+
+    @pytest.mark.parametrize(
+        ("operation", "body", "code"),
+        [
+            ("CreateService", b"{}", "UnknownOperationException"),
+            ("ListClusters", b"{", "SerializationException"),
+            ("ListClusters", b"[]", "SerializationException"),
+            ("ListClusters", b'{"invented": 1}', "InvalidParameterException"),
+            ("DescribeServices", b'{"services": "api"}', "SerializationException"),
+            ("DescribeServices", b'{"cluster": "prod"}', "InvalidParameterException"),
+        ],
+    )
+    def test_bad_requests(self, ecs: StrictEcs, operation: str, body: bytes, code: str) -> None:
+        status, _, content = ecs.handle(operation, body)
+        assert (status, json.loads(content)["__type"]) == (400, code)
+
+
+def test_calls_are_recorded_in_order(ecs: StrictEcs, client: BaseClient) -> None:
+    client.list_clusters(maxResults=5)
+    refused(client.update_service, cluster="prod", service="nobody")
+    client.update_service(cluster="prod", service="api", taskDefinition="app")
+    assert ecs.calls == [
+        ("ListClusters", {"maxResults": 5}),
+        ("UpdateService", {"cluster": "prod", "service": "nobody"}),
+        ("UpdateService", {"cluster": "prod", "service": "api", "taskDefinition": "app"}),
+    ]
+    assert ecs.writes == ecs.calls[-1:]
+    assert ecs.count("UpdateService") == 2
+
+
+def example_requests(ecs: StrictEcs) -> dict[str, Json]:
+    """Give a request for every operation, whose answer has as many members as possible."""
+    service = ecs.client().describe_services(cluster="prod", services=["api"])["services"][0]
+    revisions = [revision["arn"] for revision in service["currentServiceRevisions"]]
+    return {
+        "DeregisterTaskDefinition": {"taskDefinition": "app:2"},
+        "DescribeClusters": {"clusters": ["prod", "nowhere"], "include": ["TAGS"]},
+        "DescribeServiceDeployments": {"serviceDeploymentArns": [service["currentServiceDeployment"], "arn:x"]},
+        "DescribeServiceRevisions": {"serviceRevisionArns": [*revisions, "arn:x"]},
+        "DescribeServices": {"cluster": "prod", "services": ["api", "green", "nobody"], "include": ["TAGS"]},
+        "DescribeTaskDefinition": {"taskDefinition": "app:1", "include": ["TAGS"]},
+        "ListClusters": {"maxResults": 1},
+        "ListServiceDeployments": {"cluster": "prod", "service": "api", "maxResults": 1},
+        "ListServices": {"cluster": "prod", "maxResults": 1},
+        "ListTagsForResource": {"resourceArn": ecs.revisions("app")[0]},
+        "ListTaskDefinitionFamilies": {"maxResults": 1},
+        "ListTaskDefinitions": {"maxResults": 1},
+        "RegisterTaskDefinition": definition(tags=[tag("a")], **FARGATE),
+        "TagResource": {"resourceArn": ecs.revisions("app")[0], "tags": [tag("a")]},
+        "UpdateService": {"cluster": "prod", "service": "api", "forceNewDeployment": True},
+    }
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_answers_are_what_the_model_says(ecs: StrictEcs, operation: str) -> None:
+    ecs.add_service("prod", "green", "app", deployment_controller="CODE_DEPLOY")
+    ecs.update_service("prod", "api", "app:2")
+    ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL", reason="circuit breaker")
+    status, headers, body = ecs.handle(operation, json.dumps(example_requests(ecs)[operation]).encode())
+    assert status == 200
+    answer = json.loads(body)
+    shape = operation_model(operation).output_shape
+    assert list(problems(shape, answer)) == []
+    parsed = parsers.create_parser("json").parse({"status_code": 200, "headers": headers, "body": body}, shape)
+    del parsed["ResponseMetadata"]
+    assert member_names(parsed) == member_names(answer)
+    assert ("nextToken" in answer) == operation.startswith("List") or operation == "ListTagsForResource"
+
+
+def member_names(value: object, path: str = "") -> set[str]:
+    """Give the path of every member, at every depth."""
+    if isinstance(value, dict):
+        return {path}.union(*(member_names(item, f"{path}.{name}") for name, item in value.items()))
+    if isinstance(value, list):
+        return {path}.union(*(member_names(item, f"{path}[{index}]") for index, item in enumerate(value)))
+    return {path}
+
+
+def test_wire_ids_look_like_those_of_aws(ecs: StrictEcs) -> None:
+    service = ecs.client().describe_services(cluster="prod", services=["api"])["services"][0]
+    assert re.fullmatch(r"ecs-svc/\d{19}", service["deployments"][0]["id"])
+    assert "/prod/api/" in service["currentServiceDeployment"]
