@@ -111,7 +111,7 @@ def _missing(account: Account, operation: str, request: Json) -> Json:
             arns = [service_arn(account, request, identifier) for identifier in request["services"]]
             return {"services": [], "failures": [missing(arn) for arn in arns]}
         case "DescribeClusters":
-            return {"clusters": [], "failures": [missing(name) for name in request.get("clusters", [])]}
+            return {"clusters": [], "failures": [missing(name) for name in request.get("clusters") or ["default"]]}
         case "DescribeServiceRevisions":
             return {"serviceRevisions": [], "failures": [missing(arn) for arn in request["serviceRevisionArns"]]}
         case "DescribeServiceDeployments":

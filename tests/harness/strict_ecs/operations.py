@@ -89,11 +89,13 @@ def update_service(account: Account, request: Json) -> Json:
         raise errors.service_not_active()
     force = request.get("forceNewDeployment") or False
     _check_controller(service, request, force=force)
-    identifier = request.get("taskDefinition") or service.task_definition
-    if identifier is not None:
-        revision = account.launchable(identifier)
+    if request.get("taskDefinition"):
+        revision = account.launchable(request["taskDefinition"])
         if force or revision.arn != service.task_definition:
             account.deploy(service, revision)
+    elif force:
+        # The revision that a service runs already may be INACTIVE.
+        account.deploy(service, _known_revision(account, service.task_definition or ""))
     return {"service": service.describe(with_tags=False)}
 
 

@@ -85,10 +85,10 @@ class ServiceDeployment:
 
     @property
     def running(self) -> list[ServiceRevision]:
-        """The service revisions that have tasks."""
-        if self.rollback is not None:
-            return self.sources if self.finished else [*self.sources, self.target]
-        return [self.target] if self.finished else [self.target, *self.sources]
+        """The service revisions that have tasks, the oldest first."""
+        if not self.finished:
+            return [*self.sources, self.target]
+        return [self.target] if self.rollback is None else self.sources[:1]
 
 
 @dataclass
@@ -312,7 +312,7 @@ class Account:
         sources: list[ServiceRevision] = []
         if service.deployments:
             current = service.deployments[-1]
-            sources = current.running[:1]
+            sources = current.running
             if not current.finished:
                 current.status, current.updated_at = "STOPPED", now
         images = [self._container_image(container) for container in revision.definition["containerDefinitions"]]
@@ -334,7 +334,7 @@ class Account:
         deployment.status, deployment.reason, deployment.updated_at = status, reason, now
         if deployment.finished:
             del service.rollouts[1:]
-            service.rollouts[0]["rolloutState"] = "COMPLETED"
+            service.rollouts[0].update(rolloutState="COMPLETED", runningCount=service.desired_count, updatedAt=now)
 
     def _begin_rollout(self, service: Service, task_definition: str, *, outgoing: str) -> None:
         now = self.clock.time()

@@ -68,8 +68,8 @@ class _Bucket:
         elapsed = max(0.0, now - self._filled)
         self._tokens = min(self._burst, self._tokens + elapsed * self._rate)
         self._filled = max(self._filled, now)
-        # Refilling by 0.1 ten times gives 0.9999…, and a caller who waited exactly long enough is in the right.
-        if self._tokens < 1 - 1e-6:
+        # Seconds since the epoch are good to a microsecond only, and who waited exactly long enough is in the right.
+        if self._tokens < 1 - 1e-3:
             return False
         self._tokens = max(0.0, self._tokens - 1)
         return True
