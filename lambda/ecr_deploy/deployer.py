@@ -8,7 +8,7 @@ from . import planner
 from .ecs import WORKERS, Ecs
 from .errors import CallError, EcrDeployError, Retry
 from .events import Push
-from .planner import Change, Family, Member, Outcome, Plan, Service, Step, Verdict
+from .planner import Change, Family, Member, Outcome, Service, Step, Verdict
 from .revisions import Revision
 from .settings import Settings
 
@@ -36,13 +36,18 @@ class PushResult:
     services: tuple[ServiceResult, ...] = ()
     retry: Retry = Retry.NEVER
 
+    @property
+    def progress(self) -> bool:
+        """Whether anything was deployed."""
+        return any(service.outcome is Outcome.DEPLOYED for service in self.services)
+
 
 def deploy(pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[PushResult]:
     """Deploy the pushes of one batch together; gives one result for each, in their order."""
     if not pushes:
         return []
     try:
-        members, unknown = _read_fleet(ecs, settings)
+        members, unknown = read_fleet(ecs, settings)
     except EcrDeployError as error:
         return [PushResult(Outcome.FAILED, str(error), retry=error.retry) for _ in pushes]
     work = [
@@ -60,7 +65,7 @@ def deploy(pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[PushRes
     return [_sum_up(push, tuple(results[push])) for push in pushes]
 
 
-def _read_fleet(ecs: Ecs, settings: Settings) -> tuple[list[Member], list[tuple[Service, ServiceResult]]]:
+def read_fleet(ecs: Ecs, settings: Settings) -> tuple[list[Member], list[tuple[Service, ServiceResult]]]:
     """The services in scope with the revisions that they run, and those whose revision ECS would not tell."""
     services = ecs.services(settings.rules)
     running = ecs.running(services)
@@ -89,7 +94,11 @@ def _roll_out(
 ) -> list[tuple[Push, ServiceResult]]:
     """Plan one family and do what the plan says."""
     try:
-        plan = _plan(members, pushes, ecs, settings)
+        family = _read_family(members, pushes, ecs, settings)
+        plan = planner.plan(pushes, family, settings)
+        if not settings.dry_run:
+            for revision, records in plan.refreshed:
+                ecs.tag(revision, records)
     except EcrDeployError as error:
         hits = [(push, one) for one in members for push in planner.concerned(pushes, one, settings.rules)]
         return [(push, _failed(one, error)) for push, one in hits]
@@ -99,7 +108,7 @@ def _roll_out(
     return [(verdict.push, _result(verdict, done)) for verdict in plan.verdicts]
 
 
-def _plan(members: tuple[Member, ...], pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> Plan:
+def _read_family(members: tuple[Member, ...], pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> Family:
     highest = max((member.running for member in members), key=lambda one: one.number)
     family = Family(ecs.newest(highest.family) or highest, members)
     if planner.needs_older(pushes, family, settings):
@@ -107,7 +116,7 @@ def _plan(members: tuple[Member, ...], pushes: Sequence[Push], ecs: Ecs, setting
             family = replace(family, older=(*family.older, older))
             if not planner.needs_older(pushes, family, settings):
                 break
-    return planner.plan(pushes, family, settings)
+    return family
 
 
 def _do(step: Step, ecs: Ecs, *, dry_run: bool) -> dict[str, Revision | EcrDeployError | None]:

@@ -33,3 +33,27 @@ def find(client: Any, repository: Repository, tag: str, digest: str | None) -> R
         raise explained from error
     image = answer["imageDetails"][0]
     return Record(repository, tag, image["imageDigest"], records.to_milliseconds(image["imagePushedAt"]))
+
+
+def tagged(client: Any, repository: Repository) -> list[Record]:
+    """Every tag of a repository, with the image it points to and when that was pushed.
+
+    Raises:
+        CallError: the registry does not answer.
+
+    """
+    try:
+        pages = client.get_paginator("describe_images").paginate(
+            registryId=repository.account,
+            repositoryName=repository.name,
+            filter={"tagStatus": "TAGGED"},
+            PaginationConfig={"PageSize": 1000},
+        )
+        images = [image for page in pages for image in page["imageDetails"]]
+    except (ClientError, BotoCoreError) as error:
+        raise aws.explain(error, "DescribeImages", str(repository)) from error
+    return [
+        Record(repository, tag, image["imageDigest"], records.to_milliseconds(image["imagePushedAt"]))
+        for image in images
+        for tag in image["imageTags"]
+    ]

@@ -9,10 +9,11 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, raw_json, revisions
+from . import aws, raw_json, records, revisions
 from .errors import CallError, OutOfTimeError, Retry
 from .pacing import Pacer
 from .planner import Service
+from .records import Record
 from .revisions import Revision
 from .rules import Rules, Target
 
@@ -94,6 +95,18 @@ class Ecs:
         answer = self._call("RegisterTaskDefinition", family, "taskDefinition", done=registered, **request)
         # RegisterTaskDefinition answers with the tags beside the definition, as DescribeTaskDefinition does.
         return self._remember({"tags": request.get("tags"), **answer})
+
+    def tag(self, revision: Revision, new_records: Iterable[Record]) -> None:
+        """Replace records of a revision."""
+        tags = {records.key(record.repository): str(record) for record in new_records}
+        self._call(
+            "TagResource",
+            str(revision),
+            "ResponseMetadata",
+            resourceArn=revision.arn,
+            tags=[{"key": key, "value": value} for key, value in tags.items()],
+        )
+        self._revisions[revision.arn] = revisions.with_tags(revision, tags)
 
     def update(self, services: Iterable[Service], revision: Revision) -> list[CallError | OutOfTimeError | None]:
         """Update services to a revision; for each the reason why it could not be, or None."""

@@ -13,9 +13,11 @@ from . import images, records
 from .errors import EcrDeployError
 from .images import Repository
 from .records import Record
+from .rules import Target
 
 _NATIVE = "ECR Image Action"
 _CLOUDTRAIL = "AWS API Call via CloudTrail"
+_SCHEDULED = "Scheduled Event"
 # What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is no image.
 _IMAGE_CONFIGS = {"application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json"}
 # cosign stores what belongs to an image under tags made of the image's digest.
@@ -24,11 +26,15 @@ _COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A tag of an ECR repository that points to a new image."""
+    """A tag of an ECR repository that points to a new image.
+
+    `force` lets it replace a newer one; `targets`, if given, are all that it is for.
+    """
 
     record: Record
     event_id: str
     force: bool = False
+    targets: frozenset[Target] | None = None
 
     @property
     def repository(self) -> Repository:
@@ -50,6 +56,13 @@ class NoPush:
     image: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The schedule's turn: time to look for pushes whose events were lost."""
+
+    event_id: str
+
+
 class InvalidEventError(EcrDeployError):
     """An event that claims to be a push, but lacks a field or holds a malformed one.
 
@@ -63,7 +76,7 @@ class InvalidEventError(EcrDeployError):
         self.value = value
 
 
-def parse(event: object) -> Push | NoPush:
+def parse(event: object) -> Push | NoPush | Tick:
     """Read an EventBridge event.
 
     Raises:
@@ -79,6 +92,8 @@ def parse(event: object) -> Push | NoPush:
         return _native(event, event_id)
     if event.get("source") == "aws.ecr" and kind == _CLOUDTRAIL:
         return _cloudtrail(event, event_id)
+    if event.get("source") == "aws.events" and kind == _SCHEDULED:
+        return Tick(event_id)
     return NoPush(f"an event of source {event.get('source')!r} and type {kind!r} is no push", event_id)
 
 

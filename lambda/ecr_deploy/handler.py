@@ -2,22 +2,23 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 
-from . import deployer, ecr, events, queue, report, requests, settings
+from . import deployer, ecr, events, queue, reconcile, report, requests, settings
 from .deployer import PushResult
 from .ecs import CONFIG, Ecs
-from .errors import CallError, Retry
-from .events import InvalidEventError, NoPush, Push
+from .errors import CallError, EcrDeployError, Retry
+from .events import InvalidEventError, NoPush, Push, Tick
+from .images import Repository
 from .pacing import Clock, Pacer
 from .planner import Outcome
 from .queue import Message, Queue
-from .records import to_milliseconds
+from .records import Record, to_milliseconds
 from .settings import Settings
 
 # Kept back of the function's time for calls under way and for the report.
@@ -55,44 +56,73 @@ class Door:
 
     def _take_batch(self, messages: Sequence[Message]) -> dict[str, Any]:
         read = [(message, self._read(message)) for message in messages]
-        pushes = [push for _, push in read if isinstance(push, Push)]
+        pushes = [event for _, event in read if isinstance(event, Push)]
         results = dict(zip(pushes, self._deploy(pushes, self._settings), strict=True))
-        failed = []
-        for message, push in read:
-            if isinstance(push, InvalidEventError):
-                finished = self._bury(message)
-            elif isinstance(push, NoPush):
-                finished = True
-            else:
-                finished = self._finish(message, results[push])
-            if not finished:
-                failed.append(message)
+        failed = [message for message, event in read if not self._finish(message, event, results)]
         again = queue.failures(messages, failed)
         if again:
             self._try(lambda: self._open_queue().hurry(again))
         return {"batchItemFailures": [{"itemIdentifier": message.id} for message in again]}
 
-    def _read(self, message: Message) -> Push | NoPush | InvalidEventError:
+    def _read(self, message: Message) -> Push | NoPush | Tick | InvalidEventError:
         event = message.event()
         try:
-            push = events.parse(event)
+            read = events.parse(event)
         except InvalidEventError as error:
             report.log_invalid(error, str(event.get("id", "")) if isinstance(event, Mapping) else "")
             return error
-        if isinstance(push, NoPush):
-            report.log(push, PushResult(Outcome.SKIPPED, push.reason), dry_run=self._settings.dry_run)
-        return push
+        if isinstance(read, NoPush):
+            report.log(read, PushResult(Outcome.SKIPPED, read.reason), dry_run=self._settings.dry_run)
+        return read
 
-    def _finish(self, message: Message, result: PushResult) -> bool:
-        """Whether a push is done with: well, or badly and for good, or to be gone on with as a new message."""
-        if result.outcome is not Outcome.FAILED:
+    def _finish(
+        self,
+        message: Message,
+        event: Push | NoPush | Tick | InvalidEventError,
+        results: Mapping[Push, PushResult],
+    ) -> bool:
+        """Whether a message is done with: well, or badly and for good, or to be gone on with as a new message."""
+        if isinstance(event, InvalidEventError):
+            return self._bury(message)
+        if isinstance(event, NoPush):
             return True
-        if result.retry is Retry.NEVER:
+        ended = [results[event]] if isinstance(event, Push) else self._reconcile(event)
+        failed = [result for result in ended if result.outcome is Outcome.FAILED]
+        if not failed:
+            return True
+        retry = max(result.retry for result in failed)
+        if retry is Retry.NEVER:
             return self._bury(message)
         # Without progress, a new message would go round for ever.
-        if result.retry is Retry.AT_ONCE and any(service.outcome is Outcome.DEPLOYED for service in result.services):
+        if retry is Retry.AT_ONCE and any(result.progress for result in ended):
             return self._try(lambda: self._open_queue().send_back(message))
         return message.receives >= queue.MOST_RECEIVES and self._bury(message)
+
+    def _reconcile(self, tick: Tick) -> list[PushResult]:
+        """Deploy what the registries hold and services should run, but don't."""
+        rules = self._settings.rules
+        try:
+            members, _ = deployer.read_fleet(self._ecs, self._settings)
+            tagged = self._tagged(reconcile.repositories(members, rules))
+        except EcrDeployError as error:
+            result = PushResult(Outcome.FAILED, f"reconciling: {error}", retry=error.retry)
+            report.log(NoPush(str(error), tick.event_id), result, dry_run=self._settings.dry_run)
+            return [result]
+        pushes = reconcile.missing(members, tagged, rules, now=self._now(), event_id=tick.event_id)
+        report.log_reconciled(tick.event_id, len(tagged), len(pushes))
+        return self._deploy(pushes, self._settings)
+
+    def _tagged(self, repositories: Iterable[Repository]) -> dict[Repository, list[Record]]:
+        tagged = {}
+        for repository in repositories:
+            try:
+                tagged[repository] = ecr.tagged(self._client("ecr", region_name=repository.region), repository)
+            except CallError as error:
+                # One registry that is closed to us must not keep the others from being looked at.
+                if error.retry is not Retry.NEVER:
+                    raise
+                report.logger.warning(str(error))
+        return tagged
 
     def _bury(self, message: Message) -> bool:
         return self._try(lambda: self._open_queue().bury(message))
@@ -111,6 +141,8 @@ class Door:
         dry_run = self._settings.dry_run
         if isinstance(push, Push):
             return report.answer([(push, self._deploy([push], self._settings)[0])], dry_run=dry_run)
+        if isinstance(push, Tick):
+            push = NoPush("a scheduled event reconciles only when it comes through the queue", push.event_id)
         result = PushResult(Outcome.SKIPPED, push.reason)
         report.log(push, result, dry_run=dry_run)
         return report.answer([(push, result)], dry_run=dry_run)
@@ -120,10 +152,13 @@ class Door:
         client = self._client("ecr", region_name=request.repository.region)
         record = ecr.find(client, request.repository, request.tag, request.digest)
         if request.force:
-            record = replace(record, pushed_at=to_milliseconds(datetime.fromtimestamp(self._clock.time(), UTC)))
+            record = replace(record, pushed_at=self._now())
         narrowed = replace(self._settings, rules=self._settings.rules.within(request.scope), dry_run=request.dry_run)
         push = Push(record, event_id="request", force=request.force)
         return report.answer([(push, self._deploy([push], narrowed)[0])], dry_run=request.dry_run)
+
+    def _now(self) -> datetime:
+        return to_milliseconds(datetime.fromtimestamp(self._clock.time(), UTC))
 
     def _deploy(self, pushes: Sequence[Push], settings: Settings) -> list[PushResult]:
         results = deployer.deploy(pushes, self._ecs, settings)

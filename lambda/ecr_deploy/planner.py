@@ -5,7 +5,7 @@ so that the same pushes, planned again after a crash, ask only for what is missi
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -103,38 +103,33 @@ class Step:
 class Plan:
     """What to do about one family, and what it will mean for each push and service."""
 
-    steps: tuple[Step, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
-
-
-@dataclass(slots=True)
-class _Decision:
-    """What one service is to run: images and records of the revision to come, and the pushes that changed it."""
-
-    member: Member
-    base: Revision
-    images: dict[str, str] = field(default_factory=dict)
-    records: dict[Repository, Record] = field(default_factory=dict)
-    winners: dict[Repository, Push] = field(default_factory=dict)
-    verdicts: list[Verdict] = field(default_factory=list)
+    steps: tuple[Step, ...]
+    verdicts: tuple[Verdict, ...]
+    refreshed: tuple[tuple[Revision, tuple[Record, ...]], ...]
+    """Records to be written anew on revisions that stay."""
 
 
 def concerned(pushes: Iterable[Push], member: Member, rules: Rules) -> list[Push]:
     """The pushes that the rules let go to a service, and whose repository it runs."""
     target = member.service.target
-    return [push for push in pushes if member.running.references(push.repository) and rules.lets(push.record, target)]
+    hits = (push for push in pushes if push.targets is None or target in push.targets)
+    return [push for push in hits if member.running.references(push.repository) and rules.lets(push.record, target)]
 
 
 def plan(pushes: Sequence[Push], family: Family, settings: Settings) -> Plan:
     """Plan the pushes of one batch for one family: one revision for all services that are to run the same."""
-    decisions = [_decide(member, pushes, family, settings) for member in family.members]
-    verdicts = tuple(verdict for decision in decisions for verdict in decision.verdicts)
+    decisions = [_Decision(member, pushes, family, settings) for member in family.members]
     groups: dict[object, list[_Decision]] = {}
     for decision in decisions:
         if decision.winners:
             same = (decision.base.arn, frozenset(decision.images.items()), frozenset(decision.winners.items()))
             groups.setdefault(same, []).append(decision)
-    return Plan(tuple(_step(group, family) for group in groups.values()), verdicts)
+    refreshed = {one.member.running.arn: (one.member.running, one.refreshed) for one in decisions if one.refreshed}
+    return Plan(
+        steps=tuple(_step(group, family) for group in groups.values()),
+        verdicts=tuple(verdict for decision in decisions for verdict in decision.verdicts),
+        refreshed=tuple((revision, tuple(records)) for revision, records in refreshed.values()),
+    )
 
 
 def needs_older(pushes: Sequence[Push], family: Family, settings: Settings) -> bool:
@@ -143,54 +138,109 @@ def needs_older(pushes: Sequence[Push], family: Family, settings: Settings) -> b
     A revision that Terraform registered and deployed records nothing; the one before it may.
     """
     recorded = {record.repository for record in family.records}
-    decisions = (_decide(member, pushes, family, settings) for member in family.members)
+    decisions = (_Decision(member, pushes, family, settings) for member in family.members)
     return any(not decision.winners.keys() <= recorded for decision in decisions)
 
 
-def _decide(member: Member, pushes: Sequence[Push], family: Family, settings: Settings) -> _Decision:
-    rules, target = settings.rules, member.service.target
-    hits = concerned(pushes, member, rules)
-    if hits and (obstacle := _obstacle(member.service)):
-        skipped = [Verdict(push, member, Outcome.SKIPPED, obstacle) for push in hits]
-        return _Decision(member, member.running, verdicts=skipped)
-    latest = settings.base_revision == "latest"
-    decision = _Decision(member, family.newest if latest else member.running)
-    # Of several revisions that services run, the newest tells which images are kept.
-    kept = max((one.running for one in family.members), key=lambda one: one.number) if latest else member.running
-    found: dict[Push, list[Verdict]] = {push: [] for push in hits}
-    for container in decision.base.containers:
-        repository = container.repository
-        if repository is None:
-            continue
-        keeper = kept if rules.covers(repository, target) and _counterpart(kept, container) else decision.base
-        current = _counterpart(keeper, container) or container
-        decision.images[container.name] = current.image
-        if repository in keeper.records:
-            decision.records.setdefault(repository, keeper.records[repository])
-        own = _counterpart(member.running, container)
-        runs = member.running.tag_of(own) if own else keeper.tag_of(current)
-        candidates = [push for push in hits if push.repository == repository and _follows(push, runs)]
+class _Decision:
+    """What one service is to run: images and records of the revision to come, and the pushes that changed it."""
+
+    def __init__(self, member: Member, pushes: Sequence[Push], family: Family, settings: Settings) -> None:
+        self.member = member
+        self.images: dict[str, str] = {}
+        self.records: dict[Repository, Record] = {}
+        self.winners: dict[Repository, Push] = {}
+        self.refreshed: list[Record] = []
+        self._settings = settings
+        self._known = family.records
+        latest = settings.base_revision == "latest"
+        self.base = family.newest if latest else member.running
+        # Of several revisions that services run, the newest tells which images are kept.
+        running = [one.running for one in family.members]
+        self._kept = max(running, key=lambda one: one.number) if latest else member.running
+        self._found: dict[Push, list[Verdict]] = {push: [] for push in concerned(pushes, member, settings.rules)}
+        self._obstacle = _obstacle(member.service)
+        if self._found and not self._obstacle:
+            for container in self.base.containers:
+                if container.repository:
+                    self._decide(container, container.repository)
+        self.records.update({repository: winner.record for repository, winner in self.winners.items()})
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """One verdict for each push that concerns the service."""
+        return [self._sum_up(push, found) for push, found in self._found.items()]
+
+    def _decide(self, container: Container, repository: Repository) -> None:
+        """Choose the image of one container: that of a push, or the one that the service runs, or that of the base."""
+        covered = self._settings.rules.covers(repository, self.member.service.target)
+        kept = _counterpart(self._kept, container) if covered else None
+        current, source = (kept, self._kept) if kept else (container, self.base)
+        self.images[container.name] = current.image
+        if record := source.records.get(repository):
+            self.records.setdefault(repository, record)
+        own = _counterpart(self.member.running, container)
+        runs = self.member.running.tag_of(own) if own else source.tag_of(current)
+        candidates = [push for push in self._found if push.repository == repository and follows(push.record, runs)]
         if not candidates:
-            continue
-        winner = _winner(candidates, rules, target)
+            return
+        winner = self._pick(candidates)
+        if own and self.member.running.digest_of(own) == winner.record.digest:
+            self._find(winner, Outcome.UNCHANGED, "it runs this image already")
+            self._refresh(winner.record)
+        elif newer := self._newer(winner, self._known):
+            self._find(winner, Outcome.SUPERSEDED, _by(newer))
+        else:
+            reference = images.parse(current.image)
+            after = reference.pointing_to(winner.record.tag, winner.record.digest, self._settings.image_reference)
+            change = Change(container.name, own.image if own else container.image, str(after))
+            self._find(winner, Outcome.DEPLOYED, None, change)
+            self.images[container.name] = str(after)
+            self.winners[repository] = winner
+
+    def _pick(self, candidates: Sequence[Push]) -> Push:
+        """The newest of the pushes to one container, as the rules count; one that an operator forces comes first."""
+        forced = [push for push in candidates if push.force]
+        rivals = {push.record: push for push in forced or candidates}
+        winner = rivals[self._settings.rules.newest(list(rivals), self.member.service.target)]
         for push in candidates:
-            if push is not winner:
-                found[push].append(_lost(push, winner, member))
-        if own and member.running.digest_of(own) == winner.record.digest:
-            found[winner].append(Verdict(winner, member, Outcome.UNCHANGED, "it runs this image already"))
-            continue
-        if newer := _newer(winner, family.records, rules, target):
-            found[winner].append(Verdict(winner, member, Outcome.SUPERSEDED, _by(newer)))
-            continue
-        reference = images.parse(current.image)
-        after = str(reference.pointing_to(winner.record.tag, winner.record.digest, settings.image_reference))
-        change = Change(container.name, own.image if own else container.image, after)
-        found[winner].append(Verdict(winner, member, Outcome.DEPLOYED, None, (change,)))
-        decision.images[container.name] = after
-        decision.winners[repository] = winner
-    decision.records.update({repository: winner.record for repository, winner in decision.winners.items()})
-    decision.verdicts = [_sum_up(push, member, verdicts, decision.base) for push, verdicts in found.items()]
-    return decision
+            if push is winner:
+                continue
+            if push.record.digest == winner.record.digest:
+                self._find(push, Outcome.UNCHANGED, f"the push of {winner.record.tag} brings the same image")
+            else:
+                self._find(push, Outcome.SUPERSEDED, _by(winner.record))
+        return winner
+
+    def _newer(self, push: Push, records: Iterable[Record]) -> Record | None:
+        """The newest record that keeps the push out of the service; one of the same image keeps nothing out."""
+        if push.force:
+            return None
+        rivals = (one for one in records if one.repository == push.repository and one.digest != push.record.digest)
+        target = self.member.service.target
+        superseding = (one for one in rivals if self._settings.rules.supersedes(one, push.record, target))
+        return max(superseding, key=lambda one: one.order, default=None)
+
+    def _refresh(self, push: Record) -> None:
+        """Let the record of an image that was pushed once more tell the later time: nothing older comes after that."""
+        record = self.member.running.records.get(push.repository)
+        if record and record.digest == push.digest and record.pushed_at < push.pushed_at:
+            self.refreshed.append(replace(record, pushed_at=push.pushed_at))
+
+    def _find(self, push: Push, outcome: Outcome, reason: str | None, *changes: Change) -> None:
+        self._found[push].append(Verdict(push, self.member, outcome, reason, changes))
+
+    def _sum_up(self, push: Push, verdicts: Sequence[Verdict]) -> Verdict:
+        """One verdict for all containers of the service."""
+        if not verdicts:
+            return Verdict(push, self.member, Outcome.SKIPPED, self._obstacle or self._why_nothing(push))
+        first = min(verdicts, key=lambda verdict: SEVERITY[verdict.outcome])
+        return replace(first, changes=tuple(change for verdict in verdicts for change in verdict.changes))
+
+    def _why_nothing(self, push: Push) -> str:
+        if self.base.references(push.repository):
+            return "latest goes only to containers that run latest"
+        return f"{self.base}, the newest revision of its family, runs the repository no longer"
 
 
 def _obstacle(service: Service) -> str | None:
@@ -200,60 +250,19 @@ def _obstacle(service: Service) -> str | None:
     return f"its deployment controller is {service.controller}, which deploys by itself"
 
 
+def follows(push: Record, running_tag: str | None) -> bool:
+    """Whether a container that runs some tag takes the push: `latest` is only for those who run `latest`."""
+    return push.tag != "latest" or running_tag == "latest"
+
+
 def _counterpart(revision: Revision, container: Container) -> Container | None:
     """The container of the same name in another revision, if it runs the same repository there."""
     other = revision.container(container.name)
     return other if other and other.repository == container.repository else None
 
 
-def _follows(push: Push, running_tag: str | None) -> bool:
-    """Whether a container that runs some tag takes the push: `latest` is only for those who run `latest`."""
-    return push.record.tag != "latest" or running_tag == "latest"
-
-
-def _winner(candidates: Sequence[Push], rules: Rules, target: Target) -> Push:
-    """The newest of the pushes to one container, as its rules count; one that an operator forces comes first."""
-    ranked = sorted(candidates, key=lambda push: (push.force, push.record.order), reverse=True)
-    for push in ranked:
-        others = {other.record for other in ranked if other is not push}
-        if push.force or not _newer(push, others, rules, target):
-            return push
-    return ranked[0]
-
-
-def _newer(push: Push, records: Iterable[Record], rules: Rules, target: Target) -> Record | None:
-    """The newest record that keeps the push out of the target; one of the same image keeps nothing out."""
-    if push.force:
-        return None
-    rivals = (one for one in records if one.repository == push.repository and one.digest != push.record.digest)
-    superseding = (one for one in rivals if rules.supersedes(one, push.record, target))
-    return max(superseding, key=lambda one: one.order, default=None)
-
-
-def _lost(push: Push, winner: Push, member: Member) -> Verdict:
-    """What becomes of a push that another one of the same batch beats."""
-    if push.record.digest == winner.record.digest:
-        reason = f"the push of {winner.record.tag} brings the same image"
-        return Verdict(push, member, Outcome.UNCHANGED, reason)
-    return Verdict(push, member, Outcome.SUPERSEDED, _by(winner.record))
-
-
 def _by(record: Record) -> str:
     return f"{record.tag} ({record.digest[:19]}) was pushed later"
-
-
-def _sum_up(push: Push, member: Member, verdicts: Sequence[Verdict], base: Revision) -> Verdict:
-    """One verdict for all containers of a service."""
-    if not verdicts:
-        return Verdict(push, member, Outcome.SKIPPED, _why_nothing(push, base))
-    first = min(verdicts, key=lambda verdict: SEVERITY[verdict.outcome])
-    return replace(first, changes=tuple(change for verdict in verdicts for change in verdict.changes))
-
-
-def _why_nothing(push: Push, base: Revision) -> str:
-    if base.references(push.repository):
-        return "latest goes only to containers that run latest"
-    return f"{base}, the newest revision of its family, runs the repository no longer"
 
 
 def _step(group: Sequence[_Decision], family: Family) -> Step:

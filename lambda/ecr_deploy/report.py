@@ -47,6 +47,12 @@ def log_invalid(error: InvalidEventError, event_id: str) -> None:
     )
 
 
+def log_reconciled(event_id: str, repositories: int, missing: int) -> None:
+    """Write what a reconciliation found before it mends it."""
+    text = f"reconciled {repositories} repositories: {missing} pushes were missing"
+    logger.info(text, extra={"event_id": event_id, "repositories": repositories, "missing": missing})
+
+
 def _declare(metrics: dict[str, int]) -> dict[str, Any]:
     units = {name: "Seconds" if name.endswith("Seconds") else "Count" for name in metrics}
     return {

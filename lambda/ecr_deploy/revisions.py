@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import images, records
@@ -96,16 +96,21 @@ def read(answer: Mapping[str, Any]) -> Revision:
         for container in definition.get("containerDefinitions", ())
     )
     tags = {tag["key"]: tag.get("value", "") for tag in answer.get("tags") or ()}
-    repositories = [container.repository for container in containers if container.repository]
     return Revision(
         arn=definition["taskDefinitionArn"],
         family=definition["family"],
         number=definition["revision"],
         containers=containers,
         tags=tags,
-        records=records.read(tags, repositories),
+        records=_records(tags, containers),
         source=json.dumps(definition).encode(),
     )
+
+
+def with_tags(revision: Revision, tags: Mapping[str, str]) -> Revision:
+    """The same revision after it was given some tags."""
+    tags = {**revision.tags, **tags}
+    return replace(revision, tags=tags, records=_records(tags, revision.containers))
 
 
 def following(base: Revision, new_images: Mapping[str, str], new_records: Iterable[Record]) -> dict[str, Any]:
@@ -144,6 +149,10 @@ def _registrable(revision: Revision) -> dict[str, Any]:
 def _owners_tags(tags: Mapping[str, str]) -> dict[str, str]:
     # Keys that begin with aws: belong to AWS and can't be set.
     return {key: value for key, value in tags.items() if not records.is_record(key) and not key.startswith("aws:")}
+
+
+def _records(tags: Mapping[str, str], containers: Iterable[Container]) -> dict[Repository, Record]:
+    return records.read(tags, (container.repository for container in containers if container.repository))
 
 
 def _parse(text: str) -> Image | None:

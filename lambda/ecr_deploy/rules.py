@@ -98,6 +98,13 @@ class Rules:
         letting = [rule for rule in self.rules if rule.lets(older, target)]
         return all(rule.lets(newer, target) and newer.order > older.order for rule in letting)
 
+    def newest(self, pushes: Sequence[Record], target: Target) -> Record:
+        """The one of some pushes to a container that none of the others supersedes."""
+        ranked = sorted(pushes, key=lambda push: push.order, reverse=True)
+        return next(
+            (one for one in ranked if not any(self.supersedes(other, one, target) for other in ranked)), ranked[0]
+        )
+
     def _in_scopes(self, target: Target) -> bool:
         return target.cluster is None or all(
             matches(target.cluster, scope.clusters) and matches(target.name, scope.services) for scope in self.scopes
