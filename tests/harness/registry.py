@@ -13,25 +13,32 @@ from typing import Any
 import boto3
 
 _MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+_CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
+
+
+def upload(repository: str, tag: str) -> dict[str, Any]:
+    """Put a new image into ECR, unannounced; return it as PutImage answers."""
+    content = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST_TYPE,
+        "config": {"mediaType": _CONFIG_TYPE, "size": 7, "digest": f"sha256:{uuid.uuid4().hex * 2}"},
+        "layers": [],
+    }
+    manifest = json.dumps(content)
+    image: dict[str, Any] = boto3.client("ecr").put_image(
+        repositoryName=repository,
+        imageTag=tag,
+        imageDigest=f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}",
+        imageManifest=manifest,
+        imageManifestMediaType=_MANIFEST_TYPE,
+    )["image"]
+    return image
 
 
 def push(repository: str, tag: str, *, trail: bool = False) -> str:
     """Push a new image and announce it, by CloudTrail's event too in an account with a trail; return its digest."""
-    content = {
-        "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE,
-        "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 7, "digest": _any_digest()},
-        "layers": [],
-    }
-    manifest = json.dumps(content)
-    digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
-    image = boto3.client("ecr").put_image(
-        repositoryName=repository,
-        imageTag=tag,
-        imageDigest=digest,
-        imageManifest=manifest,
-        imageManifestMediaType=_MANIFEST_TYPE,
-    )["image"]
+    image = upload(repository, tag)
+    digest: str = image["imageId"]["imageDigest"]
     announce(
         {
             "action-type": "PUSH",
@@ -67,7 +74,3 @@ def _put_image_call(image: Mapping[str, Any]) -> dict[str, Any]:
         "requestParameters": {**about, "imageTag": image["imageId"]["imageTag"]},
         "responseElements": {"image": {**about, "imageId": image["imageId"]}},
     }
-
-
-def _any_digest() -> str:
-    return f"sha256:{uuid.uuid4().hex * 2}"

@@ -8,8 +8,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import build_zip
 import pytest
+
+import build_zip
 
 SOURCES = {
     "__init__.py": "",

@@ -1,0 +1,81 @@
+# Every job has one command, the same here and in CI. `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+EXAMPLES := $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
+TERRAFORM_ROOTS := . $(EXAMPLES)
+
+# One copy of the provider for the module, the examples, the demo and the tests. Without the second setting Terraform
+# would fetch it again wherever there is no lock file, and a module ships none.
+export TF_PLUGIN_CACHE_DIR ?= $(CURDIR)/build/terraform-plugins
+export TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE := 1
+export TF_IN_AUTOMATION := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+announce = @printf '\n== %s\n'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long lint package clean python-lint terraform-lint unit e2e terraform
+
+help: ## List these commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: terraform $(VENV)/ready ## Watch a push roll out: real Terraform and function, AWS played by moto
+	@$(RUN) tests.demo
+
+test: lint unit e2e ## Run everything that CI runs
+
+test-long: $(VENV)/ready ## Run the unit tests with the nightly number of generated examples
+	$(announce) 'Unit tests with the nightly profile'
+	@HYPOTHESIS_PROFILE=nightly $(RUN) pytest --quiet tests/unit
+
+lint: python-lint terraform-lint ## Check formatting, style, types and the Terraform configuration
+
+package: $(VENV)/ready ## Build the function's zip, lambda/ecr_deploy.zip
+	@$(VENV)/bin/python lambda/build_zip.py
+
+clean: ## Remove all that the other commands made, but the zip
+	@rm -rf $(VENV) build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis lambda/*.egg-info
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+	@rm -rf $(foreach root,$(TERRAFORM_ROOTS),$(root)/.terraform $(root)/.terraform.lock.hcl)
+
+python-lint: $(VENV)/ready
+	$(announce) 'Python: formatting, style, types'
+	@$(RUN) ruff format --quiet --check .
+	@$(RUN) ruff check --quiet .
+	@$(RUN) mypy --no-error-summary
+
+terraform-lint: terraform
+	$(announce) 'Terraform: formatting, validation, tests with a mocked provider'
+	@terraform fmt -check -recursive
+	@set -e; for root in $(TERRAFORM_ROOTS); do \
+		terraform -chdir=$$root init -backend=false -input=false >/dev/null; \
+		terraform -chdir=$$root validate >/dev/null; \
+	done
+	@terraform test >build/terraform-test.log 2>&1 || { cat build/terraform-test.log; exit 1; }
+	@tail -n 1 build/terraform-test.log
+
+unit: $(VENV)/ready
+	$(announce) 'Unit tests, with the branches they cover'
+	@$(RUN) pytest --quiet --cov --cov-report=json:build/coverage.json tests/unit
+	@$(RUN) tests.harness.branch_coverage build/coverage.json 95 || { $(RUN) coverage report -m --skip-covered; exit 1; }
+
+e2e: terraform $(VENV)/ready
+	$(announce) 'End to end: Terraform, moto and the function from the zip'
+	@$(RUN) pytest --quiet tests/e2e
+
+terraform:
+	@command -v terraform >/dev/null || { \
+		echo 'Terraform is missing: install 1.9 or newer from https://developer.hashicorp.com/terraform/install' >&2; \
+		exit 1; \
+	}
+	@mkdir -p build $(TF_PLUGIN_CACHE_DIR)
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13")'
+	$(announce) 'Setting up $(VENV) from pyproject.toml'
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,49 @@
+"""Real Terraform on moto: the module to apply, and what a second plan would still change."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).parents[2]
+_LEFT_BEHIND = shutil.ignore_patterns(".terraform*", "*.tfstate*")
+
+
+def copy_module(directory: Path) -> Path:
+    """Copy the module and its examples, so that the checkout stays clean; return where the examples are."""
+    (directory / "lambda").mkdir(parents=True)
+    for source in [*_ROOT.glob("*.tf"), _ROOT / "lambda" / "ecr_deploy.zip"]:
+        shutil.copy(source, directory / source.relative_to(_ROOT))
+    examples = directory / "examples"
+    shutil.copytree(_ROOT / "examples", examples, ignore=_LEFT_BEHIND)
+    return examples
+
+
+def unexpected_changes(plan: Mapping[str, Any]) -> list[str]:
+    """Return what a plan (`terraform show -json`) would change, without what moto alone is to blame for."""
+    outputs = [
+        f"output {name}" for name, change in plan.get("output_changes", {}).items() if change["actions"] != ["no-op"]
+    ]
+    return outputs + [line for change in plan.get("resource_changes", []) for line in _changes(change)]
+
+
+def _changes(resource: Mapping[str, Any]) -> Iterator[str]:
+    actions, before, after = (resource["change"][key] for key in ("actions", "before", "after"))
+    if actions in (["no-op"], ["read"]):
+        return
+    if actions != ["update"]:
+        yield f"{resource['address']}: {' and '.join(actions)}"
+        return
+    unknown = resource["change"]["after_unknown"]
+    for name in sorted(before.keys() | after.keys() | unknown.keys()):
+        old, new = before.get(name), after.get(name)
+        if (old != new or unknown.get(name) is True) and not _is_a_quirk_of_moto(resource["type"], name, old, new):
+            yield f"{resource['address']}.{name}: {old!r} becomes {new!r}"
+
+
+def _is_a_quirk_of_moto(kind: str, name: str, old: Any, new: Any) -> bool:
+    """Whether moto's answer differs from AWS's: it has no logging configuration, and its JSON has other spaces."""
+    if (kind, name) == ("aws_lambda_function", "logging_config"):
+        return not old
+    return (kind, name) == ("aws_sqs_queue", "redrive_policy") and bool(json.loads(old) == json.loads(new))
