@@ -8,6 +8,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -69,8 +70,10 @@ def _put_image_call(image: Mapping[str, Any]) -> dict[str, Any]:
     about = {key: image[key] for key in ("registryId", "repositoryName", "imageManifest")}
     return {
         "eventVersion": "1.08",
+        "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "eventSource": "ecr.amazonaws.com",
         "eventName": "PutImage",
+        "awsRegion": boto3.Session().region_name,
         "requestParameters": {**about, "imageTag": image["imageId"]["imageTag"]},
         "responseElements": {"image": {**about, "imageId": image["imageId"]}},
     }

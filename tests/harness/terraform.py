@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).parents[2]
+ZIP = _ROOT / "lambda" / "ecr_deploy.zip"
 _LEFT_BEHIND = shutil.ignore_patterns(".terraform*", "*.tfstate*")
 
 
 def copy_module(directory: Path) -> Path:
     """Copy the module and its examples, so that the checkout stays clean; return where the examples are."""
     (directory / "lambda").mkdir(parents=True)
-    for source in [*_ROOT.glob("*.tf"), _ROOT / "lambda" / "ecr_deploy.zip"]:
+    for source in [*_ROOT.glob("*.tf"), ZIP]:
         shutil.copy(source, directory / source.relative_to(_ROOT))
     examples = directory / "examples"
     shutil.copytree(_ROOT / "examples", examples, ignore=_LEFT_BEHIND)
