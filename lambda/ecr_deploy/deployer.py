@@ -1,24 +1,25 @@
 """Deployments: carries plans out on ECS, and tells what came of each push."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from . import planner
 from .ecs import WORKERS, Ecs
 from .errors import CallError, EcrDeployError, Retry
 from .events import Push
-from .planner import Change, Family, Member, Outcome, Service, Step, Verdict
+from .planner import Change, Family, Member, Outcome, Step, Verdict
 from .revisions import Revision
+from .rules import Rules, Target
 from .settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceResult:
-    """What came of a push for one service; `before` and `after` are revisions as `family:number`."""
+class TargetResult:
+    """What came of a push for one service or family; `before` and `after` are revisions as `family:number`."""
 
-    cluster: str
-    service: str
+    target: Target
     outcome: Outcome
     reason: str | None
     before: str | None = None
@@ -29,56 +30,69 @@ class ServiceResult:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """What came of a push; `retry` says, for a failed one, whether doing it again can help."""
+    """What came of a push.
+
+    `retry` says, for a failed one, whether doing it again can help. `suspicious` is one that nobody should send us.
+    """
 
     outcome: Outcome
     reason: str | None
-    services: tuple[ServiceResult, ...] = ()
+    targets: tuple[TargetResult, ...] = ()
     retry: Retry = Retry.NEVER
+    suspicious: bool = False
 
     @property
     def progress(self) -> bool:
         """Whether anything was deployed."""
-        return any(service.outcome is Outcome.DEPLOYED for service in self.services)
+        return any(one.outcome is Outcome.DEPLOYED for one in self.targets)
 
 
 def deploy(pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[PushResult]:
-    """Deploy the pushes of one batch together; gives one result for each, in their order."""
-    if not pushes:
-        return []
-    try:
+    """Deploy the pushes of one batch together; gives one result for each, in their order.
+
+    Raises:
+        CallError: ECS does not tell what runs.
+        OutOfTimeError: the invocation ends before that is known.
+
+    """
+    rules = settings.rules
+    # A batch may hold the same event twice. What no rule lets in costs no call.
+    results: dict[Push, list[TargetResult]] = {push: [] for push in pushes if not rules.refuses(push.record)}
+    if results:
         members, unknown = read_fleet(ecs, settings)
-    except EcrDeployError as error:
-        return [PushResult(Outcome.FAILED, str(error), retry=error.retry) for _ in pushes]
-    work = [
-        family for family in _families(members) if any(planner.concerned(pushes, one, settings.rules) for one in family)
-    ]
-    # A batch may hold the same event twice.
-    results: dict[Push, list[ServiceResult]] = {push: [] for push in pushes}
-    # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool:
-        for outcomes in pool.map(lambda family: _roll_out(family, list(results), ecs, settings), work):
-            for push, result in outcomes:
-                results[push].append(result)
-    for push in results:
-        results[push] += [result for service, result in unknown if settings.rules.lets(push.record, service.target)]
-    return [_sum_up(push, tuple(results[push])) for push in pushes]
+        families = [
+            one for one in _families(members) if any(planner.concerned(results, member, rules) for member in one)
+        ]
+        # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool:
+            for outcomes in pool.map(lambda family: _roll_out(family, tuple(results), ecs, settings), families):
+                for push, result in outcomes:
+                    results[push].append(result)
+        for push, found in results.items():
+            found += [result for result in unknown if rules.lets(push.record, result.target)]
+    return [_sum_up(push, tuple(results.get(push, ())), rules) for push in pushes]
 
 
-def read_fleet(ecs: Ecs, settings: Settings) -> tuple[list[Member], list[tuple[Service, ServiceResult]]]:
-    """The services in scope with the revisions that they run, and those whose revision ECS would not tell."""
+def read_fleet(ecs: Ecs, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
+    """What is in scope, with the revisions that run; and what came of services whose revision ECS would not tell."""
     services = ecs.services(settings.rules)
     running = ecs.running(services)
-    members, unknown = [], []
+    members: list[Member] = []
+    unknown: list[TargetResult] = []
     for service in services:
         revision = running[service.revision]
         if isinstance(revision, Revision):
             members.append(Member(service, revision))
         else:
+            # A definition that was deleted for good must not fail every push.
+            outcome = Outcome.SKIPPED if revision.code == "ClientException" else Outcome.FAILED
+            target = Target(service.cluster, service.name)
             reason = f"what it runs is unknown: {revision}"
-            unknown.append(
-                (service, ServiceResult(service.cluster, service.name, Outcome.FAILED, reason, retry=revision.retry))
-            )
+            unknown.append(TargetResult(target, outcome, reason, retry=revision.retry))
+    if globs := settings.rules.families():
+        run = {member.running.family for member in members}
+        standalone = ecs.all_newest(family for family in ecs.families(globs) if family not in run)
+        members += [Member(None, revision) for revision in standalone]
     return members, unknown
 
 
@@ -91,7 +105,7 @@ def _families(members: Iterable[Member]) -> list[tuple[Member, ...]]:
 
 def _roll_out(
     members: tuple[Member, ...], pushes: Sequence[Push], ecs: Ecs, settings: Settings
-) -> list[tuple[Push, ServiceResult]]:
+) -> list[tuple[Push, TargetResult]]:
     """Plan one family and do what the plan says."""
     try:
         family = _read_family(members, pushes, ecs, settings)
@@ -120,64 +134,47 @@ def _read_family(members: tuple[Member, ...], pushes: Sequence[Push], ecs: Ecs, 
 
 
 def _do(step: Step, ecs: Ecs, *, dry_run: bool) -> dict[str, Revision | EcrDeployError | None]:
-    """Register and update; gives for each service's ARN what it runs now, or why it could not."""
-    arns = [member.service.arn for member in step.members]
+    """Register and update; gives for each member what it runs now, or why it could not."""
+    arns = [member.arn for member in step.members]
     if dry_run:
         return dict.fromkeys(arns, step.revision)
     try:
         revision = step.revision or ecs.register(step.request)
     except EcrDeployError as error:
         return dict.fromkeys(arns, error)
-    problems = ecs.update((member.service for member in step.members), revision)
-    return {arn: problem or revision for arn, problem in zip(arns, problems, strict=True)}
+    problems = ecs.update([member.service for member in step.members if member.service], revision)
+    return {arn: problem or revision for arn, problem in zip_longest(arns, problems)}
 
 
-def _result(verdict: Verdict, done: dict[str, Revision | EcrDeployError | None]) -> ServiceResult:
-    member = verdict.member
+def _result(verdict: Verdict, done: Mapping[str, Revision | EcrDeployError | None]) -> TargetResult:
+    member, before = verdict.member, str(verdict.member.running)
     if verdict.outcome is not Outcome.DEPLOYED:
-        return ServiceResult(
-            member.service.cluster,
-            member.service.name,
-            verdict.outcome,
-            verdict.reason,
-            str(member.running),
-            str(member.running),
-        )
-    revision = done[member.service.arn]
+        return TargetResult(member.target, verdict.outcome, verdict.reason, before, before)
+    revision = done[member.arn]
     if isinstance(revision, EcrDeployError):
         return _failed(member, revision)
     after = str(revision) if revision else None
-    return ServiceResult(
-        member.service.cluster, member.service.name, Outcome.DEPLOYED, None, str(member.running), after, verdict.changes
-    )
+    return TargetResult(member.target, Outcome.DEPLOYED, None, before, after, verdict.changes)
 
 
-def _failed(member: Member, error: EcrDeployError) -> ServiceResult:
-    gone = isinstance(error, CallError) and error.code in _GONE
-    outcome = Outcome.SKIPPED if gone else Outcome.FAILED
-    reason = "it was deleted meanwhile" if gone else str(error)
-    return ServiceResult(
-        member.service.cluster,
-        member.service.name,
-        outcome,
-        reason,
-        str(member.running),
-        str(member.running),
-        retry=error.retry,
-    )
+def _failed(member: Member, error: EcrDeployError) -> TargetResult:
+    before = str(member.running)
+    if isinstance(error, CallError) and error.code in _GONE:
+        return TargetResult(member.target, Outcome.SKIPPED, "it was deleted meanwhile", before, before)
+    return TargetResult(member.target, Outcome.FAILED, str(error), before, before, retry=error.retry)
 
 
 # UpdateService of a service that is no more, or drains.
 _GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException"})
 
 
-def _sum_up(push: Push, services: tuple[ServiceResult, ...]) -> PushResult:
-    """One result for all services: the outcome that stands first in Outcome, and its reason."""
-    if not services:
-        return PushResult(
-            Outcome.SKIPPED, f"no service in scope runs {push.repository}, or no rule lets {push.record.tag} go to it"
-        )
-    first = min(services, key=lambda service: planner.SEVERITY[service.outcome])
-    failed = [service for service in services if service.outcome is Outcome.FAILED]
-    retry = max((service.retry for service in failed), default=Retry.NEVER)
-    return PushResult(first.outcome, first.reason, services, retry)
+def _sum_up(push: Push, targets: tuple[TargetResult, ...], rules: Rules) -> PushResult:
+    """One result for all targets: the outcome that stands first in Outcome, and its reason."""
+    if not targets:
+        refusal = rules.refuses(push.record)
+        reason = refusal or f"nothing in scope runs {push.repository}"
+        suspicious = not rules.names_registry(push.repository.account)
+        return PushResult(Outcome.SKIPPED, reason, suspicious=suspicious)
+    first = min(targets, key=lambda one: planner.SEVERITY[one.outcome])
+    retry = max((one.retry for one in targets if one.outcome is Outcome.FAILED), default=Retry.NEVER)
+    return PushResult(first.outcome, first.reason, targets, retry)

@@ -1,8 +1,9 @@
 """ECS: the only module that talks to it. Pages, batches, paces, retries, and keeps its JSON whole."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from botocore import xform_name
@@ -15,7 +16,7 @@ from .pacing import Pacer
 from .planner import Service
 from .records import Record
 from .revisions import Revision
-from .rules import Rules, Target
+from .rules import Rules, Target, matches
 
 # Calls in flight at once. Enough to use up a burst of 100 within a few round trips.
 WORKERS = 32
@@ -26,6 +27,7 @@ _MOST_FAULTS = 6
 _LONGEST_PAUSE = 20.0
 _SERVICES_PER_PAGE = 100
 _SERVICES_PER_DESCRIBE = 10
+_CLUSTERS_PER_DESCRIBE = 100
 _OLDER_REVISIONS = 10
 
 
@@ -49,8 +51,15 @@ class Ecs:
         clusters = rules.exact_clusters()
         if clusters is None:
             clusters = tuple(name for name in self._clusters() if rules.in_scope(name))
+        tags = self._pool.submit(self._cluster_tags, clusters)
         listings = self._pool.map(lambda cluster: self._list_services(cluster, rules), clusters)
-        return [service for listing in listings for batch in listing for service in batch.result()]
+        services = [service for listing in listings for batch in listing for service in batch.result()]
+        return [replace(service, cluster_tags=tags.result().get(service.cluster, {})) for service in services]
+
+    def families(self, globs: Sequence[str]) -> list[str]:
+        """The active families whose name any of the globs matches."""
+        pages = self._pages("ListTaskDefinitionFamilies", "the account", "families", status="ACTIVE")
+        return [family for page in pages for family in page["families"] if matches(family, globs)]
 
     def running(self, services: Iterable[Service]) -> dict[str, Revision | CallError]:
         """The revisions that the services run, by ARN; where ECS refuses one, why."""
@@ -66,6 +75,10 @@ class Ecs:
             if error.code == "ClientException":
                 return None
             raise
+
+    def all_newest(self, families: Iterable[str]) -> list[Revision]:
+        """The newest ACTIVE revisions of families that have one."""
+        return [revision for revision in self._pool.map(self.newest, families) if revision]
 
     def older(self, newest: Revision) -> Iterator[Revision]:
         """The ten ACTIVE revisions before the newest, one by one, newest first."""
@@ -116,6 +129,14 @@ class Ecs:
         for page in self._pages("ListClusters", "clusters", "clusterArns"):
             yield from (_last_part(arn) for arn in page["clusterArns"])
 
+    def _cluster_tags(self, clusters: Sequence[str]) -> dict[str, dict[str, str]]:
+        tags = {}
+        for start in range(0, len(clusters), _CLUSTERS_PER_DESCRIBE):
+            names = clusters[start : start + _CLUSTERS_PER_DESCRIBE]
+            answer = self._call("DescribeClusters", "the clusters", "clusters", clusters=names, include=["TAGS"])
+            tags.update({cluster["clusterName"]: _tags(cluster) for cluster in answer["clusters"]})
+        return tags
+
     def _list_services(self, cluster: str, rules: Rules) -> list[Future[list[Service]]]:
         """Start to describe the services of a cluster while they are still being listed."""
         batches, names = [], []
@@ -131,7 +152,9 @@ class Ecs:
         return batches
 
     def _describe_services(self, cluster: str, names: list[str]) -> list[Service]:
-        answer = self._call("DescribeServices", f"cluster {cluster}", "services", cluster=cluster, services=names)
+        answer = self._call(
+            "DescribeServices", f"cluster {cluster}", "services", cluster=cluster, services=names, include=["TAGS"]
+        )
         # One that is gone since it was listed stands in `failures`, with the reason MISSING.
         return [
             Service(
@@ -140,6 +163,7 @@ class Ecs:
                 arn=service["serviceArn"],
                 revision=service["taskDefinition"],
                 controller=_controller(service),
+                tags=_tags(service),
             )
             for service in answer["services"]
             if service["status"] == "ACTIVE" and "taskDefinition" in service
@@ -226,6 +250,10 @@ class Ecs:
 
 def _last_part(arn: str) -> str:
     return arn.rpartition("/")[2]
+
+
+def _tags(resource: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag.get("value", "") for tag in resource.get("tags", ())}
 
 
 def _controller(service: Mapping[str, Any]) -> str:

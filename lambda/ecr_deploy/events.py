@@ -16,6 +16,7 @@ from .records import Record
 from .rules import Target
 
 _NATIVE = "ECR Image Action"
+_REPLICATION = "ECR Replication Action"
 _CLOUDTRAIL = "AWS API Call via CloudTrail"
 _SCHEDULED = "Scheduled Event"
 # What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is no image.
@@ -89,7 +90,9 @@ def parse(event: object) -> Push | NoPush | Tick:
     event_id = str(event.get("id", ""))
     kind = event.get("detail-type")
     if event.get("source") == "aws.ecr" and kind == _NATIVE:
-        return _native(event, event_id)
+        return _native(event, event_id, "PUSH")
+    if event.get("source") == "aws.ecr" and kind == _REPLICATION:
+        return _native(event, event_id, "REPLICATE")
     if event.get("source") == "aws.ecr" and kind == _CLOUDTRAIL:
         return _cloudtrail(event, event_id)
     if event.get("source") == "aws.events" and kind == _SCHEDULED:
@@ -97,9 +100,10 @@ def parse(event: object) -> Push | NoPush | Tick:
     return NoPush(f"an event of source {event.get('source')!r} and type {kind!r} is no push", event_id)
 
 
-def _native(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
+def _native(event: Mapping[str, Any], event_id: str, pushing: str) -> Push | NoPush:
+    """Read a push to a repository, or the arrival of a replica there: account and region are the receiving ones."""
     action = _text(event, "detail.action-type")
-    if action != "PUSH":
+    if action != pushing:
         return NoPush(f"the image action {action} is no push", event_id)
     if (result := _text(event, "detail.result")) != "SUCCESS":
         return NoPush(f"the push ended in {result}", event_id)

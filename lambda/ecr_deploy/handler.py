@@ -9,16 +9,17 @@ from typing import Any
 
 import boto3
 
-from . import deployer, ecr, events, queue, reconcile, report, requests, settings
+from . import calendars, deployer, ecr, events, explain, planner, queue, reconcile, report, requests, settings
 from .deployer import PushResult
 from .ecs import CONFIG, Ecs
 from .errors import CallError, EcrDeployError, Retry
 from .events import InvalidEventError, NoPush, Push, Tick
 from .images import Repository
 from .pacing import Clock, Pacer
-from .planner import Outcome
+from .planner import Member, Outcome
 from .queue import Message, Queue
 from .records import Record, to_milliseconds
+from .rules import Moment
 from .settings import Settings
 
 # Kept back of the function's time for calls under way and for the report.
@@ -100,15 +101,16 @@ class Door:
 
     def _reconcile(self, tick: Tick) -> list[PushResult]:
         """Deploy what the registries hold and services should run, but don't."""
-        rules = self._settings.rules
         try:
-            members, _ = deployer.read_fleet(self._ecs, self._settings)
-            tagged = self._tagged(reconcile.repositories(members, rules))
+            settings = self._settings_now()
+            members, _ = deployer.read_fleet(self._ecs, settings)
+            members = [member for member in members if not planner.obstacle(member, settings)]
+            tagged = self._tagged(reconcile.repositories(members, settings.rules))
         except EcrDeployError as error:
             result = PushResult(Outcome.FAILED, f"reconciling: {error}", retry=error.retry)
             report.log(NoPush(str(error), tick.event_id), result, dry_run=self._settings.dry_run)
             return [result]
-        pushes = reconcile.missing(members, tagged, rules, now=self._now(), event_id=tick.event_id)
+        pushes = reconcile.missing(members, tagged, settings.rules, now=self._now(), event_id=tick.event_id)
         report.log_reconciled(tick.event_id, len(tagged), len(pushes))
         return self._deploy(pushes, self._settings)
 
@@ -149,19 +151,39 @@ class Door:
 
     def _take_request(self, event: Mapping[str, Any]) -> dict[str, Any]:
         request = requests.parse(event, self._settings, self._region)
+        now = self._now()
+        if request.explain:
+            record = Record(request.repository, request.tag, request.digest or "", now)
+            return explain.explain(record, self._read_everything(), self._settings_now())
         client = self._client("ecr", region_name=request.repository.region)
         record = ecr.find(client, request.repository, request.tag, request.digest)
         if request.force:
-            record = replace(record, pushed_at=self._now())
+            record = replace(record, pushed_at=now)
         narrowed = replace(self._settings, rules=self._settings.rules.within(request.scope), dry_run=request.dry_run)
         push = Push(record, event_id="request", force=request.force)
         return report.answer([(push, self._deploy([push], narrowed)[0])], dry_run=request.dry_run)
+
+    def _read_everything(self) -> list[Member]:
+        everywhere = replace(self._settings, rules=self._settings.rules.everywhere())
+        return deployer.read_fleet(self._ecs, everywhere)[0]
+
+    def _settings_now(self, settings: Settings | None = None) -> Settings:
+        """The settings with their rules asked at this moment: freezes depend on it."""
+        settings = settings or self._settings
+        names = settings.rules.change_calendars()
+        closed = calendars.closed(self._client("ssm"), names) if names else {}
+        return replace(settings, rules=settings.rules.at(Moment(self._now(), closed)))
 
     def _now(self) -> datetime:
         return to_milliseconds(datetime.fromtimestamp(self._clock.time(), UTC))
 
     def _deploy(self, pushes: Sequence[Push], settings: Settings) -> list[PushResult]:
-        results = deployer.deploy(pushes, self._ecs, settings)
+        if not pushes:
+            return []
+        try:
+            results = deployer.deploy(pushes, self._ecs, self._settings_now(settings))
+        except EcrDeployError as error:
+            results = [PushResult(Outcome.FAILED, str(error), retry=error.retry) for _ in pushes]
         for push, result in zip(pushes, results, strict=True):
             report.log(push, result, dry_run=settings.dry_run)
         return results

@@ -19,10 +19,12 @@ _BUCKET_OF = {
     "RegisterTaskDefinition": "task definition modify",
     "DescribeTaskDefinition": "task definition read",
     "ListTaskDefinitions": "task definition read",
+    "ListTaskDefinitionFamilies": "task definition read",
     "UpdateService": "service modify",
     "DescribeServices": "service read",
     "ListServices": "service read",
     "ListClusters": "cluster read",
+    "DescribeClusters": "cluster read",
     "TagResource": "tag modify",
 }
 

@@ -5,7 +5,7 @@ so that the same pushes, planned again after a crash, ask only for what is missi
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -28,31 +28,45 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
+# A service with this tag stays where it is; the value may say why.
+PINNED = "ecr-deploy:pinned"
+ONLY_LATEST = "latest goes only to containers that run latest"
+
 SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """An ACTIVE service: where it is, what it is told to run (a revision's ARN), and who rolls it out."""
+    """An ACTIVE service: where it is, what it is told to run (a revision's ARN), and who rolls it out.
+
+    `tags` are its own, `cluster_tags` those of its cluster.
+    """
 
     cluster: str
     name: str
     arn: str
     revision: str
     controller: str = "ECS"
-
-    @property
-    def target(self) -> Target:
-        """The service as the rules see it."""
-        return Target(self.cluster, self.name)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    cluster_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A service and the revision that it runs."""
+    """A service and the revision that it runs; without a service, a family that none runs, and its newest revision."""
 
-    service: Service
+    service: Service | None
     running: Revision
+
+    @property
+    def target(self) -> Target:
+        """The member as the rules see it."""
+        return Target(self.service.cluster, self.service.name) if self.service else Target(None, self.running.family)
+
+    @property
+    def arn(self) -> str:
+        """What tells the member from all others."""
+        return self.service.arn if self.service else self.running.family
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +125,7 @@ class Plan:
 
 def concerned(pushes: Iterable[Push], member: Member, rules: Rules) -> list[Push]:
     """The pushes that the rules let go to a service, and whose repository it runs."""
-    target = member.service.target
+    target = member.target
     hits = (push for push in pushes if push.targets is None or target in push.targets)
     return [push for push in hits if member.running.references(push.repository) and rules.lets(push.record, target)]
 
@@ -156,10 +170,10 @@ class _Decision:
         latest = settings.base_revision == "latest"
         self.base = family.newest if latest else member.running
         # Of several revisions that services run, the newest tells which images are kept.
-        running = [one.running for one in family.members]
+        running = [one.running for one in family.members if not obstacle(one, settings)] or [member.running]
         self._kept = max(running, key=lambda one: one.number) if latest else member.running
         self._found: dict[Push, list[Verdict]] = {push: [] for push in concerned(pushes, member, settings.rules)}
-        self._obstacle = _obstacle(member.service)
+        self._obstacle = obstacle(member, settings)
         if self._found and not self._obstacle:
             for container in self.base.containers:
                 if container.repository:
@@ -173,7 +187,7 @@ class _Decision:
 
     def _decide(self, container: Container, repository: Repository) -> None:
         """Choose the image of one container: that of a push, or the one that the service runs, or that of the base."""
-        covered = self._settings.rules.covers(repository, self.member.service.target)
+        covered = self._settings.rules.covers(repository, self.member.target)
         kept = _counterpart(self._kept, container) if covered else None
         current, source = (kept, self._kept) if kept else (container, self.base)
         self.images[container.name] = current.image
@@ -190,6 +204,8 @@ class _Decision:
             self._refresh(winner.record)
         elif newer := self._newer(winner, self._known):
             self._find(winner, Outcome.SUPERSEDED, _by(newer))
+        elif reason := self._settings.rules.holds(winner.record, self.member.target):
+            self._find(winner, Outcome.SKIPPED, reason)
         else:
             reference = images.parse(current.image)
             after = reference.pointing_to(winner.record.tag, winner.record.digest, self._settings.image_reference)
@@ -202,7 +218,7 @@ class _Decision:
         """The newest of the pushes to one container, as the rules count; one that an operator forces comes first."""
         forced = [push for push in candidates if push.force]
         rivals = {push.record: push for push in forced or candidates}
-        winner = rivals[self._settings.rules.newest(list(rivals), self.member.service.target)]
+        winner = rivals[self._settings.rules.newest(list(rivals), self.member.target)]
         for push in candidates:
             if push is winner:
                 continue
@@ -217,7 +233,7 @@ class _Decision:
         if push.force:
             return None
         rivals = (one for one in records if one.repository == push.repository and one.digest != push.record.digest)
-        target = self.member.service.target
+        target = self.member.target
         superseding = (one for one in rivals if self._settings.rules.supersedes(one, push.record, target))
         return max(superseding, key=lambda one: one.order, default=None)
 
@@ -239,15 +255,26 @@ class _Decision:
 
     def _why_nothing(self, push: Push) -> str:
         if self.base.references(push.repository):
-            return "latest goes only to containers that run latest"
+            return ONLY_LATEST
         return f"{self.base}, the newest revision of its family, runs the repository no longer"
 
 
-def _obstacle(service: Service) -> str | None:
-    """Why we must not update the service, if there is a reason."""
-    if service.controller == "ECS":
+def obstacle(member: Member, settings: Settings) -> str | None:
+    """Why a service must stay as it is, whatever is pushed; None if it need not."""
+    service = member.service
+    if service is None:
         return None
-    return f"its deployment controller is {service.controller}, which deploys by itself"
+    enabled = settings.enabled_tag_key
+    for tags, owner in ((service.tags, "it"), (service.cluster_tags, f"its cluster {service.cluster}")):
+        if tags.get(enabled) == "false":
+            return f"{owner} has the tag {enabled} = false"
+    if settings.require_opt_in and "true" not in (service.tags.get(enabled), service.cluster_tags.get(enabled)):
+        return f"neither it nor its cluster has the tag {enabled} = true"
+    if service.tags.get(PINNED, "false") != "false":
+        return f"it is pinned by its tag {PINNED} = {service.tags[PINNED]}"
+    if service.controller != "ECS":
+        return f"its deployment controller is {service.controller}, which deploys by itself"
+    return None
 
 
 def follows(push: Record, running_tag: str | None) -> bool:

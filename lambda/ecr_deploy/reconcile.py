@@ -19,7 +19,7 @@ def repositories(members: Iterable[Member], rules: Rules) -> set[Repository]:
         container.repository
         for member in members
         for container in member.running.containers
-        if container.repository and rules.covers(container.repository, member.service.target)
+        if container.repository and rules.covers(container.repository, member.target)
     }
 
 
@@ -41,7 +41,7 @@ def missing(
         for container in member.running.containers:
             held = tagged.get(container.repository) if container.repository else None
             if held and (push := _missing(member, container, held, rules, now)):
-                lost.setdefault(push, set()).add(member.service.target)
+                lost.setdefault(push, set()).add(member.target)
     return [Push(record, event_id, targets=frozenset(targets)) for record, targets in lost.items()]
 
 
@@ -57,13 +57,14 @@ def _missing(
         # Neither the record nor the registry tells how old the image is that runs: anything might be a step back.
         return None
     digest = digest or since.digest
-    target = member.service.target
+    target = member.target
     newer = [
         push
         for push in held
         if push.digest != digest
         and planner.follows(push, tag)
         and rules.lets(push, target)
+        and rules.holds(push, target) is None
         and _is_newer(push, since, tag, rules, target)
     ]
     if newer:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from .deployer import PushResult, ServiceResult
+from .deployer import PushResult, TargetResult
 from .events import InvalidEventError, NoPush, Push
 from .planner import Outcome
 
@@ -18,7 +18,6 @@ logger = logging.getLogger("ecr_deploy")
 logger.setLevel(logging.INFO)
 
 _NAMESPACE = "ecr-deploy"
-_LEVELS = {Outcome.FAILED: logging.ERROR}
 
 
 def answer(results: Iterable[tuple[Push | NoPush, PushResult]], *, dry_run: bool) -> dict[str, Any]:
@@ -29,7 +28,7 @@ def answer(results: Iterable[tuple[Push | NoPush, PushResult]], *, dry_run: bool
 def log(push: Push | NoPush, result: PushResult, *, dry_run: bool) -> None:
     """Write the one line, and the metrics, that tell how a push ended."""
     spelled = _spell_push(push, result)
-    updated = sum(service.outcome is Outcome.DEPLOYED for service in result.services)
+    updated = sum(one.outcome is Outcome.DEPLOYED for one in result.targets if one.target.cluster)
     metrics = {"Pushes": 1, "ServicesUpdated": 0 if dry_run else updated}
     if updated and not dry_run and isinstance(push, Push):
         metrics["PushToUpdateSeconds"] = max(0, round(time.time() - push.record.pushed_at.timestamp()))
@@ -37,7 +36,8 @@ def log(push: Push | NoPush, result: PushResult, *, dry_run: bool) -> None:
     fields = {**spelled, "event_id": push.event_id, "dry_run": dry_run, **metrics, "_aws": _declare(metrics)}
     fields["FunctionName"] = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
     fields["Outcome"] = str(result.outcome)
-    logger.log(_LEVELS.get(result.outcome, logging.INFO), text, extra=fields)
+    quiet = logging.WARNING if result.suspicious else logging.INFO
+    logger.log(logging.ERROR if result.outcome is Outcome.FAILED else quiet, text, extra=fields)
 
 
 def log_invalid(error: InvalidEventError, event_id: str) -> None:
@@ -73,15 +73,17 @@ def _spell_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
         "digest": push.record.digest if isinstance(push, Push) else None,
         "outcome": str(result.outcome),
         "reason": result.reason,
-        "services": [_spell_service(service) for service in result.services],
-        "families": [],
+        "services": [
+            {"cluster": one.target.cluster, "service": one.target.name, **_spell(one)}
+            for one in result.targets
+            if one.target.cluster
+        ],
+        "families": [{"family": one.target.name, **_spell(one)} for one in result.targets if not one.target.cluster],
     }
 
 
-def _spell_service(result: ServiceResult) -> dict[str, Any]:
+def _spell(result: TargetResult) -> dict[str, Any]:
     return {
-        "cluster": result.cluster,
-        "service": result.service,
         "outcome": str(result.outcome),
         "reason": result.reason,
         "from": result.before,

@@ -1,7 +1,7 @@
 """Requests: what an operator asks for by invoking the function directly."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import images
@@ -17,7 +17,10 @@ class InvalidRequestError(EcrDeployError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Deploy an image now. `scope` narrows what it may reach; `force` lets it replace a newer one."""
+    """Deploy an image now, or `explain` what would become of it.
+
+    `scope` narrows what it may reach; `force` lets it replace a newer one.
+    """
 
     repository: Repository
     tag: str
@@ -25,6 +28,7 @@ class Request:
     scope: Scope
     dry_run: bool
     force: bool
+    explain: bool = False
 
 
 def parse(event: Mapping[str, Any], settings: Settings, region: str) -> Request:
@@ -34,6 +38,8 @@ def parse(event: Mapping[str, Any], settings: Settings, region: str) -> Request:
         InvalidRequestError: a field is missing, unknown or malformed.
 
     """
+    if isinstance(event.get("explain"), Mapping):
+        return replace(parse(event["explain"], settings, region), explain=True)
     for name in event.keys() - _FIELDS:
         message = f"The request has no field {name}; it may have {', '.join(sorted(_FIELDS))}."
         raise InvalidRequestError(message)

@@ -1,15 +1,19 @@
-"""Rules: which push goes where.
+"""Rules: which push goes where, and when.
 
 Globs are case-sensitive and the same everywhere: `*`, `?` and `[…]`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .images import Repository
 from .records import Record
+
+if TYPE_CHECKING:
+    from .versions import Range
 
 _WILDCARDS = frozenset("*?[")
 
@@ -22,38 +26,80 @@ class Target(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """What the freezes depend on: the time, and the change calendars that are CLOSED, each with when it opens."""
+
+    now: datetime
+    closed: Mapping[str, str]
+
+
+# When nothing has to wait.
+_AFTER_ALL = Moment(datetime.max.replace(tzinfo=UTC), {})
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule; every field narrows it, and a push must pass all of them."""
+    """One rule; every field narrows it, and a push must pass all of them.
+
+    A push waits while a calendar is CLOSED, and until it is `minimum_image_age` old.
+    """
 
     registries: tuple[str, ...]
     repositories: tuple[str, ...] = ("*",)
     tags: tuple[str, ...] = ("*",)
     exclude_tags: tuple[str, ...] = ()
+    semver: "Range | None" = None
     clusters: tuple[str, ...] = ("*",)
     services: tuple[str, ...] = ("*",)
     families: tuple[str, ...] = ()
-
-    def covers(self, repository: Repository, target: Target) -> bool:
-        """Whether pushes to this repository, whatever their tag, are this rule's business for the target."""
-        return (
-            repository.account in self.registries
-            and matches(repository.name, self.repositories)
-            and self.reaches(target)
-        )
-
-    def lets(self, push: Record, target: Target) -> bool:
-        """Whether the push may go to the target."""
-        return (
-            self.covers(push.repository, target)
-            and matches(push.tag, self.tags)
-            and not matches(push.tag, self.exclude_tags)
-        )
+    change_calendars: tuple[str, ...] = ()
+    minimum_image_age: timedelta = timedelta(0)
 
     def reaches(self, target: Target) -> bool:
         """Whether the target is in the rule's scope."""
         if target.cluster is None:
             return matches(target.name, self.families)
         return matches(target.cluster, self.clusters) and matches(target.name, self.services)
+
+    def covers(self, repository: Repository) -> bool:
+        """Whether pushes to this repository, whatever their tag, are this rule's business."""
+        return repository.account in self.registries and matches(repository.name, self.repositories)
+
+    def refuses(self, push: Record) -> str | None:
+        """Why the rule lets the push go nowhere; None if it lets it."""
+        if push.repository.account not in self.registries:
+            return f"registries does not name {push.repository.account}"
+        if not matches(push.repository.name, self.repositories):
+            return f"repositories does not match {push.repository.name}"
+        if not matches(push.tag, self.tags):
+            return f"tags does not match {push.tag}"
+        if matches(push.tag, self.exclude_tags):
+            return f"exclude_tags matches {push.tag}"
+        if self.semver and not self.semver.admits(push.tag):
+            return f"semver {self.semver.text} does not admit {push.tag}"
+        return None
+
+    def lets(self, push: Record, target: Target) -> bool:
+        """Whether the push may go to the target."""
+        return self.reaches(target) and self.refuses(push) is None
+
+    def order(self, push: Record) -> Any:
+        """The place of a push among those that the rule lets go to one container: the greater one supersedes."""
+        if self.semver:
+            from . import versions  # noqa: PLC0415 - a library that most users need not load
+
+            return (versions.of(push.tag), push.pushed_at, push.digest)
+        return push.order
+
+    def holds(self, push: Record, moment: Moment) -> str | None:
+        """Why a push that the rule lets has to wait; None if it need not."""
+        for calendar in self.change_calendars:
+            if calendar in moment.closed:
+                return f"waiting: the change calendar {calendar} is closed until {moment.closed[calendar]}"
+        ripe = push.pushed_at + self.minimum_image_age
+        if self.minimum_image_age and ripe > moment.now:
+            return f"waiting: the image is old enough at {ripe:%Y-%m-%dT%H:%M:%SZ}"
+        return None
 
 
 class Scope(NamedTuple):
@@ -69,10 +115,19 @@ class Rules:
 
     rules: tuple[Rule, ...]
     scopes: tuple[Scope, ...] = ()
+    moment: Moment = _AFTER_ALL
 
     def within(self, scope: Scope) -> "Rules":
         """The same rules, within one scope more."""
         return replace(self, scopes=(*self.scopes, scope))
+
+    def at(self, moment: Moment) -> "Rules":
+        """The same rules, asked at a moment."""
+        return replace(self, moment=moment)
+
+    def everywhere(self) -> "Rules":
+        """Rules that reach every service in the same scopes, to look at it."""
+        return Rules((Rule(registries=()),), self.scopes)
 
     def in_scope(self, cluster: str) -> bool:
         """Whether any service of the cluster could be reached."""
@@ -87,16 +142,28 @@ class Rules:
 
     def covers(self, repository: Repository, target: Target) -> bool:
         """Whether the images of this repository in the target are ours to choose."""
-        return self._in_scopes(target) and any(rule.covers(repository, target) for rule in self.rules)
+        return self._in_scopes(target) and any(rule.reaches(target) and rule.covers(repository) for rule in self.rules)
+
+    def refuses(self, push: Record) -> str | None:
+        """Why no rule lets the push go anywhere; None if one lets it."""
+        reasons = [rule.refuses(push) for rule in self.rules]
+        if None in reasons:
+            return None
+        return "no rule lets it: " + "; ".join(f"rules[{index}].{reason}" for index, reason in enumerate(reasons))
 
     def lets(self, push: Record, target: Target) -> bool:
-        """Whether the push may go to the target."""
+        """Whether the push may go to the target, now or later."""
         return self._in_scopes(target) and any(rule.lets(push, target) for rule in self.rules)
+
+    def holds(self, push: Record, target: Target) -> str | None:
+        """Why a push that may go to the target has to wait; None if it need not."""
+        reasons = [rule.holds(push, self.moment) for rule in self.rules if rule.lets(push, target)]
+        return None if None in reasons else next(iter(reasons), None)
 
     def supersedes(self, newer: Record, older: Record, target: Target) -> bool:
         """Whether `newer`, once it was pushed, keeps `older` out of the target, under every rule that lets it in."""
         letting = [rule for rule in self.rules if rule.lets(older, target)]
-        return all(rule.lets(newer, target) and newer.order > older.order for rule in letting)
+        return all(rule.lets(newer, target) and rule.order(newer) > rule.order(older) for rule in letting)
 
     def newest(self, pushes: Sequence[Record], target: Target) -> Record:
         """The one of some pushes to a container that none of the others supersedes."""
@@ -105,10 +172,9 @@ class Rules:
             (one for one in ranked if not any(self.supersedes(other, one, target) for other in ranked)), ranked[0]
         )
 
-    def _in_scopes(self, target: Target) -> bool:
-        return target.cluster is None or all(
-            matches(target.cluster, scope.clusters) and matches(target.name, scope.services) for scope in self.scopes
-        )
+    def names_registry(self, account: str) -> bool:
+        """Whether any rule takes pushes to the registry of this account."""
+        return any(account in rule.registries for rule in self.rules)
 
     def exact_clusters(self) -> tuple[str, ...] | None:
         """The clusters in scope, if they are named without wildcards; None if they have to be listed."""
@@ -117,6 +183,19 @@ class Rules:
             if not any(_WILDCARDS & set(name) for name in names):
                 return tuple(name for name in dict.fromkeys(names) if self.in_scope(name))
         return None
+
+    def families(self) -> tuple[str, ...]:
+        """The globs of all families that rules reach without a service."""
+        return tuple(dict.fromkeys(glob for rule in self.rules for glob in rule.families))
+
+    def change_calendars(self) -> tuple[str, ...]:
+        """All calendars that any rule asks."""
+        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.change_calendars))
+
+    def _in_scopes(self, target: Target) -> bool:
+        return target.cluster is None or all(
+            matches(target.cluster, scope.clusters) and matches(target.name, scope.services) for scope in self.scopes
+        )
 
 
 def matches(name: str, globs: Sequence[str]) -> bool:

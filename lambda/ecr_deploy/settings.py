@@ -3,11 +3,15 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from .errors import EcrDeployError
 from .images import ImageReference, is_account
 from .rules import Rule, Rules, Scope
+
+if TYPE_CHECKING:
+    from .versions import Range
 
 VARIABLE = "ECR_DEPLOY_SETTINGS"
 
@@ -26,6 +30,8 @@ class Settings:
     rules: Rules
     image_reference: ImageReference
     base_revision: BaseRevision
+    enabled_tag_key: str
+    require_opt_in: bool
     dry_run: bool
     queue_url: str
     dead_letter_queue_url: str
@@ -46,34 +52,41 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         message = f"The environment variable {VARIABLE} must hold the settings as a JSON object."
         raise InvalidSettingsError(message)
     read = _Reader(values, "")
-    account_id = read(
-        "account_id", "an AWS account id of 12 digits", lambda value: isinstance(value, str) and is_account(value)
-    )
+    account_id = read("account_id", "an AWS account id of 12 digits", _is_account)
+    calendars = read.texts("change_calendars")
+    rules = read("rules", "a list of at least one object", _is_list_of(dict), [{}])
     return Settings(
         account_id=account_id,
         rules=Rules(
             scopes=(Scope(clusters=read.globs("clusters", ("*",))),),
             rules=tuple(
-                _rule(_Reader(rule, f"rules[{index}]."), account_id)
-                for index, rule in enumerate(read("rules", "a list of at least one object", _is_list_of(dict), [{}]))
+                _rule(_Reader(rule, f"rules[{index}]."), account_id, calendars) for index, rule in enumerate(rules)
             ),
         ),
         image_reference=cast("ImageReference", read.one_of("image_reference", get_args(ImageReference), "tag")),
         base_revision=cast("BaseRevision", read.one_of("base_revision", get_args(BaseRevision), "latest")),
-        dry_run=read("dry_run", "true or false", lambda value: isinstance(value, bool), default=False),
+        enabled_tag_key=read("enabled_tag_key", "a tag key", _is_text, "ecr-deploy:enabled"),
+        require_opt_in=read("require_opt_in", "true or false", _is_bool, default=False),
+        dry_run=read("dry_run", "true or false", _is_bool, default=False),
         queue_url=read("queue_url", "the URL of a queue", _is_text),
         dead_letter_queue_url=read("dead_letter_queue_url", "the URL of a queue", _is_text),
     )
 
 
-def _rule(read: "_Reader", account_id: str) -> Rule:
+def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...]) -> Rule:
     return Rule(
-        registries=read.globs("registries", (account_id,)),
+        registries=tuple(
+            read("registries", "a list of AWS account ids", _is_list_of(str, one=_is_account), (account_id,))
+        ),
         repositories=read.globs("repositories", ("*",)),
         tags=read.globs("tags", ("*",)),
-        exclude_tags=tuple(read("exclude_tags", "a list of globs", _is_list_of(str, least=0), ())),
+        exclude_tags=read.texts("exclude_tags"),
+        semver=read.semver("semver", prereleases=read("include_prereleases", "true or false", _is_bool, default=False)),
         clusters=read.globs("clusters", ("*",)),
         services=read.globs("services", ("*",)),
+        families=read.texts("families"),
+        change_calendars=(*calendars, *read.texts("change_calendars")),
+        minimum_image_age=timedelta(minutes=read("minimum_image_age", "a number of minutes", _is_number, default=0)),
     )
 
 
@@ -85,7 +98,8 @@ class _Reader:
         self._path = path
 
     def __call__(self, name: str, expected: str, is_valid: Callable[[Any], bool], default: object = None) -> Any:
-        value = self._values.get(name, default)
+        # Terraform writes null for what was not given.
+        value = default if self._values.get(name) is None else self._values[name]
         if (value is not default and not is_valid(value)) or value is None:
             message = f"The setting {self._path}{name} must be {expected}, but it is {json.dumps(value)}."
             raise InvalidSettingsError(message)
@@ -95,16 +109,48 @@ class _Reader:
         """A list of at least one glob."""
         return tuple(self(name, "a list of at least one text", _is_list_of(str), default))
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; none by default."""
+        return tuple(self(name, "a list of texts", _is_list_of(str, least=0), ()))
+
     def one_of(self, name: str, values: tuple[str, ...], default: str) -> str:
         """One of a few words."""
         return str(self(name, f"one of {', '.join(values)}", lambda value: value in values, default))
+
+    def semver(self, name: str, *, prereleases: bool) -> "Range | None":
+        """A range of versions; None where there is none."""
+        text = self(name, "a range of semantic versions", lambda value: isinstance(value, str), default="")
+        if not text:
+            return None
+        from . import versions  # noqa: PLC0415 - a library that most users need not load
+
+        try:
+            return versions.parse_range(text, prereleases=prereleases)
+        except versions.InvalidRangeError as error:
+            message = f"The setting {self._path}{name} must be a range of semantic versions, but {error}."
+            raise InvalidSettingsError(message) from error
 
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def _is_list_of(kind: type, least: int = 1) -> Callable[[object], bool]:
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _is_account(value: object) -> bool:
+    return isinstance(value, str) and is_account(value)
+
+
+def _is_list_of(kind: type, least: int = 1, one: Callable[[object], bool] = bool) -> Callable[[object], bool]:
+    # An empty rule is a rule.
     return lambda value: (
-        isinstance(value, list) and len(value) >= least and all(isinstance(one, kind) and one != "" for one in value)
+        isinstance(value, list)
+        and len(value) >= least
+        and all(isinstance(item, kind) and (kind is dict or one(item)) for item in value)
     )

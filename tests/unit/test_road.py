@@ -141,5 +141,5 @@ def test_a_push_that_nobody_runs_is_skipped_with_a_reason(ecs: StrictEcs, road: 
     result = road.push(pushed("v2"))
 
     assert result["outcome"] == "skipped"
-    assert "no service in scope runs" in result["reason"]
+    assert "nothing in scope runs" in result["reason"]
     assert ecs.writes == []
