@@ -11,12 +11,15 @@ Python was built against, whose output differs from build to build. zopfli's is 
 import struct
 import sys
 import zlib
+from importlib import metadata
 from pathlib import Path
 
 import zopfli.zlib
 
 HERE = Path(__file__).resolve().parent
 COMMITTED = HERE / "ecr_deploy.zip"
+# What ships beside our own code. boto3 is in Lambda's runtime already.
+DEPENDENCIES = ("semver",)
 
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _CENTRAL_HEADER = struct.Struct("<4s6H3L5H2L")
@@ -35,11 +38,12 @@ _ZLIB_CHECKSUM = 4
 
 
 def build(package: Path = HERE / "ecr_deploy") -> bytes:
-    """Return the archive of a package's Python files, under the package's own name."""
-    files = sorted((path.relative_to(package.parent).as_posix(), path) for path in package.rglob("*.py"))
+    """Return the archive of a package's Python files, under the package's own name, and of its dependencies."""
+    files = [(path.relative_to(package.parent).as_posix(), path) for path in package.rglob("*.py")]
+    files += [file for name in DEPENDENCIES for file in _dependency(name)]
     entries = b""
     directory = b""
-    for name, path in files:
+    for name, path in sorted(files):
         encoded = name.encode()
         content = path.read_bytes()
         deflated = zopfli.zlib.compress(content)[_ZLIB_HEADER:-_ZLIB_CHECKSUM]
@@ -62,6 +66,12 @@ def build(package: Path = HERE / "ecr_deploy") -> bytes:
         directory += encoded
     end = _END_OF_ARCHIVE.pack(b"PK\5\6", 0, 0, len(files), len(files), len(directory), len(entries), 0)
     return entries + directory + end
+
+
+def _dependency(name: str) -> list[tuple[str, Path]]:
+    """Name the code and the licence of an installed distribution, and where they are."""
+    shipped = (file for file in metadata.files(name) or () if file.suffix == ".py" or "licenses" in file.parts)
+    return [(file.as_posix(), Path(str(file.locate()))) for file in shipped]
 
 
 def main() -> None:
