@@ -40,6 +40,7 @@ DEPLOYED = {
     "push": (f"{OREGON}/my-repository-name", f"{OREGON}/my-repository-name:latest@{GUIDES_DIGEST}"),
     "push-media-types": (f"{VIRGINIA}/team/sidecar_agent:v1", f"{VIRGINIA}/team/sidecar_agent:v2@{RECORDED_DIGEST}"),
     "push-index": (f"{VIRGINIA}/team/sidecar_agent:v1", f"{VIRGINIA}/team/sidecar_agent:v2@{RECORDED_DIGEST}"),
+    "replication": (f"{VIRGINIA}/docker-hub/alpine:3.17", f"{VIRGINIA}/docker-hub/alpine:3.17.2@{GUIDES_DIGEST}"),
 }
 # A service that is skipped runs the same image all along.
 SKIPPED = {
@@ -55,7 +56,7 @@ SKIPPED = {
     "push-failed": (f"{OREGON}/my-repository-name:v1", "the push ended in FAILURE"),
     "push-untagged": (f"{VIRGINIA}/team/sidecar_agent:latest", "an untagged push"),
     "push-untagged-2019": (f"{OREGON}/my-repository-name:latest", "an untagged push"),
-    "replication": (f"{VIRGINIA}/docker-hub/alpine:3.17", "'ECR Replication Action' is no push"),
+    "replication-failed": (f"{VIRGINIA}/my-app:latest", "the push ended in FAILED"),
     "restore": (f"{VIRGINIA}/my-repository-name:latest", "the image action UPDATE_STORAGE_CLASS is no push"),
     "scan": (f"{VIRGINIA}/my-repository-name:latest", "'ECR Image Scan' is no push"),
 }

@@ -14,12 +14,19 @@ from tests.harness.road import ACCOUNT, APP, REGION, Road, definition, digest, p
 from tests.harness.strict_ecs import StrictEcs
 
 
-@pytest.fixture
-def _ecr() -> Iterator[None]:
-    """An ECR on moto, with an empty repository."""
+@pytest.fixture(scope="module")
+def _moto() -> Iterator[Any]:
+    """One moto for all tests: a new one takes longer than a test does."""
     with mock_aws():
-        boto3.client("ecr").create_repository(repositoryName="app")
-        yield
+        yield boto3.client("ecr")
+
+
+@pytest.fixture
+def _ecr(_moto: Any) -> Iterator[None]:
+    """An ECR with an empty repository."""
+    _moto.create_repository(repositoryName="app")
+    yield
+    _moto.delete_repository(repositoryName="app", force=True)
 
 
 @pytest.fixture(autouse=True)

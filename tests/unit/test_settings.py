@@ -41,6 +41,10 @@ def test_defaults() -> None:
     assert read() == read(**spelled_out)
 
 
+def test_what_terraform_leaves_out_is_the_default() -> None:
+    assert read(clusters=None, rules=[{"tags": None}], dry_run=None) == read()
+
+
 def test_values() -> None:
     found = read(image_reference="tag+digest", base_revision="running", dry_run=True)
 
@@ -69,7 +73,6 @@ def test_values() -> None:
         ({"rules": [{"registries": ["x", None]}]}, "rules[0].registries", '["x", null]'),
         ({"rules": [{"repositories": "app"}]}, "rules[0].repositories", '"app"'),
         ({"rules": [{"exclude_tags": "v1"}]}, "rules[0].exclude_tags", '"v1"'),
-        ({"rules": [{"clusters": None}]}, "rules[0].clusters", "null"),
         ({"rules": [{"services": [[]]}]}, "rules[0].services", "[[]]"),
         ({"image_reference": "sha"}, "image_reference", '"sha"'),
         ({"image_reference": ["tag"]}, "image_reference", '["tag"]'),
