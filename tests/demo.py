@@ -53,7 +53,7 @@ class Steps:
                 yield lambda detail: status.update(f"{title} [dim]{detail}[/]")
         else:
             self._console.print(f"… {title}")
-            yield lambda detail: self._console.print(f"    {detail}")
+            yield lambda detail: self._console.out(f"    {detail}", highlight=False)
         self._seconds[title] = time.monotonic() - started
         self._console.print(f"[green]✓[/] {title}")
 
@@ -78,7 +78,7 @@ def main() -> None:
     try:
         _demo(console)
     except DemoFailedError as error:
-        console.print(str(error), style="red", markup=False)
+        console.out(str(error), style="red", highlight=False)
         sys.exit(1)
     except KeyboardInterrupt as stopped:
         console.print("Stopped, and cleaned up.")
@@ -126,7 +126,7 @@ def _terraform(directory: Path, tell: Tell, command: str, *options: str) -> dict
                 outputs = {name: output["value"] for name, output in message["outputs"].items() if "value" in output}
             elif message["@level"] == "error":
                 problems.append(message["@message"])
-            elif message["type"] in ("apply_complete", "init_output"):
+            elif message["type"] == "apply_complete":
                 tell(message["@message"])
         if process.wait():
             raise DemoFailedError("\n".join(["terraform failed:", *problems]))
@@ -155,7 +155,7 @@ def _fleet_table(before: dict[Service, Running], after: dict[Service, Running], 
 
 
 def _spell(running: Running) -> str:
-    containers = (f"{name} [dim]runs[/] {image.partition('/')[2] or image}" for name, image in running.images.items())
+    containers = (f"{name}: {image.partition('/')[2] or image}" for name, image in running.images.items())
     return "\n".join([f"[bold]{running.revision}[/]", *containers])
 
 

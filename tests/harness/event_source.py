@@ -20,9 +20,9 @@ class EventSourceMapping:
     """The mapping that Terraform made for a function, with the batch size and response types that it was given."""
 
     def __init__(self, function: Function) -> None:
-        [self._mapping] = boto3.client("lambda").list_event_source_mappings(FunctionName=function.name)[
-            "EventSourceMappings"
-        ]
+        # Not by FunctionName: moto finds it only in the form, name or ARN, that it was once given in.
+        mappings = boto3.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+        [self._mapping] = (mapping for mapping in mappings if mapping["FunctionArn"] == function.arn)
         self._function = function
         self._sqs = boto3.client("sqs")
         *_, self._region, account, queue_name = self._mapping["EventSourceArn"].split(":")

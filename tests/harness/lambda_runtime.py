@@ -139,7 +139,7 @@ class Function:
         if self._configuration["CodeSha256"] != base64.b64encode(hashlib.sha256(archive).digest()).decode():
             message = f"{name} was deployed from another zip than {code}"
             raise ValueError(message)
-        self.name = name
+        self.arn: str = self._configuration["FunctionArn"]
         self._code = code
         self._sandbox: _Sandbox | None = None
         self._resources = ExitStack()
