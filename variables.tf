@@ -146,6 +146,11 @@ variable "permissions_boundary" {
   description = "ARN of the policy that bounds the function's role. Default: null, none."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:[^:]+:iam::[^:]+:policy/.+$", var.permissions_boundary))
+    error_message = "permissions_boundary is ${jsonencode(var.permissions_boundary)}, but must be the ARN of a policy: give the attribute arn of an aws_iam_policy."
+  }
 }
 
 variable "kms_key_arn" {
@@ -209,14 +214,14 @@ variable "architecture" {
 }
 
 variable "runtime" {
-  description = "Lambda runtime of the function, python3.12 or newer. Default: \"python3.13\"."
+  description = "Lambda runtime of the function, python3.11 or newer. Default: \"python3.13\"."
   type        = string
   default     = "python3.13"
   nullable    = false
 
   validation {
-    condition     = can(regex("^python3\\.(1[2-9]|[2-9][0-9])$", var.runtime))
-    error_message = "runtime is ${jsonencode(var.runtime)}, but must be python3.12 or newer, which the function is written for."
+    condition     = can(regex("^python3\\.(1[1-9]|[2-9][0-9])$", var.runtime))
+    error_message = "runtime is ${jsonencode(var.runtime)}, but must be python3.11 or newer."
   }
 }
 

@@ -1,0 +1,200 @@
+# What EventBridge and the function may do, to the letter.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+run "as_narrow_as_iam_allows" {
+  variables {
+    clusters       = ["prod", "staging-*", "test-[12]?"]
+    pass_role_arns = ["arn:aws:iam::123456789012:role/web-*"]
+  }
+
+  assert {
+    condition = alltrue([for queue in [aws_sqs_queue.this[0], aws_sqs_queue.undelivered[0]] :
+      jsondecode(queue.policy).Statement == [{
+        Sid       = "TakeEventsOfTheRule"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = queue.arn
+        Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy" } }
+      }]
+    ])
+    error_message = "The queues must take events of the module's own rule, and of nobody else."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.this[0].assume_role_policy).Statement == [
+      { Effect = "Allow", Principal = { Service = "lambda.amazonaws.com" }, Action = "sts:AssumeRole" }
+    ]
+    error_message = "Only Lambda may take the role."
+  }
+
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.queue[0].policy).Statement : join(" ", statement.Action) => statement.Resource } == {
+      "sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility sqs:SendMessage" = [aws_sqs_queue.this[0].arn]
+      "sqs:SendMessage"                                                                                         = [aws_sqs_queue.dead_letter[0].arn]
+    }
+    error_message = "The function may use its own queues only, without a key no KMS, and of the dead-letter queue read nothing."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.log[0].policy).Statement == [{
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = ["arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ecr-deploy:*"]
+    }]
+    error_message = "The function may write to its own log group only."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.read[0].policy).Statement == [
+      {
+        Sid      = "WhatIamCannotNarrow"
+        Effect   = "Allow"
+        Action   = ["ecs:ListClusters", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"]
+        Resource = ["*"]
+      },
+      {
+        Sid      = "ListServicesOfTheClusters"
+        Effect   = "Allow"
+        Action   = ["ecs:ListServices"]
+        Resource = ["*"]
+        Condition = { ArnLike = { "ecs:cluster" = [
+          "arn:aws:ecs:eu-west-1:123456789012:cluster/prod",
+          "arn:aws:ecs:eu-west-1:123456789012:cluster/staging-*",
+          "arn:aws:ecs:eu-west-1:123456789012:cluster/test-??",
+        ] } }
+      },
+      {
+        Sid    = "DescribeServicesOfTheClusters"
+        Effect = "Allow"
+        Action = ["ecs:DescribeServices"]
+        Resource = [
+          "arn:aws:ecs:eu-west-1:123456789012:service/prod/*",
+          "arn:aws:ecs:eu-west-1:123456789012:service/staging-*/*",
+          "arn:aws:ecs:eu-west-1:123456789012:service/test-??/*",
+        ]
+      },
+      {
+        Sid      = "LookImagesUp"
+        Effect   = "Allow"
+        Action   = ["ecr:DescribeImages"]
+        Resource = ["arn:aws:ecr:eu-west-1:123456789012:repository/*"]
+      },
+    ]
+    error_message = "The function may read the clusters in scope, and this account's images."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.deploy[0].policy).Statement == [
+      {
+        Sid      = "RegisterRevisions"
+        Effect   = "Allow"
+        Action   = ["ecs:RegisterTaskDefinition"]
+        Resource = ["arn:aws:ecs:eu-west-1:123456789012:task-definition/*:*"]
+      },
+      {
+        Sid       = "GiveNewRevisionsTheTagsOfTheOld"
+        Effect    = "Allow"
+        Action    = ["ecs:TagResource"]
+        Resource  = ["arn:aws:ecs:eu-west-1:123456789012:task-definition/*:*"]
+        Condition = { StringEquals = { "ecs:CreateAction" = "RegisterTaskDefinition" } }
+      },
+      {
+        Sid      = "RefreshItsOwnRecordsOnRevisions"
+        Effect   = "Allow"
+        Action   = ["ecs:TagResource"]
+        Resource = ["arn:aws:ecs:eu-west-1:123456789012:task-definition/*:*"]
+        Condition = {
+          "ForAllValues:StringLike" = { "aws:TagKeys" = ["ecr-deploy:*"] }
+          Null                      = { "aws:TagKeys" = "false" }
+        }
+      },
+      {
+        Sid    = "UpdateServicesOfTheClusters"
+        Effect = "Allow"
+        Action = ["ecs:UpdateService"]
+        Resource = [
+          "arn:aws:ecs:eu-west-1:123456789012:service/prod/*",
+          "arn:aws:ecs:eu-west-1:123456789012:service/staging-*/*",
+          "arn:aws:ecs:eu-west-1:123456789012:service/test-??/*",
+        ]
+      },
+      {
+        Sid       = "PassTheRolesOfTasks"
+        Effect    = "Allow"
+        Action    = ["iam:PassRole"]
+        Resource  = ["arn:aws:iam::123456789012:role/web-*"]
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+      },
+    ]
+    error_message = "The function may write to the clusters in scope, tag only revisions, and pass only the roles that were named."
+  }
+}
+
+run "a_key_may_be_used_once_it_is_given" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.queue[0].policy).Statement : statement if statement.Action[0] == "kms:Decrypt"
+      ] == [{
+        Sid      = "ReadAndWriteEncryptedMessages"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = ["arn:aws:kms:eu-west-1:123456789012:key/1"]
+    }]
+    error_message = "The function may use the key of its queues, and no other."
+  }
+}
+
+run "a_dry_run_may_not_write" {
+  variables {
+    dry_run = true
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.deploy) == 0
+    error_message = "With dry_run, the function must have no permission to write to ECS."
+  }
+}
+
+run "other_partitions" {
+  override_data {
+    target = data.aws_partition.this[0]
+    values = { partition = "aws-cn" }
+  }
+  override_data {
+    target = data.aws_service.ecs[0]
+    values = { region = "cn-north-1" }
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in concat(
+        jsondecode(aws_iam_role_policy.read[0].policy).Statement,
+        jsondecode(aws_iam_role_policy.deploy[0].policy).Statement,
+      ) : alltrue([for arn in statement.Resource : arn == "*" || startswith(arn, "arn:aws-cn:")])
+    ])
+    error_message = "Every ARN must be of the partition that the module is in."
+  }
+
+  assert {
+    condition = alltrue([for queue in [aws_sqs_queue.this[0], aws_sqs_queue.undelivered[0]] :
+      jsondecode(queue.policy).Statement[0].Resource == "arn:aws-cn:sqs:cn-north-1:123456789012:${queue.name}"
+    ])
+    error_message = "The queues' policies must be of the partition and region that the module is in."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role_policy.read[0].policy).Statement[1].Condition.ArnLike["ecs:cluster"] == ["arn:aws-cn:ecs:cn-north-1:123456789012:cluster/*"]
+      && jsondecode(aws_iam_role_policy.deploy[0].policy).Statement[4].Resource == ["arn:aws-cn:iam::123456789012:role/*"]
+    )
+    error_message = "By default, all clusters of the account and region are in scope, and all roles of the account may be passed."
+  }
+}

@@ -1,0 +1,206 @@
+# The road as it is by default, and as inputs change it.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+run "defaults" {
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.this[0].event_pattern) == {
+      source      = ["aws.ecr"]
+      detail-type = ["ECR Image Action", "AWS API Call via CloudTrail"]
+      detail      = { "$or" = [{ action-type = ["PUSH"], result = ["SUCCESS"] }, { eventName = ["PutImage"] }] }
+    }
+    error_message = "The rule must pick both kinds of push, and nothing else."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_event_target.queue[0].arn == aws_sqs_queue.this[0].arn
+      && aws_cloudwatch_event_target.queue[0].dead_letter_config[0].arn == aws_sqs_queue.undelivered[0].arn
+      && aws_cloudwatch_event_target.queue[0].sqs_target[0].message_group_id == "pushes"
+    )
+    error_message = "The rule must send every push to one group of the queue, and what it can't deliver to a queue for that."
+  }
+
+  assert {
+    condition = (
+      aws_sqs_queue.this[0].fifo_queue
+      && aws_sqs_queue.this[0].content_based_deduplication
+      && aws_sqs_queue.dead_letter[0].fifo_queue
+      && aws_sqs_queue.undelivered[0].fifo_queue != true
+    )
+    error_message = "Pushes wait in FIFO queues; EventBridge takes only a standard queue for what it can't deliver."
+  }
+
+  assert {
+    condition = jsondecode(aws_sqs_queue.this[0].redrive_policy) == {
+      deadLetterTargetArn = aws_sqs_queue.dead_letter[0].arn
+      maxReceiveCount     = 10
+    }
+    error_message = "A push that kills the function must end in the dead-letter queue."
+  }
+
+  assert {
+    condition = alltrue([
+      for queue in [aws_sqs_queue.this[0], aws_sqs_queue.dead_letter[0], aws_sqs_queue.undelivered[0]] :
+      queue.sqs_managed_sse_enabled && queue.message_retention_seconds == 14 * 24 * 60 * 60
+    ])
+    error_message = "Every queue must be encrypted and keep its messages for 14 days."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this[0].handler == "ecr_deploy.handler.handler"
+      && aws_lambda_function.this[0].runtime == "python3.13"
+      && aws_lambda_function.this[0].architectures == tolist(["arm64"])
+      && aws_lambda_function.this[0].source_code_hash == filebase64sha256("lambda/ecr_deploy.zip")
+    )
+    error_message = "The function must be the committed zip, on arm64 and python3.13."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this[0].logging_config[0].log_format == "JSON"
+      && aws_lambda_function.this[0].logging_config[0].log_group == aws_cloudwatch_log_group.this[0].name
+      && aws_cloudwatch_log_group.this[0].name == "/aws/lambda/ecr-deploy"
+      && aws_cloudwatch_log_group.this[0].retention_in_days == 30
+    )
+    error_message = "The function must write JSON to the module's own log group."
+  }
+
+  assert {
+    condition = jsondecode(aws_lambda_function.this[0].environment[0].variables.ECR_DEPLOY_SETTINGS) == {
+      account_id            = "123456789012"
+      clusters              = ["*"]
+      rules                 = [{ clusters = ["*"], services = ["*"] }]
+      image_reference       = "tag"
+      base_revision         = "latest"
+      dry_run               = false
+      queue_url             = aws_sqs_queue.this[0].url
+      dead_letter_queue_url = aws_sqs_queue.dead_letter[0].url
+    }
+    error_message = "The function must be told its settings under the names that it reads."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.queue[0].event_source_arn == aws_sqs_queue.this[0].arn
+      && aws_lambda_event_source_mapping.queue[0].function_name == aws_lambda_function.this[0].arn
+      && aws_lambda_event_source_mapping.queue[0].batch_size == 10
+      && aws_lambda_event_source_mapping.queue[0].function_response_types == toset(["ReportBatchItemFailures"])
+    )
+    error_message = "The function must take batches of the queue, and may give parts of them back."
+  }
+
+  assert {
+    condition = (
+      output.function_name == "ecr-deploy"
+      && output.function_arn == aws_lambda_function.this[0].arn
+      && output.role_arn == aws_iam_role.this[0].arn
+      && output.queue_url == aws_sqs_queue.this[0].url
+      && output.queue_arn == aws_sqs_queue.this[0].arn
+      && output.dead_letter_queue_url == aws_sqs_queue.dead_letter[0].url
+      && output.dead_letter_queue_arn == aws_sqs_queue.dead_letter[0].arn
+      && output.event_rule_arn == aws_cloudwatch_event_rule.this[0].arn
+      && output.log_group_name == "/aws/lambda/ecr-deploy"
+    )
+    error_message = "Every output must be of the resource that it names."
+  }
+}
+
+run "inputs_reach_what_they_are_for" {
+  variables {
+    name                 = "staging"
+    clusters             = ["staging"]
+    rules                = [{ services = ["web-*"] }]
+    image_reference      = "tag+digest"
+    base_revision        = "running"
+    dry_run              = true
+    tags                 = { team = "platform" }
+    role_path            = "/deploy/"
+    permissions_boundary = "arn:aws:iam::123456789012:policy/boundary"
+    kms_key_arn          = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    log_retention_days   = 7
+    memory_size          = 512
+    timeout              = 900
+    architecture         = "x86_64"
+    runtime              = "python3.12"
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_event_rule.this[0].name == "staging"
+      && aws_sqs_queue.this[0].name == "staging.fifo"
+      && aws_sqs_queue.dead_letter[0].name == "staging-dead-letter.fifo"
+      && aws_sqs_queue.undelivered[0].name == "staging-undelivered"
+      && aws_cloudwatch_log_group.this[0].name == "/aws/lambda/staging"
+      && aws_lambda_function.this[0].function_name == "staging"
+      && aws_iam_role.this[0].name == "staging-eu-west-1"
+    )
+    error_message = "Every name must begin with the module's, so that two instances don't collide."
+  }
+
+  assert {
+    condition = jsondecode(aws_lambda_function.this[0].environment[0].variables.ECR_DEPLOY_SETTINGS) == {
+      account_id            = "123456789012"
+      clusters              = ["staging"]
+      rules                 = [{ clusters = ["*"], services = ["web-*"] }]
+      image_reference       = "tag+digest"
+      base_revision         = "running"
+      dry_run               = true
+      queue_url             = aws_sqs_queue.this[0].url
+      dead_letter_queue_url = aws_sqs_queue.dead_letter[0].url
+    }
+    error_message = "The function must be told what its user set."
+  }
+
+  assert {
+    condition = alltrue([
+      for tags in [
+        aws_cloudwatch_event_rule.this[0].tags,
+        aws_sqs_queue.this[0].tags,
+        aws_sqs_queue.dead_letter[0].tags,
+        aws_sqs_queue.undelivered[0].tags,
+        aws_cloudwatch_log_group.this[0].tags,
+        aws_lambda_function.this[0].tags,
+        aws_lambda_event_source_mapping.queue[0].tags,
+        aws_iam_role.this[0].tags,
+      ] : tags == tomap({ team = "platform" })
+    ])
+    error_message = "Every resource that can have tags must have the module's."
+  }
+
+  assert {
+    condition = (
+      aws_iam_role.this[0].path == "/deploy/"
+      && aws_iam_role.this[0].permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
+    )
+    error_message = "The role must have the path and the boundary that were given."
+  }
+
+  assert {
+    condition = alltrue([
+      for key in [
+        aws_sqs_queue.this[0].kms_master_key_id,
+        aws_sqs_queue.dead_letter[0].kms_master_key_id,
+        aws_sqs_queue.undelivered[0].kms_master_key_id,
+        aws_cloudwatch_log_group.this[0].kms_key_id,
+        aws_lambda_function.this[0].kms_key_arn,
+      ] : key == "arn:aws:kms:eu-west-1:123456789012:key/1"
+    ])
+    error_message = "The key must encrypt queues, log and environment."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this[0].memory_size == 512
+      && aws_lambda_function.this[0].timeout == 900
+      && aws_lambda_function.this[0].architectures == tolist(["x86_64"])
+      && aws_lambda_function.this[0].runtime == "python3.12"
+      && aws_cloudwatch_log_group.this[0].retention_in_days == 7
+      && aws_sqs_queue.this[0].visibility_timeout_seconds == 930
+    )
+    error_message = "Function, log and queue must be as they were set, and a message hidden for longer than its function runs."
+  }
+}
