@@ -1,6 +1,6 @@
 """Deployments: carries plans out on ECS, and tells what came of each push."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -9,7 +9,7 @@ from . import planner
 from .ecs import WORKERS, Ecs
 from .errors import CallError, EcrDeployError, Retry
 from .events import Push
-from .planner import Change, Family, Member, Outcome, Step, Verdict
+from .planner import Change, Family, Member, Outcome, Service, Step, Verdict
 from .revisions import Revision
 from .rules import Rules, Target
 from .settings import Settings
@@ -59,13 +59,10 @@ def deploy(pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[PushRes
     # A batch may hold the same event twice. What no rule lets in costs no call.
     results: dict[Push, list[TargetResult]] = {push: [] for push in pushes if not rules.refuses(push.record)}
     if results:
-        members, unknown = read_fleet(ecs, settings)
-        families = [
-            one for one in _families(members) if any(planner.concerned(results, member, rules) for member in one)
-        ]
+        hits, unknown = _find_hits(tuple(results), ecs, rules)
         # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool:
-            for outcomes in pool.map(lambda family: _roll_out(family, tuple(results), ecs, settings), families):
+            for outcomes in pool.map(lambda hit: _roll_out(hit, tuple(results), ecs, settings), hits):
                 for push, result in outcomes:
                     results[push].append(result)
         for push, found in results.items():
@@ -75,7 +72,13 @@ def deploy(pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[PushRes
 
 def read_fleet(ecs: Ecs, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
     """What is in scope, with the revisions that run; and what came of services whose revision ECS would not tell."""
-    services = ecs.services(settings.rules)
+    services = list(ecs.services(settings.rules))
+    members, unknown = _read_members(services, ecs)
+    standalone = _standalone({service.family for service in services}, ecs, settings.rules)
+    return [*members, *(Member(None, revision) for revision in standalone)], unknown
+
+
+def _read_members(services: Sequence[Service], ecs: Ecs) -> tuple[list[Member], list[TargetResult]]:
     running = ecs.running(services)
     members: list[Member] = []
     unknown: list[TargetResult] = []
@@ -84,53 +87,89 @@ def read_fleet(ecs: Ecs, settings: Settings) -> tuple[list[Member], list[TargetR
         if isinstance(revision, Revision):
             members.append(Member(service, revision))
         else:
-            # A definition that was deleted for good must not fail every push.
-            outcome = Outcome.SKIPPED if revision.code == "ClientException" else Outcome.FAILED
-            target = Target(service.cluster, service.name)
-            reason = f"what it runs is unknown: {revision}"
-            unknown.append(TargetResult(target, outcome, reason, retry=revision.retry))
-    if globs := settings.rules.families():
-        run = {member.running.family for member in members}
-        standalone = ecs.all_newest(family for family in ecs.families(globs) if family not in run)
-        members += [Member(None, revision) for revision in standalone]
+            unknown.append(_unknown(service, revision))
     return members, unknown
 
 
-def _families(members: Iterable[Member]) -> list[tuple[Member, ...]]:
-    families: dict[str, list[Member]] = {}
-    for member in members:
-        families.setdefault(member.running.family, []).append(member)
-    return [tuple(family) for family in families.values()]
+def _standalone(run: Container[str], ecs: Ecs, rules: Rules) -> list[Revision]:
+    """The newest revisions of the families that rules reach, but for those that services run."""
+    globs = rules.families()
+    return ecs.all_newest(family for family in ecs.families(globs) if family not in run) if globs else []
 
 
-def _roll_out(
-    members: tuple[Member, ...], pushes: Sequence[Push], ecs: Ecs, settings: Settings
-) -> list[tuple[Push, TargetResult]]:
+def _unknown(service: Service, error: CallError) -> TargetResult:
+    # A definition that was deleted for good must not fail every push.
+    outcome = Outcome.SKIPPED if error.code == "ClientException" else Outcome.FAILED
+    return TargetResult(service.target, outcome, f"what it runs is unknown: {error}", retry=error.retry)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A family that pushes concern: all services that run it, if any does, and which push concerns what of it.
+
+    What a push concerns comes with what that runs, as `family:number`.
+    """
+
+    family: str
+    services: Sequence[Service]
+    concerned: Sequence[tuple[Push, Target, str]]
+
+
+def _find_hits(pushes: Sequence[Push], ecs: Ecs, rules: Rules) -> tuple[list[_Hit], list[TargetResult]]:
+    """The families that the pushes concern; and what came of services of which nobody knows what they run."""
+    families: dict[str, list[Service]] = {}
+    concerned: dict[str, list[tuple[Push, Target, str]]] = {}
+    unknown: list[TargetResult] = []
+    for service, repositories in ecs.repositories(ecs.services(rules)):
+        families.setdefault(service.family, []).append(service)
+        if isinstance(repositories, CallError):
+            unknown.append(_unknown(service, repositories))
+            continue
+        for push in planner.concerned(pushes, service.target, repositories, rules):
+            concerned.setdefault(service.family, []).append((push, service.target, service.runs))
+    for newest in _standalone(families, ecs, rules):
+        target = Target(None, newest.family)
+        for push in planner.concerned(pushes, target, newest.repositories, rules):
+            concerned.setdefault(newest.family, []).append((push, target, str(newest)))
+    return [_Hit(family, families.get(family, ()), found) for family, found in concerned.items()], unknown
+
+
+def _roll_out(hit: _Hit, pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[tuple[Push, TargetResult]]:
     """Plan one family and do what the plan says."""
     try:
-        family = _read_family(members, pushes, ecs, settings)
-        plan = planner.plan(pushes, family, settings)
+        family, unknown = _read_family(hit, pushes, ecs, settings)
+        plan = planner.plan(pushes, family, settings) if family else planner.Plan()
         if not settings.dry_run:
             for revision, records in plan.refreshed:
                 ecs.tag(revision, records)
     except EcrDeployError as error:
-        hits = [(push, one) for one in members for push in planner.concerned(pushes, one, settings.rules)]
-        return [(push, _failed(one, error)) for push, one in hits]
+        return [(push, _failed(target, before, error)) for push, target, before in hit.concerned]
     done: dict[str, Revision | EcrDeployError | None] = {}
     for step in plan.steps:
         done.update(_do(step, ecs, dry_run=settings.dry_run))
-    return [(verdict.push, _result(verdict, done)) for verdict in plan.verdicts]
+    results = [(verdict.push, _result(verdict, done)) for verdict in plan.verdicts]
+    return results + [(push, one) for one in unknown for push, target, _ in hit.concerned if target == one.target]
 
 
-def _read_family(members: tuple[Member, ...], pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> Family:
+def _read_family(
+    hit: _Hit, pushes: Sequence[Push], ecs: Ecs, settings: Settings
+) -> tuple[Family | None, list[TargetResult]]:
+    """The family, if ECS has a revision of it; and what came of services whose revision ECS would not tell."""
+    # Asked first, because it is mostly what the services run, too.
+    newest = ecs.newest(hit.family)
+    members, unknown = _read_members(hit.services, ecs)
+    if newest and not hit.services:
+        members.append(Member(None, newest))
+    if not members:
+        return None, unknown
     highest = max((member.running for member in members), key=lambda one: one.number)
-    family = Family(ecs.newest(highest.family) or highest, members)
+    family = Family(newest or highest, tuple(members))
     if planner.needs_older(pushes, family, settings):
         for older in ecs.older(family.newest):
             family = replace(family, older=(*family.older, older))
             if not planner.needs_older(pushes, family, settings):
                 break
-    return family
+    return family, unknown
 
 
 def _do(step: Step, ecs: Ecs, *, dry_run: bool) -> dict[str, Revision | EcrDeployError | None]:
@@ -152,16 +191,15 @@ def _result(verdict: Verdict, done: Mapping[str, Revision | EcrDeployError | Non
         return TargetResult(member.target, verdict.outcome, verdict.reason, before, before)
     revision = done[member.arn]
     if isinstance(revision, EcrDeployError):
-        return _failed(member, revision)
+        return _failed(member.target, before, revision)
     after = str(revision) if revision else None
     return TargetResult(member.target, Outcome.DEPLOYED, None, before, after, verdict.changes)
 
 
-def _failed(member: Member, error: EcrDeployError) -> TargetResult:
-    before = str(member.running)
+def _failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:
     if isinstance(error, CallError) and error.code in _GONE:
-        return TargetResult(member.target, Outcome.SKIPPED, "it was deleted meanwhile", before, before)
-    return TargetResult(member.target, Outcome.FAILED, str(error), before, before, retry=error.retry)
+        return TargetResult(target, Outcome.SKIPPED, "it was deleted meanwhile", before, before)
+    return TargetResult(target, Outcome.FAILED, str(error), before, before, retry=error.retry)
 
 
 # UpdateService of a service that is no more, or drains.

@@ -4,14 +4,16 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, raw_json, records, revisions
+from . import aws, images, raw_json, records, revisions
 from .errors import CallError, OutOfTimeError, Retry
+from .images import Repository
 from .pacing import Pacer
 from .planner import Service
 from .records import Record
@@ -27,8 +29,11 @@ _MOST_FAULTS = 6
 _LONGEST_PAUSE = 20.0
 _SERVICES_PER_PAGE = 100
 _SERVICES_PER_DESCRIBE = 10
+_SERVICE_REVISIONS_PER_DESCRIBE = 20
 _CLUSTERS_PER_DESCRIBE = 100
 _OLDER_REVISIONS = 10
+
+_Item = TypeVar("_Item")
 
 
 class Ecs:
@@ -44,17 +49,40 @@ class Ecs:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="ecs")
         # A revision is immutable but for its status and tags, and nobody but us writes our tags.
         self._revisions: dict[str, Revision] = {}
+        self._repositories: dict[str, tuple[Repository, ...]] = {}
         raw_json.keep_whole(client)
 
-    def services(self, rules: Rules) -> list[Service]:
-        """All ACTIVE services that any rule reaches."""
+    def services(self, rules: Rules) -> Iterator[Service]:
+        """All ACTIVE services that any rule reaches, as they become known."""
         clusters = rules.exact_clusters()
         if clusters is None:
             clusters = tuple(name for name in self._clusters() if rules.in_scope(name))
         tags = self._pool.submit(self._cluster_tags, clusters)
         listings = self._pool.map(lambda cluster: self._list_services(cluster, rules), clusters)
-        services = [service for listing in listings for batch in listing for service in batch.result()]
-        return [replace(service, cluster_tags=tags.result().get(service.cluster, {})) for service in services]
+        for listing in listings:
+            for batch in listing:
+                for service in batch.result():
+                    yield replace(service, cluster_tags=tags.result().get(service.cluster, {}))
+
+    def repositories(self, services: Iterable[Service]) -> list[tuple[Service, tuple[Repository, ...] | CallError]]:
+        """The services, each with the ECR repositories that it runs; where ECS does not tell those, why."""
+        known: list[Service] = []
+        unknown: dict[str, CallError | None] = {}
+
+        def unknown_service_revisions() -> Iterator[str]:
+            for service in services:
+                known.append(service)
+                if service.revision not in self._repositories and service.revision not in unknown:
+                    unknown[service.revision] = None
+                    yield from service.service_revisions
+
+        batches = _batched(unknown_service_revisions(), _SERVICE_REVISIONS_PER_DESCRIBE)
+        for told in [self._pool.submit(self._try_service_revisions, batch) for batch in batches]:
+            self._repositories.update(told.result())
+        untold = [arn for arn in unknown if arn not in self._repositories]
+        for arn, revision in zip(untold, self._pool.map(self._try_revision, untold), strict=True):
+            unknown[arn] = revision if isinstance(revision, CallError) else None
+        return [(one, unknown.get(one.revision) or self._repositories[one.revision]) for one in known]
 
     def families(self, globs: Sequence[str]) -> list[str]:
         """The active families whose name any of the globs matches."""
@@ -131,25 +159,22 @@ class Ecs:
 
     def _cluster_tags(self, clusters: Sequence[str]) -> dict[str, dict[str, str]]:
         tags = {}
-        for start in range(0, len(clusters), _CLUSTERS_PER_DESCRIBE):
-            names = clusters[start : start + _CLUSTERS_PER_DESCRIBE]
+        for names in _batched(clusters, _CLUSTERS_PER_DESCRIBE):
             answer = self._call("DescribeClusters", "the clusters", "clusters", clusters=names, include=["TAGS"])
             tags.update({cluster["clusterName"]: _tags(cluster) for cluster in answer["clusters"]})
         return tags
 
     def _list_services(self, cluster: str, rules: Rules) -> list[Future[list[Service]]]:
         """Start to describe the services of a cluster while they are still being listed."""
-        batches, names = [], []
-        for page in self._pages(
+        pages = self._pages(
             "ListServices", f"cluster {cluster}", "serviceArns", cluster=cluster, maxResults=_SERVICES_PER_PAGE
-        ):
-            names += [name for arn in page["serviceArns"] if rules.reaches(Target(cluster, name := _last_part(arn)))]
-            while len(names) >= _SERVICES_PER_DESCRIBE:
-                batches.append(self._pool.submit(self._describe_services, cluster, names[:_SERVICES_PER_DESCRIBE]))
-                names = names[_SERVICES_PER_DESCRIBE:]
-        if names:
-            batches.append(self._pool.submit(self._describe_services, cluster, names))
-        return batches
+        )
+        names = (_last_part(arn) for page in pages for arn in page["serviceArns"])
+        reached = (name for name in names if rules.reaches(Target(cluster, name)))
+        return [
+            self._pool.submit(self._describe_services, cluster, batch)
+            for batch in _batched(reached, _SERVICES_PER_DESCRIBE)
+        ]
 
     def _describe_services(self, cluster: str, names: list[str]) -> list[Service]:
         answer = self._call(
@@ -164,10 +189,26 @@ class Ecs:
                 revision=service["taskDefinition"],
                 controller=_controller(service),
                 tags=_tags(service),
+                service_revisions=tuple(one["arn"] for one in service.get("currentServiceRevisions", ())),
             )
             for service in answer["services"]
             if service["status"] == "ACTIVE" and "taskDefinition" in service
         ]
+
+    def _try_service_revisions(self, arns: list[str]) -> dict[str, tuple[Repository, ...]]:
+        """The ECR repositories that service revisions run, by the ARN of their task definition; none if refused."""
+        try:
+            answer = self._call(
+                "DescribeServiceRevisions", "the services", "serviceRevisions", serviceRevisionArns=arns
+            )
+        except CallError:
+            # Task definitions tell the same, one by one.
+            return {}
+        return {
+            one["taskDefinition"]: images.repositories(container["image"] for container in one["containerImages"])
+            for one in answer["serviceRevisions"]
+            if one.get("containerImages")
+        }
 
     def _try_revision(self, arn: str) -> Revision | CallError:
         try:
@@ -181,6 +222,7 @@ class Ecs:
     def _remember(self, answer: Mapping[str, Any]) -> Revision:
         revision = revisions.read(answer)
         self._revisions[revision.arn] = revision
+        self._repositories[revision.arn] = revision.repositories
         return revision
 
     def _try_update(self, service: Service, revision: Revision) -> CallError | OutOfTimeError | None:
@@ -246,6 +288,13 @@ class Ecs:
             message = f"{operation} of {subject} was answered without {member}"
             raise CallError(message, operation, "MalformedAnswer", Retry.LATER)
         return answer
+
+
+def _batched(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """Lists of so many items, each as soon as it is full; `itertools` has it from Python 3.12 on."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 def _last_part(arn: str) -> str:

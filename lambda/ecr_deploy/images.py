@@ -6,6 +6,7 @@ The grammar is that of the container ecosystem's reference implementation
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -123,6 +124,13 @@ def parse(text: str) -> Image:
     if match is None:
         raise InvalidImageError(text)
     return Image(match["host"], match["repository"], match["tag"], match["digest"])
+
+
+def repositories(texts: Iterable[str]) -> tuple[Repository, ...]:
+    """The ECR repositories that image references name; what is no reference names none."""
+    matches = (_REFERENCE.fullmatch(text) for text in texts)
+    named = (Image(match["host"], match["repository"], None, None).ecr for match in matches if match)
+    return tuple(dict.fromkeys(repository for repository in named if repository))
 
 
 def is_account(text: str) -> bool:

@@ -12,6 +12,7 @@ _LIMITS = {
     "task definition read": (50, 20),
     "service modify": (50, 5),
     "service read": (100, 20),
+    "service revision": (50, 20),
     "cluster read": (50, 20),
     "tag modify": (20, 10),
 }
@@ -23,6 +24,7 @@ _BUCKET_OF = {
     "UpdateService": "service modify",
     "DescribeServices": "service read",
     "ListServices": "service read",
+    "DescribeServiceRevisions": "service revision",
     "ListClusters": "cluster read",
     "DescribeClusters": "cluster read",
     "TagResource": "tag modify",

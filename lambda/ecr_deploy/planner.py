@@ -39,7 +39,8 @@ SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
 class Service:
     """An ACTIVE service: where it is, what it is told to run (a revision's ARN), and who rolls it out.
 
-    `tags` are its own, `cluster_tags` those of its cluster.
+    `tags` are its own, `cluster_tags` those of its cluster. `service_revisions` are ECS's own ARNs for what it runs, of
+    which there are several while it rolls out, and none where ECS keeps none.
     """
 
     cluster: str
@@ -49,6 +50,22 @@ class Service:
     controller: str = "ECS"
     tags: Mapping[str, str] = field(default_factory=dict)
     cluster_tags: Mapping[str, str] = field(default_factory=dict)
+    service_revisions: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> Target:
+        """The service as the rules see it."""
+        return Target(self.cluster, self.name)
+
+    @property
+    def runs(self) -> str:
+        """Its revision as ECS names it for people: `family:number`."""
+        return self.revision.rpartition("/")[2]
+
+    @property
+    def family(self) -> str:
+        """The family of its revision."""
+        return self.runs.rpartition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +78,7 @@ class Member:
     @property
     def target(self) -> Target:
         """The member as the rules see it."""
-        return Target(self.service.cluster, self.service.name) if self.service else Target(None, self.running.family)
+        return self.service.target if self.service else Target(None, self.running.family)
 
     @property
     def arn(self) -> str:
@@ -117,17 +134,18 @@ class Step:
 class Plan:
     """What to do about one family, and what it will mean for each push and service."""
 
-    steps: tuple[Step, ...]
-    verdicts: tuple[Verdict, ...]
-    refreshed: tuple[tuple[Revision, tuple[Record, ...]], ...]
+    steps: tuple[Step, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    refreshed: tuple[tuple[Revision, tuple[Record, ...]], ...] = ()
     """Records to be written anew on revisions that stay."""
 
 
-def concerned(pushes: Iterable[Push], member: Member, rules: Rules) -> list[Push]:
-    """The pushes that the rules let go to a service, and whose repository it runs."""
-    target = member.target
-    hits = (push for push in pushes if push.targets is None or target in push.targets)
-    return [push for push in hits if member.running.references(push.repository) and rules.lets(push.record, target)]
+def concerned(pushes: Iterable[Push], target: Target, repositories: Collection[Repository], rules: Rules) -> list[Push]:
+    """The pushes to any of the repositories that the rules let go to the target."""
+    hits = (push for push in pushes if push.repository in repositories)
+    return [
+        push for push in hits if (push.targets is None or target in push.targets) and rules.lets(push.record, target)
+    ]
 
 
 def plan(pushes: Sequence[Push], family: Family, settings: Settings) -> Plan:
@@ -172,7 +190,8 @@ class _Decision:
         # Of several revisions that services run, the newest tells which images are kept.
         running = [one.running for one in family.members if not obstacle(one, settings)] or [member.running]
         self._kept = max(running, key=lambda one: one.number) if latest else member.running
-        self._found: dict[Push, list[Verdict]] = {push: [] for push in concerned(pushes, member, settings.rules)}
+        concerning = concerned(pushes, member.target, member.running.repositories, settings.rules)
+        self._found: dict[Push, list[Verdict]] = {push: [] for push in concerning}
         self._obstacle = obstacle(member, settings)
         if self._found and not self._obstacle:
             for container in self.base.containers:
@@ -254,7 +273,7 @@ class _Decision:
         return replace(first, changes=tuple(change for verdict in verdicts for change in verdict.changes))
 
     def _why_nothing(self, push: Push) -> str:
-        if self.base.references(push.repository):
+        if push.repository in self.base.repositories:
             return ONLY_LATEST
         return f"{self.base}, the newest revision of its family, runs the repository no longer"
 

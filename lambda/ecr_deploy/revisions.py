@@ -60,9 +60,10 @@ class Revision:
         """The container of that name."""
         return next((container for container in self.containers if container.name == name), None)
 
-    def references(self, repository: Repository) -> bool:
-        """Whether any container runs an image of the repository."""
-        return any(container.repository == repository for container in self.containers)
+    @property
+    def repositories(self) -> tuple[Repository, ...]:
+        """The ECR repositories that its containers run."""
+        return tuple(container.repository for container in self.containers if container.repository)
 
     def tag_of(self, container: Container) -> str | None:
         """The image tag that a container runs: as written, or as recorded where only the digest is written."""
