@@ -3,15 +3,12 @@
 import copy
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from moto import mock_aws
 
 from ecr_deploy.events import InvalidEventError
-from tests.harness import road as harness
 from tests.harness.road import APP, Queues, Road, definition, pushed
 from tests.harness.strict_ecs import StrictEcs
 
@@ -196,34 +193,18 @@ BAD = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _moto() -> Iterator[None]:
-    """One moto for all rows: a new one takes longer than a row does."""
-    with mock_aws():
-        yield
-
-
-@pytest.fixture
-def queues() -> Iterator[Queues]:
-    queues = harness.queues()
-    yield queues
-    for url in (queues.url, queues.dead_letter_url):
-        queues.client.delete_queue(QueueUrl=url)
-
-
-@pytest.mark.parametrize(("line", "body"), BAD, ids=[line[:60] for line, _ in BAD])
+# Nine to a batch, so that there is room for the push behind them.
+@pytest.mark.parametrize("bad", [BAD[start : start + 9] for start in range(0, len(BAD), 9)], ids=lambda bad: bad[0][0])
 def test_a_push_that_is_not_whole_is_named_and_buried_and_holds_nobody_up(
-    ecs: StrictEcs, queues: Queues, caplog: pytest.LogCaptureFixture, line: str, body: str
+    ecs: StrictEcs, aws_queues: Queues, caplog: pytest.LogCaptureFixture, bad: list[tuple[str, str]]
 ) -> None:
     ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v1")))
-    road = Road(ecs, queues=queues)
 
-    assert road.deliver(body, pushed("v2")) == []
+    assert Road(ecs, queues=aws_queues).deliver(*(body for _, body in bad), pushed("v2")) == []
 
-    assert queues.dead_letters() == [body]
-    [error] = [one for one in caplog.records if one.levelno >= logging.ERROR]
-    assert error.getMessage() == line
-    assert road.image("prod", "api") == f"{APP}:v2"
+    assert aws_queues.dead_letters() == [body for _, body in bad]
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == [line for line, _ in bad]
+    assert ecs.running("prod", "api") == definition("api", f"{APP}:v2")
 
 
 def test_a_bare_event_that_is_malformed_fails_the_invocation(ecs: StrictEcs, road: Road) -> None:
@@ -235,7 +216,7 @@ def test_a_bare_event_that_is_malformed_fails_the_invocation(ecs: StrictEcs, roa
     assert ecs.calls == []
 
 
-@pytest.mark.parametrize("manifest", [GONE, None, "", "{", "[]", "{}", 3])
+@pytest.mark.parametrize("manifest", [GONE, "{", "[]", 3])
 def test_a_manifest_that_does_not_tell_is_taken_for_an_image(ecs: StrictEcs, road: Road, manifest: object) -> None:
     ecs.add_service("prod", "it", ecs.register(definition("it", f"{OHIO}/testrepo:latest")))
     event = spoiled("cloudtrail", f"{_PUSHED}.imageManifest", manifest)

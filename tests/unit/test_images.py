@@ -14,22 +14,21 @@ from tests.harness.road import APP, digest
 
 DIGEST = digest("v1")
 
-_word = st.from_regex(r"[a-z0-9]{1,6}", fullmatch=True)
-_component = st.from_regex(r"[a-z0-9]{1,4}((\.|_|__|-{1,3})[a-z0-9]{1,4}){0,2}", fullmatch=True)
+_word = st.text("az09", min_size=1, max_size=4)
+_component = st.tuples(_word, st.sampled_from(["", ".a", "_0", "__z", "-9", "---a.b"])).map("".join)
+_dotted_host = st.lists(_word | st.sampled_from(["A", "x-Y"]), min_size=2, max_size=4).map(".".join)
 _port = st.integers(1, 65535).map(str)
-_dotted_host = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9-]{0,4}[A-Za-z0-9])?(\.[A-Za-z0-9]{1,4}){1,3}", fullmatch=True)
 hosts = st.one_of(
     st.none(),
-    st.just("localhost"),
+    st.sampled_from(["localhost", "[::1]", "[2001:db8::1]:5000"]),
     _dotted_host,
     st.tuples(_dotted_host | _word | st.just("localhost"), _port).map(":".join),
-    st.sampled_from(["[::1]", "[2001:db8::1]:5000"]),
 )
 repositories = st.lists(_component, min_size=1, max_size=4).map("/".join)
-tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", fullmatch=True)
+tags = st.text("aZ09_.-", min_size=1, max_size=128).filter(images.is_tag)
 digests = st.one_of(
-    st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True),
-    st.from_regex(r"[A-Za-z][A-Za-z0-9]{0,4}([+._-][A-Za-z][A-Za-z0-9]{0,4})?:[0-9a-fA-F]{32,40}", fullmatch=True),
+    st.integers(0, 2**256 - 1).map("sha256:{:064x}".format),
+    st.sampled_from(["sha512:" + "0" * 128, "SHA256:" + "aF" * 16, "sha256+b64u:" + "1" * 32, "a.b_c-d:" + "f" * 33]),
 )
 
 

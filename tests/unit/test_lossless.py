@@ -3,13 +3,12 @@
 import copy
 import functools
 import itertools
-import string
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.model import Shape
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecr_deploy import records, revisions
@@ -21,8 +20,9 @@ REQUEST = operation_model("RegisterTaskDefinition").input_shape
 ANSWER = operation_model("DescribeTaskDefinition").output_shape.members["taskDefinition"]
 OLD, NEW = f"{APP}:v1", f"{APP}:v2"
 
-_texts = st.text(
-    st.sampled_from(string.ascii_letters + string.digits + " _-./:\\\"'{}\n\u00e9\u2028\U0001f433"), max_size=12
+# Texts are opaque to us, so that a few which JSON writers stumble over are as good as any.
+_texts = st.sampled_from(
+    ["", "text", " spaced ", 'quo"ted\\', "line\nend\u2028", "\u00e9\U0001f433", "null", "0", '{"a": 1}', OLD]
 )
 _numbers = st.integers(-(2**31), 2**31 - 1)
 
@@ -95,6 +95,8 @@ def with_new_image(before: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_any_definition_of_the_model_keeps_all_but_the_image(fleet: Fleet) -> None:
+    # The test below has every member for certain; here it is combinations of them that count.
+    @settings(max_examples=settings().max_examples // 2)
     @given(definitions)
     def keeps(before: dict[str, Any]) -> None:
         assert fleet.ecs.definition(fleet.deploy(before)) == with_new_image(before)
