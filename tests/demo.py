@@ -21,7 +21,7 @@ from rich.table import Table
 
 from tests.harness.event_source import EventSourceMapping
 from tests.harness.fleet import Running, Service, running_services
-from tests.harness.lambda_runtime import Function
+from tests.harness.lambda_runtime import Function, FunctionFailedError
 from tests.harness.moto_server import moto_server
 from tests.harness.processes import child_process
 from tests.harness.registry import push
@@ -77,7 +77,7 @@ def main() -> None:
         signal.signal(number, _stop)
     try:
         _demo(console)
-    except DemoFailedError as error:
+    except (DemoFailedError, FunctionFailedError) as error:
         console.out(str(error), style="red", highlight=False)
         sys.exit(1)
     except KeyboardInterrupt as stopped:
@@ -110,7 +110,11 @@ def _demo(console: Console) -> None:
             push(repository, _TAG)
         with steps.step("Let the function take it from the queue and deploy it"):
             EventSourceMapping(function).drain()
-        console.print(_fleet_table(before, running_services(), _outcomes(function)))
+        outcomes = _outcomes(function)
+        if "deployed" not in outcomes.values():
+            lines = (json.dumps(line) for line in function.logs)
+            raise DemoFailedError("\n".join(["The push reached no service; the function says:", *lines]))
+        console.print(_fleet_table(before, running_services(), outcomes))
         console.print(steps.table())
 
 

@@ -6,6 +6,7 @@ moto takes them.
 
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,7 +19,11 @@ _CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 
 
 def upload(repository: str, tag: str) -> dict[str, Any]:
-    """Put a new image into ECR, unannounced; return it as PutImage answers."""
+    """Put a new image into ECR, unannounced, in a second of its own; return it as PutImage answers.
+
+    ECR and its events tell the time in whole seconds: of two pushes in one second, either might count as the later.
+    """
+    time.sleep(1 - time.time() % 1)
     content = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST_TYPE,
