@@ -9,7 +9,7 @@ from moto import mock_aws
 
 from ecr_deploy import settings
 from ecr_deploy.handler import open_door
-from tests.harness import fleet, registry
+from tests.harness import fleet
 from tests.harness.fleet import Service
 from tests.harness.road import ACCOUNT, APP, REGION, Context, batch, definition, digest, pushed, queues
 
@@ -23,7 +23,6 @@ def _account() -> Iterator[None]:
         for name, image in (("api", f"{APP}:v1"), ("worker", f"{APP}-worker:v1")):
             ecs.register_task_definition(**definition(name, image, "nginx"), tags=[{"key": "team", "value": "blue"}])
             ecs.create_service(cluster="prod", serviceName=name, taskDefinition=name, desiredCount=1)
-        boto3.client("ecr").create_repository(repositoryName="app")
         yield
 
 
@@ -47,12 +46,3 @@ def test_one_push_deploys(environment: dict[str, str]) -> None:
         "team": "blue",
         f"ecr-deploy:{ACCOUNT}/{REGION}/app": f"2026-11-23T06:00:00Z {digest('v2')} v2",
     }
-
-
-def test_an_operators_request_deploys(environment: dict[str, str]) -> None:
-    registry.upload("app", "v2")
-
-    answer = open_door(environment)({"repository": "app", "tag": "v2"}, Context())
-
-    assert answer["pushes"][0]["services"][0]["to"] == "api:2"
-    assert fleet.running_services()[Service("prod", "api")].images["main"] == f"{APP}:v2"
