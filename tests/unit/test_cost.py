@@ -1,0 +1,202 @@
+"""What the product costs, in counts that are the same on every machine: calls, round trips, bytes, modules.
+
+docs/decisions/calls.md states the formula of the calls.
+"""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from math import ceil
+from typing import NamedTuple
+
+import pytest
+
+import build_zip
+from ecr_deploy import settings
+from tests.harness.road import ACCOUNT, APP, REGION, Road, definition, digest, pushed
+from tests.harness.rounds import Rounds
+from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs
+
+KEY = f"ecr-deploy:{APP.account}/{APP.region}/{APP.name}"
+RECORD = f"2026-11-22T06:00:00Z {digest('v1')} v1"
+# Raise it only for what every push needs; import the rest where it is used.
+MODULES_AT_START = 24
+
+
+class Fleet(NamedTuple):
+    """Services in one cluster, so many to a family, of which so many families run the image that is pushed."""
+
+    services: int
+    per_family: int = 1
+    families_hit: int = 1
+    service_revisions: bool = True
+
+    @property
+    def families(self) -> int:
+        return ceil(self.services / self.per_family)
+
+    def build(self, ecs: StrictEcs) -> None:
+        arns = [
+            ecs.register(definition(f"family-{index}", f"{APP}:v1"), {KEY: RECORD})
+            if index < self.families_hit
+            else ecs.register(definition(f"family-{index}", f"{APP}-{index}:v1"))
+            for index in range(self.families)
+        ]
+        for index in range(self.services):
+            revision = arns[index // self.per_family]
+            ecs.add_service("prod", f"service-{index}", revision, service_revisions=self.service_revisions)
+
+    def calls(self, *, cold: bool) -> Counter[str]:
+        """The formula."""
+        unknown = self.families if cold else 0
+        by_service_revision = unknown if self.service_revisions else 0
+        return +Counter(
+            ListClusters=1,
+            DescribeClusters=1,
+            ListServices=ceil(self.services / 100),
+            DescribeServices=ceil(self.services / 10),
+            DescribeServiceRevisions=ceil(by_service_revision / 20),
+            DescribeTaskDefinition=unknown - by_service_revision + self.families_hit,
+            RegisterTaskDefinition=self.families_hit,
+            UpdateService=min(self.services, self.families_hit * self.per_family),
+        )
+
+
+FLEETS = [
+    Fleet(1),
+    Fleet(10),
+    Fleet(10, service_revisions=False),
+    Fleet(100, families_hit=10),
+    Fleet(100, families_hit=100),
+    Fleet(100, per_family=10, families_hit=10),
+    Fleet(100, per_family=10, service_revisions=False),
+    Fleet(1000),
+    Fleet(1000, per_family=10, families_hit=10),
+]
+
+
+@pytest.mark.parametrize("fleet", FLEETS, ids=str)
+def test_calls_are_the_formula(ecs: StrictEcs, fleet: Fleet) -> None:
+    fleet.build(ecs)
+    road = Road(ecs)
+
+    road.push(pushed("v2"))
+
+    assert Counter(call.operation for call in ecs.calls) == fleet.calls(cold=True)
+
+    ecs.calls.clear()
+    road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
+
+    assert Counter(call.operation for call in ecs.calls) == fleet.calls(cold=False)
+
+
+def test_a_push_that_no_rule_lets_in_costs_no_call(ecs: StrictEcs) -> None:
+    Fleet(10).build(ecs)
+
+    result = Road(ecs, inputs={"rules": [{"tags": ["release-*"]}]}).push(pushed("v2"))
+
+    assert result["outcome"] == "skipped"
+    assert ecs.calls == []
+
+
+def test_a_push_that_nobody_runs_costs_reading_the_fleet(ecs: StrictEcs) -> None:
+    Fleet(30, families_hit=0).build(ecs)
+    road = Road(ecs)
+
+    road.push(pushed("v2"))
+    assert Counter(call.operation for call in ecs.calls) == Fleet(30, families_hit=0).calls(cold=True)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "cold", "warm"),
+    [({"clusters": ["prod"]}, 6, 5), ({}, 7, 6)],
+    ids=["cluster named", "clusters listed"],
+)
+def test_round_trips_one_after_the_other(inputs: dict[str, object], cold: int, warm: int) -> None:
+    rounds = Rounds()
+    ecs = StrictEcs(clock=rounds, latency=1)
+    Fleet(10).build(ecs)
+    road = Road(ecs, inputs=inputs, clock=FakeClock())
+
+    road.push(pushed("v2"))
+    assert rounds.count == cold
+
+    rounds.count = 0
+    road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
+    assert rounds.count == warm
+
+
+def test_services_without_service_revisions_fall_back_one_by_one(ecs: StrictEcs) -> None:
+    Fleet(20).build(ecs)
+    ecs.add_service("prod", "old", ecs.register(definition("old", f"{APP}:v1"), {KEY: RECORD}))
+
+    result = Road(ecs).push(pushed("v2"))
+
+    assert len(result["services"]) == 2
+    assert ecs.count("DescribeServiceRevisions") == 1
+    described = [call.request["taskDefinition"] for call in ecs.calls if call.operation == "DescribeTaskDefinition"]
+    assert sorted(described) == sorted([ecs.revisions("old")[0], "old", "family-0"])
+
+
+def test_a_function_that_may_not_read_service_revisions_falls_back(ecs: StrictEcs) -> None:
+    Fleet(10).build(ecs)
+    ecs.inject("DescribeServiceRevisions", Fault.ACCESS_DENIED)
+
+    result = Road(ecs).push(pushed("v2"))
+
+    assert result["outcome"] == "deployed"
+    assert ecs.count("DescribeTaskDefinition") == 11
+
+
+def test_a_service_that_rolls_out_is_known_by_what_it_is_told_to_run(ecs: StrictEcs) -> None:
+    before = ecs.register(definition("api", f"{APP}-before:v1"))
+    ecs.add_service("prod", "api", before, service_revisions=True)
+    ecs.update_service("prod", "api", ecs.register(definition("api", f"{APP}:v1"), {KEY: RECORD}))
+
+    result = Road(ecs).push(pushed("v2"))
+
+    assert [service["from"] for service in result["services"]] == ["api:2"]
+    assert ecs.count("DescribeServiceRevisions") == 1
+
+
+def test_a_service_that_rolls_back_is_known_by_what_it_goes_back_to(ecs: StrictEcs) -> None:
+    before = ecs.register(definition("api", f"{APP}:v1"), {KEY: RECORD})
+    ecs.add_service("prod", "api", before, service_revisions=True)
+    ecs.update_service("prod", "api", ecs.register(definition("api", "nginx")))
+    ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL")
+
+    result = Road(ecs, inputs={"base_revision": "running"}).push(pushed("v2"))
+
+    assert [service["from"] for service in result["services"]] == ["api:1"]
+
+
+def test_the_zip_is_small() -> None:
+    assert len(build_zip.COMMITTED.read_bytes()) <= 64 * 1024
+
+
+def test_a_start_loads_our_own_modules_and_no_other_that_a_client_does_not_need() -> None:
+    """Every module more is time at each cold start; what few pushes need is loaded when they come."""
+    program = """
+import sys, boto3
+boto3.client("ecs")
+loaded = set(sys.modules)
+import ecr_deploy.handler
+print(*sorted(sys.modules.keys() - loaded))
+"""
+    values = {"account_id": ACCOUNT, "queue_url": "https://queue", "dead_letter_queue_url": "https://dead"}
+    environment = {
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        settings.VARIABLE: json.dumps(values),
+        "PYTHONPATH": str(build_zip.COMMITTED),
+    }
+    answer = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    loaded = answer.stdout.split()
+    assert [module for module in loaded if module.partition(".")[0] != "ecr_deploy"] == []
+    assert "ecr_deploy.versions" not in loaded
+    assert len(loaded) <= MODULES_AT_START
