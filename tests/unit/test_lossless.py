@@ -210,3 +210,11 @@ def test_the_host_stays_as_it_is_spelled(ecs: StrictEcs, road: Road) -> None:
     road.push(pushed("v2"))
 
     assert ecs.running("prod", "it") == definition("it", f"{dual_stack}:v2", NEW)
+
+
+def test_an_image_that_is_no_reference_stays_as_it_is(ecs: StrictEcs, road: Road) -> None:
+    ecs.add_service("prod", "it", ecs.register(definition("it", OLD, "${IMAGE}:v1")))
+
+    road.push(pushed("v2"))
+
+    assert ecs.running("prod", "it") == definition("it", NEW, "${IMAGE}:v1")
