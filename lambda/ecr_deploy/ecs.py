@@ -1,6 +1,7 @@
 """ECS: the only module that talks to it. Pages, batches, paces, retries, and keeps its JSON whole."""
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -58,9 +59,12 @@ class Ecs:
         if clusters is None:
             clusters = tuple(name for name in self._clusters() if rules.in_scope(name))
         tags = self._pool.submit(self._cluster_tags, clusters)
-        listings = self._pool.map(lambda cluster: self._list_services(cluster, rules), clusters)
-        for listing in listings:
-            for batch in listing:
+        pages = deque(self._pool.submit(self._list_services, cluster, rules) for cluster in clusters)
+        while pages:
+            batches, more = pages.popleft().result()
+            if more:
+                pages.append(more)
+            for batch in batches:
                 for service in batch.result():
                     yield replace(service, cluster_tags=tags.result().get(service.cluster, {}))
 
@@ -164,17 +168,28 @@ class Ecs:
             tags.update({cluster["clusterName"]: _tags(cluster) for cluster in answer["clusters"]})
         return tags
 
-    def _list_services(self, cluster: str, rules: Rules) -> list[Future[list[Service]]]:
-        """Start to describe the services of a cluster while they are still being listed."""
-        pages = self._pages(
-            "ListServices", f"cluster {cluster}", "serviceArns", cluster=cluster, maxResults=_SERVICES_PER_PAGE
+    def _list_services(
+        self, cluster: str, rules: Rules, token: str | None = None, rest: Sequence[str] = ()
+    ) -> "_Listing":
+        """List a page of a cluster; start to list the next and to describe its services, with the rest of the last."""
+        page: dict[str, Any] = {"nextToken": token} if token else {}
+        answer = self._call(
+            "ListServices",
+            f"cluster {cluster}",
+            "serviceArns",
+            cluster=cluster,
+            maxResults=_SERVICES_PER_PAGE,
+            **page,
         )
-        names = (_last_part(arn) for page in pages for arn in page["serviceArns"])
-        reached = (name for name in names if rules.reaches(Target(cluster, name)))
-        return [
-            self._pool.submit(self._describe_services, cluster, batch)
-            for batch in _batched(reached, _SERVICES_PER_DESCRIBE)
-        ]
+        names = [*rest, *map(_last_part, answer["serviceArns"])]
+        names = [name for name in names if rules.reaches(Target(cluster, name))]
+        more = None
+        if token := answer.get("nextToken"):
+            whole = len(names) // _SERVICES_PER_DESCRIBE * _SERVICES_PER_DESCRIBE
+            more = self._pool.submit(self._list_services, cluster, rules, token, names[whole:])
+            names = names[:whole]
+        batches = _batched(names, _SERVICES_PER_DESCRIBE)
+        return [self._pool.submit(self._describe_services, cluster, batch) for batch in batches], more
 
     def _describe_services(self, cluster: str, names: list[str]) -> list[Service]:
         answer = self._call(
@@ -288,6 +303,10 @@ class Ecs:
             message = f"{operation} of {subject} was answered without {member}"
             raise CallError(message, operation, "MalformedAnswer", Retry.LATER)
         return answer
+
+
+# The services of a page, as they are described, and the next page, if there is one.
+_Listing = tuple[list[Future[list[Service]]], Future["_Listing"] | None]
 
 
 def _batched(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
