@@ -75,7 +75,7 @@ terraform:
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13")'
-	$(announce) 'Setting up $(VENV) from pyproject.toml'
+	$(announce) 'Setting up $(VENV) from pyproject.toml, which takes a minute'
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --editable '.[dev]'
 	@touch $@

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.harness.event_source import EventSourceMapping
@@ -50,7 +51,7 @@ class Steps:
         started = time.monotonic()
         if self._console.is_terminal:
             with self._console.status(title) as status:
-                yield lambda detail: status.update(f"{title} [dim]{detail}[/]")
+                yield lambda detail: status.update(f"{title} [dim]{escape(detail)}[/]")
         else:
             self._console.print(f"… {title}")
             yield lambda detail: self._console.out(f"    {detail}", highlight=False)

@@ -10,6 +10,7 @@ import pytest
 import build_zip
 from tests.harness.event_source import EventSourceMapping
 from tests.harness.lambda_runtime import Function, FunctionFailedError
+from tests.harness.terraform import unexpected_changes
 
 NAME = "probe"
 SOURCE = """
@@ -130,3 +131,30 @@ def test_mapping_deletes_what_succeeded_and_counts_receives(function: Function) 
     again = mapping.poll()
     received = {record["body"]: record["attributes"]["ApproximateReceiveCount"] for record in again.records}
     assert received == {"bad": "2", "worse": "1"}
+
+
+def _plan(kind: str, before: dict[str, Any], after: dict[str, Any], *actions: str) -> dict[str, Any]:
+    change = {"actions": list(actions or ("update",)), "before": before, "after": after, "after_unknown": {}}
+    return {"resource_changes": [{"address": f"{kind}.this", "type": kind, "change": change}]}
+
+
+@pytest.mark.parametrize(
+    ("plan", "changes"),
+    [
+        (_plan("aws_sqs_queue", {"redrive_policy": '{"a":1}'}, {"redrive_policy": '{"a": 1}'}), []),
+        (_plan("aws_lambda_function", {"logging_config": []}, {"logging_config": [{"log_format": "JSON"}]}), []),
+        (_plan("aws_iam_role", {"name": "a"}, {"name": "a"}, "no-op"), []),
+        (
+            _plan("aws_sqs_queue", {"redrive_policy": '{"a":1}'}, {"redrive_policy": '{"a": 2}'}),
+            ["""aws_sqs_queue.this.redrive_policy: '{"a":1}' becomes '{"a": 2}'"""],
+        ),
+        (
+            _plan("aws_lambda_function", {"timeout": 1, "logging_config": []}, {"timeout": 2, "logging_config": [1]}),
+            ["aws_lambda_function.this.timeout: 1 becomes 2"],
+        ),
+        (_plan("aws_iam_role", {}, {}, "delete", "create"), ["aws_iam_role.this: delete and create"]),
+        ({"output_changes": {"arn": {"actions": ["update"]}}}, ["output arn"]),
+    ],
+)
+def test_plan_is_empty_but_for_the_quirks_of_moto(plan: dict[str, Any], changes: list[str]) -> None:
+    assert unexpected_changes(plan) == changes

@@ -9,16 +9,16 @@ from typing import Any
 _ROOT = Path(__file__).parents[2]
 ZIP = _ROOT / "lambda" / "ecr_deploy.zip"
 _LEFT_OUT_BY_MOTO = {("aws_lambda_function", "logging_config"), ("aws_ecs_service", "availability_zone_rebalancing")}
-_LEFT_BEHIND = shutil.ignore_patterns(".terraform*", "*.tfstate*")
+_WHAT_TERRAFORM_READS = ("*.tf", "modules/*/*.tf", "examples/*/*.tf", "lambda/*.zip")
 
 
 def copy_module(directory: Path) -> Path:
     """Copy the module and its examples, so that the checkout stays clean; return where the examples are."""
-    (directory / "lambda").mkdir(parents=True)
-    for source in [*_ROOT.glob("*.tf"), ZIP]:
-        shutil.copy(source, directory / source.relative_to(_ROOT))
-    for folder in ("modules", "examples"):
-        shutil.copytree(_ROOT / folder, directory / folder, ignore=_LEFT_BEHIND)
+    for pattern in _WHAT_TERRAFORM_READS:
+        for source in _ROOT.glob(pattern):
+            copy = directory / source.relative_to(_ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, copy)
     return directory / "examples"
 
 
