@@ -2,8 +2,8 @@
 
 from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from itertools import zip_longest
+from typing import NamedTuple
 
 from . import planner
 from .ecs import WORKERS, Ecs
@@ -15,8 +15,7 @@ from .rules import Rules, Target
 from .settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class TargetResult:
+class TargetResult(NamedTuple):
     """What came of a push for one service or family; `before` and `after` are revisions as `family:number`."""
 
     target: Target
@@ -28,8 +27,7 @@ class TargetResult:
     retry: Retry = Retry.NEVER
 
 
-@dataclass(frozen=True, slots=True)
-class PushResult:
+class PushResult(NamedTuple):
     """What came of a push.
 
     `retry` says, for a failed one, whether doing it again can help. `suspicious` is one that nobody should send us.
@@ -103,8 +101,7 @@ def _unknown(service: Service, error: CallError) -> TargetResult:
     return TargetResult(service.target, outcome, f"what it runs is unknown: {error}", retry=error.retry)
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
+class _Hit(NamedTuple):
     """A family that pushes concern: all services that run it, if any does, and which push concerns what of it.
 
     What a push concerns comes with what that runs, as `family:number`.
@@ -166,7 +163,7 @@ def _read_family(
     family = Family(newest or highest, tuple(members))
     if planner.needs_older(pushes, family, settings):
         for older in ecs.older(family.newest):
-            family = replace(family, older=(*family.older, older))
+            family = family._replace(older=(*family.older, older))
             if not planner.needs_older(pushes, family, settings):
                 break
     return family, unknown

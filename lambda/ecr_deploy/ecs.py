@@ -4,7 +4,6 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -66,7 +65,7 @@ class Ecs:
                 pages.append(more)
             for batch in batches:
                 for service in batch.result():
-                    yield replace(service, cluster_tags=tags.result().get(service.cluster, {}))
+                    yield service._replace(cluster_tags=tags.result().get(service.cluster, {}))
 
     def repositories(self, services: Iterable[Service]) -> list[tuple[Service, tuple[Repository, ...] | CallError]]:
         """The services, each with the ECR repositories that it runs; where ECS does not tell those, why."""

@@ -6,8 +6,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import images, records
 from .errors import EcrDeployError
@@ -25,8 +24,7 @@ _IMAGE_CONFIGS = {"application/vnd.docker.container.image.v1+json", "application
 _COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(NamedTuple):
     """A tag of an ECR repository that points to a new image.
 
     `force` lets it replace a newer one; `targets`, if given, are all that it is for.
@@ -48,8 +46,7 @@ class Push:
         return f"{self.record.repository}:{self.record.tag}"
 
 
-@dataclass(frozen=True, slots=True)
-class NoPush:
+class NoPush(NamedTuple):
     """An event that deploys nothing, and why; `image` names what it was about, where it said."""
 
     reason: str
@@ -57,8 +54,7 @@ class NoPush:
     image: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """The schedule's turn: time to look for pushes whose events were lost."""
 
     event_id: str

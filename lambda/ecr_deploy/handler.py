@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -158,13 +157,13 @@ class Door:
         client = self._client("ecr", region_name=request.repository.region)
         record = ecr.find(client, request.repository, request.tag, request.digest)
         if request.force:
-            record = replace(record, pushed_at=now)
-        narrowed = replace(self._settings, rules=self._settings.rules.within(request.scope), dry_run=request.dry_run)
+            record = record._replace(pushed_at=now)
+        narrowed = self._settings._replace(rules=self._settings.rules.within(request.scope), dry_run=request.dry_run)
         push = Push(record, event_id="request", force=request.force)
         return report.answer([(push, self._deploy([push], narrowed)[0])], dry_run=request.dry_run)
 
     def _read_everything(self) -> list[Member]:
-        everywhere = replace(self._settings, rules=self._settings.rules.everywhere())
+        everywhere = self._settings._replace(rules=self._settings.rules.everywhere())
         return deployer.read_fleet(self._ecs, everywhere)[0]
 
     def _settings_now(self, settings: Settings | None = None) -> Settings:
@@ -172,7 +171,7 @@ class Door:
         settings = settings or self._settings
         names = settings.rules.change_calendars()
         closed = calendars.closed(self._client("ssm"), names) if names else {}
-        return replace(settings, rules=settings.rules.at(Moment(self._now(), closed)))
+        return settings._replace(rules=settings.rules.at(Moment(self._now(), closed)))
 
     def _now(self) -> datetime:
         return to_milliseconds(datetime.fromtimestamp(self._clock.time(), UTC))

@@ -7,7 +7,6 @@ The grammar is that of the container ecosystem's reference implementation
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from .errors import EcrDeployError
@@ -80,8 +79,7 @@ class Repository(NamedTuple):
 _COMMERCIAL = ("aws", "amazonaws.com")
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """A parsed image reference; `str()` gives back the text it was parsed from."""
 
     host: str | None
@@ -106,8 +104,7 @@ class Image:
 
     def pointing_to(self, tag: str, digest: str, image_reference: ImageReference) -> "Image":
         """The same repository on the same host as spelled here, at `tag` and `digest`, in the form asked for."""
-        return replace(
-            self,
+        return self._replace(
             tag=None if image_reference == "digest" else tag,
             digest=None if image_reference == "tag" else digest,
         )

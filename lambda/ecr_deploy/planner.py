@@ -5,9 +5,9 @@ so that the same pushes, planned again after a crash, ask only for what is missi
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from . import images, revisions
 from .events import Push
@@ -35,8 +35,7 @@ ONLY_LATEST = "latest goes only to containers that run latest"
 SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """An ACTIVE service: where it is, what it is told to run (a revision's ARN), and who rolls it out.
 
     `tags` are its own, `cluster_tags` those of its cluster. `service_revisions` are ECS's own ARNs for what it runs, of
@@ -48,8 +47,8 @@ class Service:
     arn: str
     revision: str
     controller: str = "ECS"
-    tags: Mapping[str, str] = field(default_factory=dict)
-    cluster_tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = MappingProxyType({})
+    cluster_tags: Mapping[str, str] = MappingProxyType({})
     service_revisions: tuple[str, ...] = ()
 
     @property
@@ -68,8 +67,7 @@ class Service:
         return self.runs.rpartition(":")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A service and the revision that it runs; without a service, a family that none runs, and its newest revision."""
 
     service: Service | None
@@ -86,8 +84,7 @@ class Member:
         return self.service.arn if self.service else self.running.family
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """A task definition family: its newest ACTIVE revision, the services that run it, and older revisions."""
 
     newest: Revision
@@ -101,8 +98,7 @@ class Family:
         return {record for revision in known for record in revision.records.values()}
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A container's image before and after."""
 
     container: str
@@ -110,8 +106,7 @@ class Change:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a push means for a service; `deployed` only once the step that it belongs to is done."""
 
     push: Push
@@ -121,8 +116,7 @@ class Verdict:
     changes: tuple[Change, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A revision and the services to update to it. It is there already (`revision`), or is to be registered."""
 
     members: tuple[Member, ...]
@@ -130,8 +124,7 @@ class Step:
     revision: Revision | None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What to do about one family, and what it will mean for each push and service."""
 
     steps: tuple[Step, ...] = ()
@@ -260,7 +253,7 @@ class _Decision:
         """Let the record of an image that was pushed once more tell the later time: nothing older comes after that."""
         record = self.member.running.records.get(push.repository)
         if record and record.digest == push.digest and record.pushed_at < push.pushed_at:
-            self.refreshed.append(replace(record, pushed_at=push.pushed_at))
+            self.refreshed.append(record._replace(pushed_at=push.pushed_at))
 
     def _find(self, push: Push, outcome: Outcome, reason: str | None, *changes: Change) -> None:
         self._found[push].append(Verdict(push, self.member, outcome, reason, changes))
@@ -270,7 +263,7 @@ class _Decision:
         if not verdicts:
             return Verdict(push, self.member, Outcome.SKIPPED, self._obstacle or self._why_nothing(push))
         first = min(verdicts, key=lambda verdict: SEVERITY[verdict.outcome])
-        return replace(first, changes=tuple(change for verdict in verdicts for change in verdict.changes))
+        return first._replace(changes=tuple(change for verdict in verdicts for change in verdict.changes))
 
     def _why_nothing(self, push: Push) -> str:
         if push.repository in self.base.repositories:

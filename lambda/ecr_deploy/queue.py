@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,8 +14,7 @@ _FIRST_DELAY = 5
 _LONGEST_DELAY = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message of the FIFO queue; `body` is an EventBridge event as JSON."""
 
     id: str

@@ -1,7 +1,6 @@
 """Reconciling: what the registries hold against what runs, for pushes whose events were lost."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from . import planner
@@ -70,7 +69,7 @@ def _missing(
     if newer:
         return rules.newest(newer, target)
     if behind_tag and behind_tag.digest != digest and rules.lets(behind_tag, target):
-        return replace(behind_tag, pushed_at=now)
+        return behind_tag._replace(pushed_at=now)
     return None
 
 

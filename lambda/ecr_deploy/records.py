@@ -9,8 +9,8 @@ most 50 tags (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-us
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from .images import Repository, is_account, is_ecr_digest, is_tag
 
@@ -20,8 +20,7 @@ _LONGEST_KEY = 128
 _PARTS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One push: the image it put under a tag, and when (UTC)."""
 
     repository: Repository

@@ -1,8 +1,7 @@
 """Requests: what an operator asks for by invoking the function directly."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import images
 from .errors import EcrDeployError
@@ -15,8 +14,7 @@ class InvalidRequestError(EcrDeployError):
     """A request with a field that is missing, unknown or malformed; the message names it and its value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """Deploy an image now, or `explain` what would become of it.
 
     `scope` narrows what it may reach; `force` lets it replace a newer one.
@@ -39,7 +37,7 @@ def parse(event: Mapping[str, Any], settings: Settings, region: str) -> Request:
 
     """
     if isinstance(event.get("explain"), Mapping):
-        return replace(parse(event["explain"], settings, region), explain=True)
+        return parse(event["explain"], settings, region)._replace(explain=True)
     for name in event.keys() - _FIELDS:
         message = f"The request has no field {name}; it may have {', '.join(sorted(_FIELDS))}."
         raise InvalidRequestError(message)

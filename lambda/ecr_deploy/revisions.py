@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import images, records
 from .images import Image, Repository
@@ -26,8 +25,7 @@ DESCRIBE_ONLY = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(NamedTuple):
     """A container of a revision: its name, and its image as written there and as understood."""
 
     name: str
@@ -40,8 +38,7 @@ class Container:
         return self.reference.ecr if self.reference else None
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(NamedTuple):
     """One revision of a task definition. `source` is ECS's own JSON of it, with every member it had."""
 
     arn: str
@@ -111,7 +108,7 @@ def read(answer: Mapping[str, Any]) -> Revision:
 def with_tags(revision: Revision, tags: Mapping[str, str]) -> Revision:
     """The same revision after it was given some tags."""
     tags = {**revision.tags, **tags}
-    return replace(revision, tags=tags, records=_records(tags, revision.containers))
+    return revision._replace(tags=tags, records=_records(tags, revision.containers))
 
 
 def following(base: Revision, new_images: Mapping[str, str], new_records: Iterable[Record]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Globs are case-sensitive and the same everywhere: `*`, `?` and `[…]`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,8 +24,7 @@ class Target(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """What the freezes depend on: the time, and the change calendars that are CLOSED, each with when it opens."""
 
     now: datetime
@@ -37,8 +35,7 @@ class Moment:
 _AFTER_ALL = Moment(datetime.max.replace(tzinfo=UTC), {})
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule; every field narrows it, and a push must pass all of them.
 
     A push waits while a calendar is CLOSED, and until it is `minimum_image_age` old.
@@ -109,8 +106,7 @@ class Scope(NamedTuple):
     services: tuple[str, ...] = ("*",)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """All rules together: within every scope, a push goes to a target when any rule lets it."""
 
     rules: tuple[Rule, ...]
@@ -119,11 +115,11 @@ class Rules:
 
     def within(self, scope: Scope) -> "Rules":
         """The same rules, within one scope more."""
-        return replace(self, scopes=(*self.scopes, scope))
+        return self._replace(scopes=(*self.scopes, scope))
 
     def at(self, moment: Moment) -> "Rules":
         """The same rules, asked at a moment."""
-        return replace(self, moment=moment)
+        return self._replace(moment=moment)
 
     def everywhere(self) -> "Rules":
         """Rules that reach every service in the same scopes, to look at it."""

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
 from .errors import EcrDeployError
 from .images import ImageReference, is_account
@@ -22,8 +21,7 @@ class InvalidSettingsError(EcrDeployError):
     """A setting that the function can't work with; the message names it, its value and what it may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The inputs of the Terraform module that the function needs."""
 
     account_id: str

@@ -6,8 +6,8 @@ comparators that must all hold, or several such sets between `||`: `>=1.4.0 <2.0
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from semver import Version
 
@@ -29,8 +29,7 @@ class InvalidRangeError(EcrDeployError):
         super().__init__(f'"{text}" is not a range of semantic versions')
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
+class _Bound(NamedTuple):
     """One side of a range: `low` is where it begins, else it ends there; the version itself may be in or out."""
 
     low: bool
@@ -42,8 +41,7 @@ class _Bound:
         return order * (1 if self.low else -1) > 0 or (self.inclusive and order == 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """A range of versions; `prereleases` lets pre-releases in that no comparator names."""
 
     text: str
