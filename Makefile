@@ -54,7 +54,7 @@ terraform-lint: terraform
 		terraform -chdir=$$root init -backend=false -input=false >/dev/null; \
 		terraform -chdir=$$root validate >/dev/null; \
 	done
-	@terraform test >build/terraform-test.log 2>&1 || { cat build/terraform-test.log; exit 1; }
+	@terraform test -no-color >build/terraform-test.log 2>&1 || { cat build/terraform-test.log; exit 1; }
 	@tail -n 1 build/terraform-test.log
 
 unit: $(VENV)/ready
