@@ -85,6 +85,9 @@ class Ecs:
         untold = [arn for arn in unknown if arn not in self._repositories]
         for arn, revision in zip(untold, self._pool.map(self._try_revision, untold), strict=True):
             unknown[arn] = revision if isinstance(revision, CallError) else None
+        # What nobody runs any more would only pile up.
+        run = {service.revision for service in known}
+        self._revisions = {arn: revision for arn, revision in self._revisions.items() if arn in run}
         return [(one, unknown.get(one.revision) or self._repositories[one.revision]) for one in known]
 
     def families(self, globs: Sequence[str]) -> list[str]:
