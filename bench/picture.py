@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import log10
 from typing import NamedTuple
 
+_SVG = "http://www.w3.org/2000/svg"
 _WIDTH, _HEIGHT = 440, 320
 _LEFT, _TOP, _RIGHT, _BOTTOM = 60, 44, 16, 44
 _SERVICES = (1, 10, 100, 1000, 10000)
@@ -22,7 +23,7 @@ def draw(panels: Mapping[str, Sequence[Series]], caption: str) -> str:
     """Draw panels side by side, by their titles."""
     width, height = _WIDTH * len(panels), _HEIGHT + 24
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="{_SVG}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
     ]
     for index, (title, series) in enumerate(panels.items()):
