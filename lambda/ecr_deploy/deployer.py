@@ -9,10 +9,13 @@ from . import planner
 from .ecs import WORKERS, Ecs
 from .errors import CallError, EcrDeployError, Retry
 from .events import Push
-from .planner import Change, Family, Member, Outcome, Service, Step, Verdict
+from .planner import Change, Family, Member, Outcome, Plan, Service, Step, Verdict
 from .revisions import Revision
 from .rules import Rules, Target
 from .settings import Settings
+
+# Enough for whoever deploys beside us; a loop that registers without end must not take us with it.
+_MOST_PLANS = 3
 
 
 class TargetResult(NamedTuple):
@@ -135,15 +138,12 @@ def _roll_out(hit: _Hit, pushes: Sequence[Push], ecs: Ecs, settings: Settings) -
     """Plan one family and do what the plan says."""
     try:
         family, unknown = _read_family(hit, pushes, ecs, settings)
-        plan = planner.plan(pushes, family, settings) if family else planner.Plan()
-        if not settings.dry_run:
-            for revision, records in plan.refreshed:
-                ecs.tag(revision, records)
+        plan, revisions = _register(family, pushes, ecs, settings) if family else (planner.Plan(), [])
     except EcrDeployError as error:
         return [(push, _failed(target, before, error)) for push, target, before in hit.concerned]
     done: dict[str, Revision | EcrDeployError | None] = {}
-    for step in plan.steps:
-        done.update(_do(step, ecs, dry_run=settings.dry_run))
+    for step, revision in zip(plan.steps, revisions, strict=True):
+        done.update(_update(step, revision, ecs, dry_run=settings.dry_run))
     results = [(verdict.push, _result(verdict, done)) for verdict in plan.verdicts]
     return results + [(push, one) for one in unknown for push, target, _ in hit.concerned if target == one.target]
 
@@ -169,15 +169,63 @@ def _read_family(
     return family, unknown
 
 
-def _do(step: Step, ecs: Ecs, *, dry_run: bool) -> dict[str, Revision | EcrDeployError | None]:
-    """Register and update; gives for each member what it runs now, or why it could not."""
-    arns = [member.arn for member in step.members]
-    if dry_run:
-        return dict.fromkeys(arns, step.revision)
+def _register(
+    family: Family, pushes: Sequence[Push], ecs: Ecs, settings: Settings
+) -> tuple[Plan, list[Revision | EcrDeployError | None]]:
+    """Plan a family and register what the plan asks for; gives for each step its revision, or why there is none.
+
+    ECS has no compare-and-swap: ours would hide for good what somebody else registers between our look and our turn.
+    Where that happened, all is planned again from theirs.
+    """
+    ours: dict[str, Revision] = {}
+    for _ in range(_MOST_PLANS):
+        plan = planner.plan(pushes, family, settings)
+        if settings.dry_run:
+            return plan, [step.revision for step in plan.steps]
+        for revision, records in plan.refreshed:
+            ecs.tag(revision, records)
+        revisions = [step.revision or _try_register(step, ecs) for step in plan.steps]
+        ours.update({one.arn: one for one in revisions if isinstance(one, Revision)})
+        theirs = _overlooked(family.newest, ours, ecs) if settings.base_revision == "latest" else None
+        if theirs is None:
+            break
+        family = _going_on_from(theirs, family)
+    return plan, list(revisions)
+
+
+def _try_register(step: Step, ecs: Ecs) -> Revision | EcrDeployError:
     try:
-        revision = step.revision or ecs.register(step.request)
+        return ecs.register(step.request)
     except EcrDeployError as error:
-        return dict.fromkeys(arns, error)
+        return error
+
+
+def _overlooked(known: Revision, ours: Mapping[str, Revision], ecs: Ecs) -> Revision | None:
+    """The newest ACTIVE revision that somebody else registered after the known one and before the last of ours."""
+    numbers = {one.number for one in ours.values() if one.number > known.number}
+    if len(numbers) == max(numbers, default=known.number) - known.number:
+        return None
+    last = max(ours.values(), key=lambda one: one.number)
+    theirs = next((one for one in ecs.older(last) if one.arn not in ours), None)
+    return theirs if theirs and theirs.number > known.number else None
+
+
+def _going_on_from(theirs: Revision, family: Family) -> Family:
+    """The family with a newest revision that came in between."""
+    if not theirs.records:
+        return family._replace(newest=theirs)
+    # Another invocation of ours made it, and updates the services to it now: its images are to stay.
+    members = (member._replace(running=theirs) for member in family.members)
+    return family._replace(newest=theirs, members=tuple(members))
+
+
+def _update(
+    step: Step, revision: Revision | EcrDeployError | None, ecs: Ecs, *, dry_run: bool
+) -> dict[str, Revision | EcrDeployError | None]:
+    """Update services to their revision; gives for each member what it runs now, or why it could not."""
+    arns = [member.arn for member in step.members]
+    if dry_run or not isinstance(revision, Revision):
+        return dict.fromkeys(arns, revision)
     problems = ecs.update([member.service for member in step.members if member.service], revision)
     return {arn: problem or revision for arn, problem in zip_longest(arns, problems)}
 
