@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from . import images, revisions
 from .events import Push
 from .images import Repository
-from .records import Record
+from .records import MOST_TAGS, Record
 from .revisions import Container, Revision
 from .rules import Rules, Target
 from .settings import Settings
@@ -250,8 +250,11 @@ class _Decision:
         return max(superseding, key=lambda one: one.order, default=None)
 
     def _refresh(self, push: Record) -> None:
-        """Let the record of an image that was pushed once more tell the later time: nothing older comes after that."""
-        record = self.member.running.records.get(push.repository)
+        """Record the latest time at which the image that runs already was pushed: nothing older may come after that."""
+        running = self.member.running
+        record = running.records.get(push.repository)
+        if record is None and len(running.tags) < MOST_TAGS:
+            self.refreshed.append(push)
         if record and record.digest == push.digest and record.pushed_at < push.pushed_at:
             self.refreshed.append(record._replace(pushed_at=push.pushed_at))
 

@@ -1,0 +1,272 @@
+"""Pushes in any order, once or more, one by one or together: what runs at the end is the newest push."""
+
+import copy
+import itertools
+from typing import Any, NamedTuple
+
+import pytest
+
+from ecr_deploy import events, records
+from ecr_deploy.events import Push
+from tests.harness.road import APP, Road, definition, digest, pushed
+from tests.harness.strict_ecs import FakeClock, StrictEcs
+
+SIDE = APP._replace(name="side")
+
+
+def at(second: int, tag: str, image: str | None = None, *, repository: str = "app") -> dict[str, Any]:
+    """A push at a second of an hour, of an image that is told from others by its name."""
+    return pushed(
+        tag, digest(image or tag), repository=repository, time=f"2026-11-23T06:{second // 60:02}:{second % 60:02}Z"
+    )
+
+
+def trail(second: int, tag: str) -> dict[str, Any]:
+    """The same push as an account with a trail is told of it."""
+    native = at(second, tag)
+    image = {"registryId": native["account"], "repositoryName": "app"}
+    image_id = {"imageTag": tag, "imageDigest": digest(tag)}
+    detail = {"eventName": "PutImage", "responseElements": {"image": {**image, "imageId": image_id}}}
+    return {**native, "id": f"trail-{second}-{tag}", "detail-type": "AWS API Call via CloudTrail", "detail": detail}
+
+
+def of_repository(name: str, event: dict[str, Any]) -> dict[str, Any]:
+    """The same event of another repository."""
+    event = copy.deepcopy(event)
+    if "responseElements" in event["detail"]:
+        event["detail"]["responseElements"]["image"]["repositoryName"] = name
+    else:
+        event["detail"]["repository-name"] = name
+    return event
+
+
+@pytest.fixture
+def api(ecs: StrictEcs) -> StrictEcs:
+    """One service, whose image nobody recorded."""
+    ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v0", f"{SIDE}:v0")))
+    return ecs
+
+
+def recorded(ecs: StrictEcs, family: str = "api") -> dict[str, str]:
+    """What the newest revision of a family records."""
+    tags = ecs.tags(ecs.revisions(family)[-1])
+    return {key.rpartition("/")[2]: value for key, value in tags.items() if records.is_record(key)}
+
+
+def outcomes(road: Road, *events: dict[str, Any]) -> list[str]:
+    return [str(road.push(event)["outcome"]) for event in events]
+
+
+def test_a_push_that_comes_late_is_superseded(api: StrictEcs, road: Road) -> None:
+    road.push(at(2, "v2"))
+
+    late = road.push(at(1, "v1"))
+
+    assert late["outcome"] == "superseded"
+    assert late["reason"] == f"v2 ({digest('v2')[:19]}) was pushed later"
+    assert road.image("prod", "api") == f"{APP}:v2"
+    assert len(api.writes) == 2
+
+
+def test_days_and_cold_starts_later_it_is_still_superseded(api: StrictEcs, road: Road) -> None:
+    for hour in range(3):
+        road.push(pushed("v1", digest(hour), time=f"2026-11-23T0{hour}:00:00Z"))
+        road.push(pushed("v1", digest(hour), repository="side", time=f"2026-11-23T0{hour}:30:00Z"))
+    writes = len(api.writes)
+    road.cold_start()
+
+    assert outcomes(
+        road, pushed("v0", time="2026-11-22T23:00:00Z"), pushed("v1", digest(1), time="2026-11-23T01:00:00Z")
+    ) == [
+        "superseded",
+        "superseded",
+    ]
+    assert len(api.writes) == writes
+
+
+class Case(NamedTuple):
+    """Pushes in the order they were made, and the image that runs when all have arrived, in whatever order."""
+
+    pushes: list[dict[str, Any]]
+    image: str
+    running: str = "v0"
+
+
+CASES = {
+    "three versions": Case([at(1, "v1"), at(2, "v2"), at(3, "v3")], "v3"),
+    "both events of a push": Case([at(1, "v1"), at(2, "v2"), trail(3, "v2")], "v2"),
+    "the trail's event tells a second less": Case([at(1, "v1"), trail(2, "v2"), at(3, "v2")], "v2"),
+    "both events of both pushes": Case([at(1, "v1"), trail(2, "v1"), at(3, "v2"), trail(4, "v2")], "v2"),
+    "the same tag three times": Case([at(1, "main", "a"), at(2, "main", "b"), at(3, "main", "c")], "c"),
+    "back to the first image": Case([at(1, "v1"), at(2, "v2"), at(3, "v1")], "v1"),
+    "back to the first image by another tag": Case([at(1, "v1", "a"), at(2, "v2", "b"), at(3, "back", "a")], "a"),
+    "in the same second": Case([at(1, "v1", "a"), at(1, "v2", "c"), at(1, "v3", "b")], "c"),
+    "latest beside versions": Case([at(1, "v1", "a"), at(2, "latest", "b"), at(3, "v2", "b")], "b"),
+    "latest last": Case([at(1, "v1", "a"), at(2, "v2", "b"), at(3, "latest", "b")], "b"),
+    "a service on latest": Case([at(1, "latest", "a"), at(2, "latest", "b"), at(3, "latest", "c")], "c", "latest"),
+    "a service on latest that gets a version": Case(
+        [at(1, "latest", "a"), at(2, "v1", "b"), at(3, "latest", "c")], "b", "latest"
+    ),
+}
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "together"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_every_order_of_arrival_ends_alike(ecs: StrictEcs, road: Road, case: Case, together: bool) -> None:  # noqa: FBT001 - a column of the table
+    """The orders are tried side by side, each with a repository and a service of its own."""
+    orders = {
+        "".join(map(str, order)): [case.pushes[index] for index in order]
+        for order in itertools.permutations(range(len(case.pushes)))
+    }
+    for name in orders:
+        image = f"{APP._replace(name=f'app-{name}')}:{case.running}"
+        ecs.add_service("prod", name, ecs.register(definition(f"family-{name}", image)))
+    arriving = [[of_repository(f"app-{name}", event) for event in order] for name, order in orders.items()]
+    rounds = [list(one) for one in zip(*arriving, strict=True)]
+
+    for batch in [list(itertools.chain(*rounds))] if together else rounds:
+        assert road.deliver(*batch) == []
+
+    ends = {name: (road.image("prod", name), recorded(ecs, f"family-{name}")[f"app-{name}"]) for name in orders}
+    parsed = [events.parse(event) for event in case.pushes]
+    tags = {push.record.tag for push in parsed if isinstance(push, Push) and push.record.digest == digest(case.image)}
+    assert {name for name, (_, record) in ends.items() if digest(case.image) not in record} == set()
+    assert {image.rpartition(":")[2] for image, _ in ends.values()} <= tags
+    if together:
+        assert ecs.count("RegisterTaskDefinition") == ecs.count("UpdateService") == len(orders)
+    writes = len(ecs.writes)
+    assert road.deliver(*itertools.chain(*rounds, *reversed(rounds))) == []
+    assert len(ecs.writes) == writes
+
+
+def test_the_same_tag_with_a_new_digest_deploys(api: StrictEcs, road: Road) -> None:
+    assert outcomes(road, at(1, "main", "a"), at(2, "main", "b"), at(3, "main", "b")) == [
+        "deployed",
+        "deployed",
+        "unchanged",
+    ]
+
+    assert road.image("prod", "api") == f"{APP}:main"
+    assert api.count("RegisterTaskDefinition") == api.count("UpdateService") == 2
+    assert digest("b") in recorded(api)["app"]
+
+
+@pytest.mark.usefixtures("api")
+def test_the_same_digest_under_another_tag_is_unchanged(road: Road) -> None:
+    assert outcomes(road, at(1, "v1", "a"), at(2, "release", "a")) == ["deployed", "unchanged"]
+
+    assert road.image("prod", "api") == f"{APP}:v1"
+
+
+def test_a_push_made_again_counts_from_then_on(api: StrictEcs, road: Road) -> None:
+    road.push(at(1, "v1"))
+    road.push(at(5, "v1"))
+
+    assert recorded(api)["app"].startswith("2026-11-23T06:00:05Z ")
+    assert outcomes(road, at(3, "v0")) == ["superseded"]
+
+
+def test_latest_is_for_those_who_run_latest(ecs: StrictEcs, road: Road) -> None:
+    for name, image in (("versioned", f"{APP}:v1"), ("latest", f"{APP}:latest"), ("bare", str(APP))):
+        ecs.add_service("prod", name, ecs.register(definition(name, image)))
+
+    result = road.push(at(1, "latest"))
+
+    found = {service["service"]: (service["outcome"], service["reason"]) for service in result["services"]}
+    assert found == {
+        "versioned": ("skipped", "latest goes only to containers that run latest"),
+        "latest": ("deployed", None),
+        "bare": ("deployed", None),
+    }
+    assert [road.image("prod", name) for name in ("versioned", "latest", "bare")] == [
+        f"{APP}:v1",
+        f"{APP}:latest",
+        f"{APP}:latest",
+    ]
+
+
+def test_latest_is_known_though_only_a_digest_is_written(ecs: StrictEcs) -> None:
+    ecs.add_service("prod", "api", ecs.register(definition("api", str(APP))))
+    road = Road(ecs, inputs={"image_reference": "digest"})
+
+    assert outcomes(road, at(1, "latest", "a"), at(2, "latest", "b")) == ["deployed", "deployed"]
+
+    assert road.image("prod", "api") == f"{APP}@{digest('b')}"
+
+
+def test_a_digest_that_runs_already_is_recorded_without_a_revision(ecs: StrictEcs, road: Road) -> None:
+    """Terraform deploys by digest, quicker than the event of the push arrives; an older push arrives later still."""
+    ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}@{digest('v2')}")))
+
+    assert outcomes(road, at(2, "v2"), at(1, "v1")) == ["unchanged", "superseded"]
+
+    assert road.image("prod", "api") == f"{APP}@{digest('v2')}"
+    assert [call.operation for call in ecs.writes] == ["TagResource"]
+
+
+def test_a_definition_without_room_for_a_record_does_not_fail(ecs: StrictEcs, road: Road) -> None:
+    tags = {f"own-{index}": "" for index in range(50)}
+    ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}@{digest('v2')}"), tags))
+
+    assert outcomes(road, at(2, "v2")) == ["unchanged"]
+
+
+def test_two_images_of_one_definition_pushed_together_make_one_revision(api: StrictEcs, road: Road) -> None:
+    assert road.deliver(at(1, "v1"), at(1, "v1", repository="side")) == []
+
+    assert api.running("prod", "api") == definition("api", f"{APP}:v1", f"{SIDE}:v1")
+    assert api.count("RegisterTaskDefinition") == api.count("UpdateService") == 1
+    assert recorded(api).keys() == {"app", "side"}
+
+
+def test_two_images_of_one_definition_pushed_one_after_the_other(api: StrictEcs, road: Road) -> None:
+    road.push(at(1, "v1"))
+    road.push(at(2, "v1", repository="side"))
+
+    assert api.running("prod", "api") == definition("api", f"{APP}:v1", f"{SIDE}:v1")
+    assert recorded(api).keys() == {"app", "side"}
+
+
+def test_of_several_pushes_in_a_batch_the_newest_is_deployed(
+    api: StrictEcs, road: Road, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ecr_deploy")
+
+    road.deliver(at(1, "v1"), at(3, "v3"), at(2, "v2"), at(4, "again", "v3"))
+
+    ended = {record.__dict__["image"].rpartition(":")[2]: record.__dict__["outcome"] for record in caplog.records}
+    assert ended == {"v1": "superseded", "v2": "superseded", "v3": "unchanged", "again": "deployed"}
+    assert api.count("RegisterTaskDefinition") == 1
+
+
+def test_a_service_deployed_late_does_not_bring_an_older_image_to_its_family(ecs: StrictEcs, road: Road) -> None:
+    """Two services of one family; one was not there when the newer push came."""
+    revision = ecs.register(definition("api", f"{APP}:v0"))
+    ecs.add_service("prod", "first", revision)
+    road.push(at(2, "v2"))
+    ecs.add_service("prod", "second", revision)
+
+    assert outcomes(road, at(1, "v1"), at(2, "v2")) == ["superseded", "deployed"]
+
+    assert road.image("prod", "second") == f"{APP}:v2"
+    assert ecs.count("RegisterTaskDefinition") == 1
+
+
+def test_the_other_event_of_a_push_is_no_rival_of_it(ecs: StrictEcs, road: Road) -> None:
+    revision = ecs.register(definition("api", f"{APP}:v0"))
+    ecs.add_service("prod", "first", revision)
+    road.push(at(2, "v2"))
+    ecs.add_service("prod", "second", revision)
+
+    assert outcomes(road, trail(1, "v2")) == ["deployed"]
+
+
+def test_a_repository_of_another_name_is_no_rival(api: StrictEcs, road: Road) -> None:
+    assert outcomes(road, at(9, "v9", repository="side"), at(1, "v1")) == ["deployed", "deployed"]
+    assert api.running("prod", "api") == definition("api", f"{APP}:v1", f"{SIDE}:v9")
+
+
+def test_the_clock_of_the_function_decides_nothing(api: StrictEcs) -> None:
+    road = Road(api, clock=FakeClock(now=0.0))
+
+    assert outcomes(road, at(2, "v2"), at(1, "v1")) == ["deployed", "superseded"]
