@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+from moto.core import botocore_stubber
 
 from ecr_deploy import settings
 from ecr_deploy.handler import Door
@@ -140,7 +141,7 @@ class Road:
         self.door = Door(
             settings.from_environment({settings.VARIABLE: json.dumps(values)}),
             REGION,
-            lambda service, **kwargs: self.ecs.client(**kwargs) if service == "ecs" else self._aws(service, **kwargs),
+            self._client,
             self.clock or self.ecs.clock,
         )
         return self.door
@@ -165,6 +166,11 @@ class Road:
         containers: Sequence[Mapping[str, Any]] = self.ecs.running(cluster, service)["containerDefinitions"]
         return str(next(one["image"] for one in containers if one["name"] == container))
 
-    @staticmethod
-    def _aws(service: str, **kwargs: Any) -> Any:
-        return boto3.client(service, **{"region_name": REGION, **kwargs})
+    def _client(self, service: str, **kwargs: Any) -> Any:
+        if service != "ecs":
+            return boto3.client(service, **{"region_name": REGION, **kwargs})
+        client = self.ecs.client(**kwargs)
+        # moto answers every call of every client while it is on, even one that is answered already, and by no means
+        # from several threads at once.
+        client.meta.events.unregister("before-send", botocore_stubber)
+        return client
