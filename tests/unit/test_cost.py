@@ -171,6 +171,18 @@ def test_a_service_that_rolls_back_is_known_by_what_it_goes_back_to(ecs: StrictE
     assert [service["from"] for service in result["services"]] == ["api:1"]
 
 
+def test_a_service_whose_definition_is_gone_is_skipped(ecs: StrictEcs) -> None:
+    """Its service revision still tells what it runs."""
+    Fleet(1).build(ecs)
+    ecs.inject("DescribeTaskDefinition", Fault.MISSING, times=2)
+
+    result = Road(ecs).push(pushed("v2"))
+
+    assert result["outcome"] == "skipped"
+    assert "what it runs is unknown" in result["reason"]
+    assert ecs.writes == []
+
+
 def test_the_zip_is_small() -> None:
     assert len(build_zip.COMMITTED.read_bytes()) <= 64 * 1024
 
