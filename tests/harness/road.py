@@ -132,19 +132,20 @@ class Road:
     """Time for the product; the double's own unless given."""
 
     def __post_init__(self) -> None:
-        self.door = self.cold_start()
+        self.door = self._start()
 
     def cold_start(self) -> Door:
-        """Start a new execution environment, which remembers nothing."""
+        """End the execution environment and start a new one, which remembers nothing."""
+        # What is dead does nothing any more: a call that a thread of it is about to make would count for the new one.
+        self.door._ecs._pool.shutdown()  # noqa: SLF001 - Lambda ends its threads with the process, which is ours here
+        self.door = self._start()
+        return self.door
+
+    def _start(self) -> Door:
         urls = (self.queues.url, self.queues.dead_letter_url) if self.queues else ("https://queue", "https://dead")
         values = {"account_id": ACCOUNT, "queue_url": urls[0], "dead_letter_queue_url": urls[1], **self.inputs}
-        self.door = Door(
-            settings.from_environment({settings.VARIABLE: json.dumps(values)}),
-            REGION,
-            self._client,
-            self.clock or self.ecs.clock,
-        )
-        return self.door
+        environment = {settings.VARIABLE: json.dumps(values)}
+        return Door(settings.from_environment(environment), REGION, self._client, self.clock or self.ecs.clock)
 
     def push(self, event: Mapping[str, Any], **context: float) -> dict[str, Any]:
         """Hand one bare event over; gives what came of the push."""
