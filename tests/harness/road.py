@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
-from moto.core import botocore_stubber
+from moto.core.models import botocore_stubber
 
 from ecr_deploy import settings
 from ecr_deploy.handler import Door
