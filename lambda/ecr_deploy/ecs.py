@@ -1,5 +1,6 @@
 """ECS: the only module that talks to it. Pages, batches, paces, retries, and keeps its JSON whole."""
 
+import logging
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from .planner import Service
 from .records import Record
 from .revisions import Revision
 from .rules import Rules, Target, matches
+
+logger = logging.getLogger("ecr_deploy")
 
 # Calls in flight at once. Enough to use up a burst of 100 within a few round trips.
 WORKERS = 32
@@ -175,14 +178,21 @@ class Ecs:
     ) -> "_Listing":
         """List a page of a cluster; start to list the next and to describe its services, with the rest of the last."""
         page: dict[str, Any] = {"nextToken": token} if token else {}
-        answer = self._call(
-            "ListServices",
-            f"cluster {cluster}",
-            "serviceArns",
-            cluster=cluster,
-            maxResults=_SERVICES_PER_PAGE,
-            **page,
-        )
+        try:
+            answer = self._call(
+                "ListServices",
+                f"cluster {cluster}",
+                "serviceArns",
+                cluster=cluster,
+                maxResults=_SERVICES_PER_PAGE,
+                **page,
+            )
+        except CallError as error:
+            if error.code != "ClusterNotFoundException":
+                raise
+            # One that is gone, or never was, must not keep pushes from all others.
+            logger.warning("there is no cluster %s", cluster)
+            return [], None
         names = [*rest, *map(_last_part, answer["serviceArns"])]
         names = [name for name in names if rules.reaches(Target(cluster, name))]
         more = None
