@@ -129,6 +129,11 @@ class StrictEcs:
         with self._lock:
             self._injections.append(Injection(operation, fault, nth - 1, times))
 
+    def heal(self) -> None:
+        """Call off every fault that has not hit yet."""
+        with self._lock:
+            self._injections.clear()
+
     def die(self, at_call: int, *, before: bool) -> None:
         """Let the process die at a call, counted from now: before it is performed, or before its answer is read."""
         with self._lock:
