@@ -130,6 +130,8 @@ class Road:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock | None = None
     """Time for the product; the double's own unless given."""
+    clients: Mapping[str, Any] = field(default_factory=dict)
+    """Clients of services other than ECS, by name; boto3's unless given."""
 
     def __post_init__(self) -> None:
         self.door = self._start()
@@ -168,6 +170,8 @@ class Road:
         return str(next(one["image"] for one in containers if one["name"] == container))
 
     def _client(self, service: str, **kwargs: Any) -> Any:
+        if service in self.clients:
+            return self.clients[service]
         if service != "ecs":
             return boto3.client(service, **{"region_name": REGION, **kwargs})
         client = self.ecs.client(**kwargs)
