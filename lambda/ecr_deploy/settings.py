@@ -53,7 +53,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     account_id = read("account_id", "an AWS account id of 12 digits", _is_account)
     calendars = read.texts("change_calendars")
     rules = read("rules", "a list of at least one object", _is_list_of(dict), [{}])
-    return Settings(
+    settings = Settings(
         account_id=account_id,
         rules=Rules(
             scopes=(Scope(clusters=read.globs("clusters", ("*",))),),
@@ -69,10 +69,12 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         queue_url=read("queue_url", "the URL of a queue", _is_text),
         dead_letter_queue_url=read("dead_letter_queue_url", "the URL of a queue", _is_text),
     )
+    read.refuse_others()
+    return settings
 
 
 def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...]) -> Rule:
-    return Rule(
+    rule = Rule(
         registries=tuple(
             read("registries", "a list of AWS account ids", _is_list_of(str, one=_is_account), (account_id,))
         ),
@@ -86,6 +88,8 @@ def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...]) -> Rule:
         change_calendars=(*calendars, *read.texts("change_calendars")),
         minimum_image_age=timedelta(minutes=read("minimum_image_age", "a number of minutes", _is_number, default=0)),
     )
+    read.refuse_others()
+    return rule
 
 
 class _Reader:
@@ -94,14 +98,22 @@ class _Reader:
     def __init__(self, values: Mapping[str, Any], path: str) -> None:
         self._values = values
         self._path = path
+        self._known: set[str] = set()
 
     def __call__(self, name: str, expected: str, is_valid: Callable[[Any], bool], default: object = None) -> Any:
+        self._known.add(name)
         # Terraform writes null for what was not given.
         value = default if self._values.get(name) is None else self._values[name]
         if (value is not default and not is_valid(value)) or value is None:
             message = f"The setting {self._path}{name} must be {expected}, but it is {json.dumps(value)}."
             raise InvalidSettingsError(message)
         return value
+
+    def refuse_others(self) -> None:
+        """Refuse what nobody asked for: a misspelt field of a rule would let more pushes go than its author meant."""
+        for name in sorted(self._values.keys() - self._known):
+            message = f"There is no setting {self._path}{name}, but it is {json.dumps(self._values[name])}."
+            raise InvalidSettingsError(message)
 
     def globs(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
         """A list of at least one glob."""

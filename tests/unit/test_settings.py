@@ -91,6 +91,20 @@ def test_a_bad_value(values: dict[str, Any], name: str, value: str) -> None:
     assert sentence.endswith(f", but it is {value}.")
 
 
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"dryrun": True}, "There is no setting dryrun, but it is true."),
+        ({"rules": [{}, {"tag": ["v*"], "x": 1}]}, 'There is no setting rules[1].tag, but it is ["v*"].'),
+    ],
+)
+def test_an_unknown_setting(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidSettingsError) as caught:
+        read(**values)
+
+    assert str(caught.value) == sentence
+
+
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "null", '"text"'])
 def test_no_json_object(text: str | None) -> None:
     environment = {} if text is None else {settings.VARIABLE: text}
