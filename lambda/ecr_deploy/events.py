@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,10 +19,11 @@ _NATIVE = "ECR Image Action"
 _REPLICATION = "ECR Replication Action"
 _CLOUDTRAIL = "AWS API Call via CloudTrail"
 _SCHEDULED = "Scheduled Event"
-# What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is no image.
-_IMAGE_CONFIGS = {"application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json"}
-# cosign stores what belongs to an image under tags made of the image's digest.
-_COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
+# What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is none.
+_IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json")
+# What belongs to an image is kept under tags made of its digest, by cosign and by the fallback for OCI referrers.
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
+_BELONGING = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 
 
 class Push(NamedTuple):
@@ -163,7 +165,7 @@ def _push(  # noqa: PLR0913 - one path for each field of a push
     name = f"{place}:{pushed_tag}"
     if artifact and artifact not in _IMAGE_CONFIGS:
         return NoPush(f"an artefact of type {artifact} is no image", event_id, name)
-    if pushed_tag.startswith("sha256-") and pushed_tag.endswith(_COSIGN_SUFFIXES):
+    if _BELONGING.fullmatch(pushed_tag):
         return NoPush("a signature, attestation or SBOM is no image", event_id, name)
     return Push(Record(place, pushed_tag, pushed_digest, pushed_at), event_id)
 
@@ -196,7 +198,7 @@ def _artifact_of(manifest: object) -> object:
     """
     try:
         content = json.loads(manifest) if isinstance(manifest, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return (
         _optional(content, "artifactType") or _optional(content, "config.mediaType")

@@ -84,6 +84,7 @@ def parse_time(text: str) -> datetime:
 
     Raises:
         ValueError: `text` is no such time.
+        OverflowError: it is before the year 1 or after 9999 in UTC.
 
     """
     time = datetime.fromisoformat(text)
@@ -97,7 +98,7 @@ def is_time(text: str) -> bool:
     """Whether `parse_time` takes `text`."""
     try:
         parse_time(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return True
 

@@ -1,5 +1,6 @@
 """Requests: what an operator asks for by invoking the function directly."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,11 @@ from .settings import Settings
 
 class InvalidRequestError(EcrDeployError):
     """A request with a field that is missing, unknown or malformed; the message names it and its value."""
+
+    @classmethod
+    def of(cls, request: object) -> "InvalidRequestError":
+        """Tell that something is no request at all."""
+        return cls(f"A request must be a JSON object, but it is {json.dumps(request)}.")
 
 
 class Request(NamedTuple):
@@ -38,13 +44,14 @@ def parse(event: Mapping[str, Any], settings: Settings, region: str) -> Request:
     """
     if isinstance(event.get("explain"), Mapping):
         return parse(event["explain"], settings, region)._replace(explain=True)
-    for name in event.keys() - _FIELDS:
+    for name in sorted(event.keys() - _FIELDS):
         message = f"The request has no field {name}; it may have {', '.join(sorted(_FIELDS))}."
         raise InvalidRequestError(message)
     values = {"registry": settings.account_id, "region": region, "digest": None} | _DEFAULTS | dict(event)
     for name, (expected, is_valid) in _VALID.items():
         if not is_valid(values.get(name)):
-            message = f"The field {name} of the request must be {expected}, but it is {values.get(name)!r}."
+            found = f"it is {json.dumps(values[name])}" if name in values else "it is missing"
+            message = f"The field {name} of the request must be {expected}, but {found}."
             raise InvalidRequestError(message)
     return Request(
         repository=Repository(values["registry"], values["region"], values["repository"]),

@@ -116,6 +116,7 @@ SPOILED: list[tuple[str, str, object]] = [
     ("push-media-types", "time", GONE),
     ("push-media-types", "time", "yesterday"),
     ("push-media-types", "time", "2026-11-23T06:00:00"),
+    ("push-media-types", "time", "0001-01-01T00:00:00+14:00"),
     ("push-media-types", "time", 1795413600),
     ("push-media-types", "detail.action-type", GONE),
     ("push-media-types", "detail.action-type", ["PUSH"]),
@@ -164,6 +165,7 @@ NO_EVENTS = [
     ("[]", "is malformed: []"),
     ("42", "is malformed: 42"),
     ("null", "is missing"),
+    ("[" * 100_000, 'is malformed: "' + "[" * 299),
 ]
 
 
@@ -216,10 +218,24 @@ def test_a_bare_event_that_is_malformed_fails_the_invocation(ecs: StrictEcs, roa
     assert ecs.calls == []
 
 
-@pytest.mark.parametrize("manifest", [GONE, "{", "[]", 3])
+@pytest.mark.parametrize("manifest", [GONE, "{", "[]", 3, "[" * 100_000])
 def test_a_manifest_that_does_not_tell_is_taken_for_an_image(ecs: StrictEcs, road: Road, manifest: object) -> None:
     ecs.add_service("prod", "it", ecs.register(definition("it", f"{OHIO}/testrepo:latest")))
     event = spoiled("cloudtrail", f"{_PUSHED}.imageManifest", manifest)
     del event["detail"]["requestParameters"]["imageManifest"]
 
     assert road.push(event)["outcome"] == "deployed"
+
+
+def test_an_artefact_of_no_known_kind_is_no_image(road: Road) -> None:
+    result = road.push(spoiled("push-media-types", "detail.artifact-media-type", ["chart"]))
+
+    assert (result["outcome"], result["reason"]) == ("skipped", "an artefact of type ['chart'] is no image")
+
+
+@pytest.mark.parametrize("suffix", ["", ".sig", ".att", ".sbom"])
+def test_what_belongs_to_an_image_is_no_image(ecs: StrictEcs, road: Road, suffix: str) -> None:
+    tag = RECORDED_DIGEST.replace(":", "-") + suffix
+
+    assert road.push(pushed(tag, RECORDED_DIGEST))["reason"] == "a signature, attestation or SBOM is no image"
+    assert ecs.calls == []

@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from ecr_deploy.errors import CallError
 from ecr_deploy.requests import InvalidRequestError
-from tests.harness.road import ACCOUNT, APP, REGION, Road, definition, digest, pushed
+from tests.harness.road import ACCOUNT, APP, REGION, Context, Road, definition, digest, pushed
 from tests.harness.strict_ecs import StrictEcs
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
@@ -153,20 +153,21 @@ def test_going_back_needs_force(road: Road) -> None:
 @pytest.mark.parametrize(
     ("fields", "name", "value"),
     [
-        ({"tag": "v2"}, "repository", ""),
+        ({"tag": "v2"}, "repository", "but it is missing"),
         ({"repository": "app"}, "tag", ""),
-        ({"repository": "App", "tag": "v2"}, "repository", "'App'"),
-        ({"repository": ["app"], "tag": "v2"}, "repository", "['app']"),
-        ({"repository": "app", "tag": "-v2"}, "tag", "'-v2'"),
-        ({"repository": "app", "tag": "v2", "registry": "1234"}, "registry", "'1234'"),
-        ({"repository": "app", "tag": "v2", "region": "Ireland"}, "region", "'Ireland'"),
-        ({"repository": "app", "tag": "v2", "digest": "sha256:1"}, "digest", "'sha256:1'"),
+        ({"repository": "App", "tag": "v2"}, "repository", '"App"'),
+        ({"repository": ["app"], "tag": "v2"}, "repository", '["app"]'),
+        ({"repository": "app", "tag": "-v2"}, "tag", '"-v2"'),
+        ({"repository": "app", "tag": "v2", "registry": "1234"}, "registry", '"1234"'),
+        ({"repository": "app", "tag": "v2", "region": "Ireland"}, "region", '"Ireland"'),
+        ({"repository": "app", "tag": "v2", "digest": "sha256:1"}, "digest", '"sha256:1"'),
         ({"repository": "app", "tag": "v2", "clusters": []}, "clusters", "[]"),
-        ({"repository": "app", "tag": "v2", "services": "api"}, "services", "'api'"),
-        ({"repository": "app", "tag": "v2", "dry_run": "yes"}, "dry_run", "'yes'"),
+        ({"repository": "app", "tag": "v2", "services": "api"}, "services", '"api"'),
+        ({"repository": "app", "tag": "v2", "dry_run": "yes"}, "dry_run", '"yes"'),
         ({"repository": "app", "tag": "v2", "force": 1}, "force", "1"),
         ({"repository": "app", "tag": "v2", "dryrun": True}, "dryrun", ""),
-        ({}, "repository", ""),
+        ({"repository": "app", "b": 1, "a": 2}, "a;", ""),
+        ({}, "repository", "missing"),
     ],
 )
 def test_a_malformed_request(ecs: StrictEcs, road: Road, fields: dict[str, Any], name: str, value: str) -> None:
@@ -178,6 +179,14 @@ def test_a_malformed_request(ecs: StrictEcs, road: Road, fields: dict[str, Any],
     assert value in sentence
     assert sentence.endswith(".")
     assert ecs.calls == []
+
+
+@pytest.mark.parametrize(("event", "spelled"), [([], "[]"), ("app:v2", '"app:v2"'), (None, "null"), (3, "3")])
+def test_no_request_at_all(road: Road, event: object, spelled: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        road.door(event, Context())
+
+    assert str(caught.value) == f"A request must be a JSON object, but it is {spelled}."
 
 
 @pytest.mark.usefixtures("_ecr")
