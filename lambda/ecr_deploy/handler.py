@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 import boto3
@@ -39,13 +40,15 @@ class Door:
         self._ecs = Ecs(client("ecs", config=CONFIG), self._pacer)
         self._queue: Queue | None = None
 
-    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    def __call__(self, event: object, context: Any) -> dict[str, Any]:
         """Answer an invocation.
 
         Raises:
             EcrDeployError: a bare event or a request is malformed, or names an image that is not there.
 
         """
+        if not isinstance(event, Mapping):
+            raise requests.InvalidRequestError.of(event)
         seconds_left = context.get_remaining_time_in_millis() / 1000
         self._pacer.deadline = self._clock.time() + seconds_left - _SECONDS_TO_REPORT
         if "Records" in event:
@@ -58,8 +61,10 @@ class Door:
         read = [(message, self._read(message)) for message in messages]
         pushes = [event for _, event in read if isinstance(event, Push)]
         results = dict(zip(pushes, self._deploy(pushes, self._settings), strict=True))
-        failed = [message for message, event in read if not self._finish(message, event, results)]
-        again = queue.failures(messages, failed)
+        # A FIFO queue wants back the first failure and all after it, or their order would not stay. Those after it
+        # have been read and deployed, but are finished, buried perhaps, only in their own turn.
+        finished = takewhile(lambda pair: self._finish(*pair, results), read)
+        again = messages[sum(1 for _ in finished) :]
         if again:
             self._try(lambda: self._open_queue().hurry(again))
         return {"batchItemFailures": [{"itemIdentifier": message.id} for message in again]}
@@ -182,7 +187,11 @@ class Door:
         try:
             results = deployer.deploy(pushes, self._ecs, self._settings_now(settings))
         except EcrDeployError as error:
-            results = [PushResult(Outcome.FAILED, str(error), retry=error.retry) for _ in pushes]
+            results = [PushResult(Outcome.FAILED, str(error), retry=error.retry)] * len(pushes)
+        except Exception as error:  # noqa: BLE001 - see below
+            # A mistake of ours must not end an invocation without a word for each push, and a longer wait for all.
+            report.logger.exception("unexpected")
+            results = [PushResult(Outcome.FAILED, f"unexpected: {error!r}", retry=Retry.LATER)] * len(pushes)
         for push, result in zip(pushes, results, strict=True):
             report.log(push, result, dry_run=settings.dry_run)
         return results

@@ -1,12 +1,13 @@
 """The queue: messages as Lambda hands them over, and what is done with those that can't be finished now."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from . import aws
+from .errors import CallError, Retry
 
 # The queue's own maxReceiveCount is the net below this, for invocations that die.
 MOST_RECEIVES = 6
@@ -27,7 +28,7 @@ class Message(NamedTuple):
         """The event in the body; the bare text where it is no JSON."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return self.body
 
 
@@ -84,10 +85,14 @@ class Queue:
             {"Id": str(index), "ReceiptHandle": message.receipt, "VisibilityTimeout": delay}
             for index, message in enumerate(messages)
         ]
+        operation = "ChangeMessageVisibility"
         try:
-            self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+            answer = self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
         except (ClientError, BotoCoreError) as error:
-            raise aws.explain(error, "ChangeMessageVisibility", "the queue") from error
+            raise aws.explain(error, operation, "the queue") from error
+        for refused in answer.get("Failed", ()):
+            message = f"{operation} was refused: {refused['Code']}: {refused.get('Message', '')}"
+            raise CallError(message, operation, refused["Code"], Retry.LATER)
 
     def _send(self, url: str, message: Message) -> None:
         try:
@@ -96,13 +101,7 @@ class Queue:
                 QueueUrl=url,
                 MessageBody=message.body,
                 MessageGroupId=message.group,
-                MessageDeduplicationId=f"{message.id}-{message.receives}",
+                MessageDeduplicationId=message.id,
             )
         except (ClientError, BotoCoreError) as error:
             raise aws.explain(error, "SendMessage", f"message {message.id}") from error
-
-
-def failures(messages: Sequence[Message], failed: Iterable[Message]) -> Sequence[Message]:
-    """What a FIFO batch has to report: the first failure and all after it, so that their order stays."""
-    first = min((messages.index(message) for message in failed), default=len(messages))
-    return messages[first:]

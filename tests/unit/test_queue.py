@@ -11,7 +11,7 @@ from moto import mock_aws
 from moto.backends import get_backend
 
 from tests.harness.road import ACCOUNT, APP, REGION, Context, Queues, Road, definition, pushed, queues
-from tests.harness.strict_ecs import Fault, StrictEcs
+from tests.harness.strict_ecs import Answer, Fault, StrictEcs
 
 OTHER = APP._replace(name="other")
 
@@ -227,6 +227,42 @@ def test_no_time_at_all_is_a_failure_and_no_new_message(ecs: StrictEcs, road: Ro
 
     assert aws_queues.waiting() == []
     assert ecs.writes == []
+
+
+def test_what_stands_behind_a_failure_is_buried_once_and_in_its_turn(
+    ecs: StrictEcs, road: Road, aws_queues: Queues
+) -> None:
+    ecs.inject("ListClusters", Fault.INTERNAL, times=6)
+    batch = [pushed("v2"), "poison"]
+
+    assert road.deliver(*batch) == ["message-0", "message-1"]
+    assert aws_queues.dead_letters() == []
+
+    assert road.deliver(*batch, receives=2) == []
+    assert aws_queues.dead_letters() == ["poison"]
+
+
+def test_a_receipt_that_ran_out_is_told(
+    ecs: StrictEcs, road: Road, aws_queues: Queues, caplog: pytest.LogCaptureFixture
+) -> None:
+    ecs.inject("ListClusters", Fault.INTERNAL, times=6)
+
+    # moto knows no receipt `receipt-0`.
+    assert road.deliver(pushed("v2")) == ["message-0"]
+
+    assert errors(caplog)[-1].startswith("ChangeMessageVisibility was refused: ")
+    assert aws_queues.dead_letters() == []
+
+
+def test_a_mistake_of_ours_is_told_and_tried_again(
+    ecs: StrictEcs, aws_queues: Queues, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong unforeseen: here an answer of ECS that nobody would expect."""
+    monkeypatch.setattr(ecs, "handle", lambda *_: Answer(200, {}, b'{"clusterArns": 5}'))
+
+    assert Road(ecs, queues=aws_queues).deliver(pushed("v2"), "poison") == ["message-0", "message-1"]
+
+    assert any("app:v2: failed: unexpected: TypeError" in line for line in errors(caplog))
 
 
 def test_a_dead_letter_queue_that_is_gone_loses_nothing(
