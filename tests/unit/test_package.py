@@ -1,5 +1,6 @@
 """The zip is the same wherever it is built, and the committed one is up to date."""
 
+import ast
 import io
 import os
 import shutil
@@ -66,6 +67,25 @@ def test_archive_holds_the_sources(checkout: Path) -> None:
     assert ours == {f"ecr_deploy/{name}": text for name, text in SOURCES.items()}
     assert {name.partition("/")[0] for name in contents.keys() - ours.keys()} == {"semver", "semver-3.1.1.dist-info"}
     assert "semver-3.1.1.dist-info/licenses/LICENSE.txt" in contents
+
+
+def test_what_ships_is_the_sources_on_the_same_lines_but_for_docstrings() -> None:
+    with zipfile.ZipFile(build_zip.COMMITTED) as archive:
+        for name in archive.namelist():
+            if name.startswith("ecr_deploy/"):
+                source = (build_zip.HERE / name).read_text()
+                shipped = archive.read(name).decode()
+                assert "#" not in shipped
+                assert _code(shipped) == _code(source), name
+
+
+def _code(source: str) -> str:
+    """The syntax tree with all its positions, without docstrings and where they end."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.dump(tree, include_attributes=True)
 
 
 def test_every_entry_says_the_same_about_itself(checkout: Path) -> None:
