@@ -79,13 +79,13 @@ def test_what_ships_is_the_sources_on_the_same_lines_but_for_docstrings() -> Non
                 assert _code(shipped) == _code(source), name
 
 
-def _code(source: str) -> str:
-    """The syntax tree with all its positions, without docstrings and where they end."""
+def _code(source: str) -> tuple[str, list[int | None]]:
+    """The syntax tree and the line of each node, without docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
             del node.body[0]
-    return ast.dump(tree, include_attributes=True)
+    return ast.dump(tree), [getattr(node, "lineno", None) for node in ast.walk(tree)]
 
 
 def test_every_entry_says_the_same_about_itself(checkout: Path) -> None:
