@@ -182,8 +182,11 @@ def _register(
         plan = planner.plan(pushes, family, settings)
         if settings.dry_run:
             return plan, [step.revision for step in plan.steps]
-        for revision, records in plan.refreshed:
-            ecs.tag(revision, records)
+        for revision, tags in plan.refreshed:
+            ecs.tag(revision, tags)
+        for step in plan.steps:
+            if step.revision and step.tags:
+                ecs.tag(step.revision, step.tags)
         revisions = [step.revision or _try_register(step, ecs) for step in plan.steps]
         ours.update({one.arn: one for one in revisions if isinstance(one, Revision)})
         theirs = _overlooked(family.newest, ours, ecs) if settings.base_revision == "latest" else None

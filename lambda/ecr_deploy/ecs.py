@@ -12,13 +12,13 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, images, raw_json, records, revisions
+from . import aws, images, raw_json, revisions
 from .errors import CallError, OutOfTimeError, Retry
 from .images import Repository
 from .pacing import Pacer
 from .planner import Service
-from .records import Record
 from .revisions import Revision
+from .rollouts import Deployment
 from .rules import Rules, Target, matches
 
 logger = logging.getLogger("ecr_deploy")
@@ -146,9 +146,8 @@ class Ecs:
         # RegisterTaskDefinition answers with the tags beside the definition, as DescribeTaskDefinition does.
         return self._remember({"tags": request.get("tags"), **answer})
 
-    def tag(self, revision: Revision, new_records: Iterable[Record]) -> None:
-        """Replace records of a revision."""
-        tags = {records.key(record.repository): str(record) for record in new_records}
+    def tag(self, revision: Revision, tags: Mapping[str, str]) -> None:
+        """Write tags of ours on a revision."""
         self._call(
             "TagResource",
             str(revision),
@@ -217,6 +216,9 @@ class Ecs:
                 controller=_controller(service),
                 tags=_tags(service),
                 service_revisions=tuple(one["arn"] for one in service.get("currentServiceRevisions", ())),
+                deployments=tuple(_deployment(one) for one in service.get("deployments", ())),
+                service_deployment=service.get("currentServiceDeployment"),
+                reverts=_reverts(service.get("deploymentConfiguration", {})),
             )
             for service in answer["services"]
             if service["status"] == "ACTIVE" and "taskDefinition" in service
@@ -334,6 +336,22 @@ def _last_part(arn: str) -> str:
 
 def _tags(resource: Mapping[str, Any]) -> dict[str, str]:
     return {tag["key"]: tag.get("value", "") for tag in resource.get("tags", ())}
+
+
+def _deployment(deployment: Mapping[str, Any]) -> Deployment:
+    return Deployment(
+        deployment["id"],
+        deployment["taskDefinition"],
+        deployment["status"],
+        deployment.get("rolloutState"),
+        deployment.get("rolloutStateReason"),
+    )
+
+
+def _reverts(configuration: Mapping[str, Any]) -> bool:
+    """Whether the circuit breaker or an alarm takes a failed rollout back."""
+    guards = (configuration.get("deploymentCircuitBreaker", {}), configuration.get("alarms", {}))
+    return any(guard.get("enable") and guard.get("rollback") for guard in guards)
 
 
 def _controller(service: Mapping[str, Any]) -> str:

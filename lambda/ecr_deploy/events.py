@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from . import images, records
 from .errors import EcrDeployError
@@ -29,11 +29,13 @@ _BELONGING = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 class Push(NamedTuple):
     """A tag of an ECR repository that points to a new image.
 
-    `force` lets it replace a newer one; `targets`, if given, are all that it is for.
+    `origin` says who wants it: its event, an operator's request, or a reconciliation. `force` lets it replace a newer
+    one; `targets`, if given, are all that it is for.
     """
 
     record: Record
     event_id: str
+    origin: Literal["event", "request", "reconciliation"] = "event"
     force: bool = False
     targets: frozenset[Target] | None = None
 

@@ -164,7 +164,7 @@ class Door:
         if request.force:
             record = record._replace(pushed_at=now)
         narrowed = self._settings._replace(rules=self._settings.rules.within(request.scope), dry_run=request.dry_run)
-        push = Push(record, event_id="request", force=request.force)
+        push = Push(record, "request", "request", force=request.force)
         return report.answer([(push, self._deploy([push], narrowed)[0])], dry_run=request.dry_run)
 
     def _read_everything(self) -> list[Member]:

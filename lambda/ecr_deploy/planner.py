@@ -5,15 +5,17 @@ so that the same pushes, planned again after a crash, ask only for what is missi
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from . import images, revisions
+from . import images, records, revisions, rollouts
 from .events import Push
 from .images import Repository
 from .records import MOST_TAGS, Record
 from .revisions import Container, Revision
+from .rollouts import Deployment, Rollout
 from .rules import Rules, Target
 from .settings import Settings
 
@@ -39,7 +41,9 @@ class Service(NamedTuple):
     """An ACTIVE service: where it is, what it is told to run (a revision's ARN), and who rolls it out.
 
     `tags` are its own, `cluster_tags` those of its cluster. `service_revisions` are ECS's own ARNs for what it runs, of
-    which there are several while it rolls out, and none where ECS keeps none.
+    which there are several while it rolls out, and none where ECS keeps none. `deployments` are those that ECS tells
+    with the service, and `service_deployment` is the ARN of the newest, where ECS keeps it. `reverts` says whether the
+    service goes back by itself where a rollout fails. `waits` says why it must not be updated now.
     """
 
     cluster: str
@@ -50,6 +54,10 @@ class Service(NamedTuple):
     tags: Mapping[str, str] = MappingProxyType({})
     cluster_tags: Mapping[str, str] = MappingProxyType({})
     service_revisions: tuple[str, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
+    service_deployment: str | None = None
+    reverts: bool = False
+    waits: str | None = None
 
     @property
     def target(self) -> Target:
@@ -92,10 +100,25 @@ class Family(NamedTuple):
     older: tuple[Revision, ...] = ()
 
     @property
+    def revisions(self) -> tuple[Revision, ...]:
+        """All revisions at hand."""
+        return (self.newest, *(member.running for member in self.members), *self.older)
+
+    @property
     def records(self) -> set[Record]:
         """Every push that any of the revisions at hand records."""
-        known = (self.newest, *(member.running for member in self.members), *self.older)
-        return {record for revision in known for record in revision.records.values()}
+        return {record for revision in self.revisions for record in revision.records.values()}
+
+    def rejected(self, target: Target) -> dict[Repository, Record]:
+        """The newest push of each repository that the target was taken back from, as the revisions at hand tell."""
+        newest: dict[Repository, Record] = {}
+        for revision in self.revisions:
+            rollout = rollouts.read(revision.tags, target)
+            bad = revision.records if rollout and rollout.state in rollouts.BAD else {}
+            for record in (*revision.rejected.values(), *bad.values()):
+                if record.repository not in newest or newest[record.repository].pushed_at < record.pushed_at:
+                    newest[record.repository] = record
+        return newest
 
 
 class Change(NamedTuple):
@@ -117,11 +140,15 @@ class Verdict(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A revision and the services to update to it. It is there already (`revision`), or is to be registered."""
+    """A revision and the services to update to it. It is there already (`revision`), or is to be registered.
+
+    `tags` are to be written on one that is there.
+    """
 
     members: tuple[Member, ...]
     request: Mapping[str, Any]
     revision: Revision | None
+    tags: Mapping[str, str]
 
 
 class Plan(NamedTuple):
@@ -129,8 +156,8 @@ class Plan(NamedTuple):
 
     steps: tuple[Step, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
-    refreshed: tuple[tuple[Revision, tuple[Record, ...]], ...] = ()
-    """Records to be written anew on revisions that stay."""
+    refreshed: tuple[tuple[Revision, Mapping[str, str]], ...] = ()
+    """Tags to be written on revisions that stay: records of a later push of the image that runs."""
 
 
 def concerned(pushes: Iterable[Push], target: Target, repositories: Collection[Repository], rules: Rules) -> list[Push]:
@@ -149,11 +176,15 @@ def plan(pushes: Sequence[Push], family: Family, settings: Settings) -> Plan:
         if decision.winners:
             same = (decision.base.arn, frozenset(decision.images.items()), frozenset(decision.winners.items()))
             groups.setdefault(same, []).append(decision)
-    refreshed = {one.member.running.arn: (one.member.running, one.refreshed) for one in decisions if one.refreshed}
+    refreshed = {
+        one.member.running.arn: (one.member.running, {records.key(record.repository): str(record) for record in found})
+        for one in decisions
+        if (found := one.refreshed)
+    }
     return Plan(
-        steps=tuple(_step(group, family) for group in groups.values()),
+        steps=tuple(_step(group, family, settings.rules.moment.now) for group in groups.values()),
         verdicts=tuple(verdict for decision in decisions for verdict in decision.verdicts),
-        refreshed=tuple((revision, tuple(records)) for revision, records in refreshed.values()),
+        refreshed=tuple(refreshed.values()),
     )
 
 
@@ -178,10 +209,13 @@ class _Decision:
         self.refreshed: list[Record] = []
         self._settings = settings
         self._known = family.records
+        self.rejected = family.rejected(member.target)
         latest = settings.base_revision == "latest"
         self.base = family.newest if latest else member.running
-        # Of several revisions that services run, the newest tells which images are kept.
-        running = [one.running for one in family.members if not obstacle(one, settings)] or [member.running]
+        # Of several revisions that services run, the newest tells which images are kept, but for one that this
+        # service was taken back from.
+        running = [one.running for one in family.members if not obstacle(one, settings)]
+        running = [one for one in running if not self._is_rejected(one)] or [member.running]
         self._kept = max(running, key=lambda one: one.number) if latest else member.running
         concerning = concerned(pushes, member.target, member.running.repositories, settings.rules)
         self._found: dict[Push, list[Verdict]] = {push: [] for push in concerning}
@@ -216,7 +250,7 @@ class _Decision:
             self._refresh(winner.record)
         elif newer := self._newer(winner, self._known):
             self._find(winner, Outcome.SUPERSEDED, _by(newer))
-        elif reason := self._settings.rules.holds(winner.record, self.member.target):
+        elif reason := self._rejects(winner) or self._settings.rules.holds(winner.record, self.member.target):
             self._find(winner, Outcome.SKIPPED, reason)
         else:
             reference = images.parse(current.image)
@@ -248,6 +282,19 @@ class _Decision:
         target = self.member.target
         superseding = (one for one in rivals if self._settings.rules.supersedes(one, push.record, target))
         return max(superseding, key=lambda one: one.order, default=None)
+
+    def _rejects(self, push: Push) -> str | None:
+        """Why a push that the service was taken back from must not come again by itself; a new push of it may."""
+        bad = self.rejected.get(push.repository)
+        if push.origin == "request" or bad is None or bad.digest != push.record.digest:
+            return None
+        if push.origin == "event" and push.record.pushed_at > bad.pushed_at:
+            return None
+        return f"it was rolled back: a new push of {bad.tag}, or a request, deploys it again"
+
+    def _is_rejected(self, revision: Revision) -> bool:
+        bad = self.rejected
+        return any(one in bad and bad[one].digest == record.digest for one, record in revision.records.items())
 
     def _refresh(self, push: Record) -> None:
         """Record the latest time at which the image that runs already was pushed: nothing older may come after that."""
@@ -289,7 +336,7 @@ def obstacle(member: Member, settings: Settings) -> str | None:
         return f"it is pinned by its tag {PINNED} = {service.tags[PINNED]}"
     if service.controller != "ECS":
         return f"its deployment controller is {service.controller}, which deploys by itself"
-    return None
+    return service.waits
 
 
 def follows(push: Record, running_tag: str | None) -> bool:
@@ -307,18 +354,44 @@ def _by(record: Record) -> str:
     return f"{record.tag} ({record.digest[:19]}) was pushed later"
 
 
-def _step(group: Sequence[_Decision], family: Family) -> Step:
+def _step(group: Sequence[_Decision], family: Family, now: datetime) -> Step:
     decision = group[0]
-    request = revisions.following(decision.base, decision.images, decision.records.values())
+    started = {
+        one.member.target: Rollout(rollouts.State.STARTED, now, one.member.running.number)
+        for one in group
+        if one.member.service
+    }
+    bad = {record.repository: record for one in group for record in one.rejected.values()}
+    request = revisions.following(
+        decision.base,
+        decision.images,
+        decision.records.values(),
+        [record for repository, record in bad.items() if repository not in decision.winners],
+        {rollouts.key(target): str(rollout) for target, rollout in started.items()},
+    )
+    winners = [push.record for push in decision.winners.values()]
+    revision = family.newest if _is_done(family.newest, request, winners) else None
     return Step(
         members=tuple(one.member for one in group),
         request=request,
-        revision=family.newest if _is_done(family.newest, request, decision.winners.values()) else None,
+        revision=revision,
+        tags=_missing_tags(revision, winners, started) if revision else {},
     )
 
 
-def _is_done(revision: Revision, request: Mapping[str, Any], winners: Collection[Push]) -> bool:
+def _missing_tags(revision: Revision, winners: Iterable[Record], started: Mapping[Target, Rollout]) -> dict[str, str]:
+    """What a revision that is there already does not tell of the pushes and rollouts to come."""
+    newer = [winner for winner in winners if winner.pushed_at > revision.records[winner.repository].pushed_at]
+    tags = {records.key(record.repository): str(record) for record in newer}
+    for target, rollout in started.items():
+        known = rollouts.read(revision.tags, target)
+        if known is None or known.state is not rollouts.State.STARTED:
+            tags[rollouts.key(target)] = str(rollout)
+    return tags
+
+
+def _is_done(revision: Revision, request: Mapping[str, Any], winners: Collection[Record]) -> bool:
     """Whether the revision is what the request would register, made by the same pushes: a crash left it behind."""
     recorded = (revision.records.get(winner.repository) for winner in winners)
-    same_pushes = all(one and one.digest == winner.record.digest for one, winner in zip(recorded, winners, strict=True))
+    same_pushes = all(one and one.digest == winner.digest for one, winner in zip(recorded, winners, strict=True))
     return same_pushes and revisions.is_like(revision, request)

@@ -41,7 +41,7 @@ def missing(
             held = tagged.get(container.repository) if container.repository else None
             if held and (push := _missing(member, container, held, rules, now)):
                 lost.setdefault(push, set()).add(member.target)
-    return [Push(record, event_id, targets=frozenset(targets)) for record, targets in lost.items()]
+    return [Push(record, event_id, "reconciliation", targets=frozenset(targets)) for record, targets in lost.items()]
 
 
 def _missing(

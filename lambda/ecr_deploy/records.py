@@ -4,12 +4,16 @@ A revision carries one tag per ECR repository that was deployed to it:
 
     ecr-deploy:123456789012/eu-west-1/app = 2026-11-23T06:17:18Z sha256:<64 hex> v2
 
+and the same with `rejected/` before the account for a push that a service was taken back from.
+
 A key has at most 128 characters, a value 256, both of letters, digits, spaces and `+ - = . _ : / @`; a resource has at
 most 50 tags (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
+from types import MappingProxyType
 from typing import NamedTuple
 
 from .images import Repository, is_account, is_ecr_digest, is_tag
@@ -44,13 +48,17 @@ class Record(NamedTuple):
 
 
 def key(repository: Repository) -> str:
-    """The tag key for a repository; a name too long for one is cut and ends in a hash of the whole."""
-    whole = f"{PREFIX}{repository.account}/{repository.region}/{repository.name}"
+    """The tag key for a repository."""
+    return fit(f"{PREFIX}{_spell_repository(repository)}")
+
+
+def fit(whole: str) -> str:
+    """Give a tag key that AWS takes: one that is too long is cut and ends in a hash of the whole."""
     if len(whole) <= _LONGEST_KEY:
         return whole
     from hashlib import sha256  # noqa: PLC0415 - rarely needed, and dear to import at a cold start
 
-    # No repository name holds a "+", so that a cut name never reads as another whole one.
+    # No name of ECR or ECS holds a "+", so that a cut name never reads as another whole one.
     suffix = "+" + sha256(whole.encode()).hexdigest()[:16]
     return whole[: _LONGEST_KEY - len(suffix)] + suffix
 
@@ -60,23 +68,36 @@ def read(tags: Mapping[str, str], repositories: Iterable[Repository]) -> dict[Re
 
     A value that is no record (a person may have edited it) counts as none.
     """
-    found = ((repository, _parse(repository, tags.get(key(repository), ""))) for repository in set(repositories))
-    return {repository: record for repository, record in found if record is not None}
+    return _read(tags, repositories, key)
 
 
-def write(owners: Mapping[str, str], records: Iterable[Record]) -> dict[str, str]:
-    """The tags of a new revision: its owner's, and as many records, newest first, as the limit of 50 leaves room for.
+def rejected(tags: Mapping[str, str], repositories: Iterable[Repository]) -> dict[Repository, Record]:
+    """The pushes that were rolled back from a revision before, which must not come again by themselves."""
+    return _read(tags, repositories, _rejected_key)
 
-    A record without room is not lost for good: the revision before may still hold it.
+
+def write(
+    owners: Mapping[str, str],
+    records: Iterable[Record],
+    rejections: Iterable[Record] = (),
+    others: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
+    """The tags of a new revision: its owner's, and as many of ours as the limit of 50 leaves room for.
+
+    The newest records come first, then what was rejected, then the others of ours. A record without room is not lost
+    for good: the revision before may still hold it.
     """
     newest_first = sorted(records, key=lambda record: record.pushed_at, reverse=True)
-    kept = {key(record.repository): str(record) for record in newest_first[: max(0, MOST_TAGS - len(owners))]}
-    return {**owners, **kept}
+    ours = {key(record.repository): str(record) for record in newest_first}
+    ours |= {_rejected_key(record.repository): str(record) for record in rejections}
+    ours |= others
+    return {**owners, **dict(islice(ours.items(), max(0, MOST_TAGS - len(owners))))}
 
 
-def is_record(tag_key: str) -> bool:
-    """Whether a tag of a revision is one of ours; `ecr-deploy:` and anything but an account is its owner's."""
-    return tag_key.startswith(PREFIX) and is_account(tag_key.removeprefix(PREFIX).partition("/")[0])
+def is_ours(tag_key: str) -> bool:
+    """Whether a tag of a revision is one of ours; `ecr-deploy:` and anything else is its owner's."""
+    room = tag_key.removeprefix(PREFIX).partition("/")[0]
+    return tag_key.startswith(PREFIX) and (room in ("rejected", "rollout") or is_account(room))
 
 
 def parse_time(text: str) -> datetime:
@@ -113,6 +134,21 @@ def spell_time(time: datetime) -> str:
     """Spell a UTC time in ISO 8601, to the second or, where it has a fraction, to the millisecond."""
     precision = "milliseconds" if time.microsecond else "seconds"
     return time.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+def _read(
+    tags: Mapping[str, str], repositories: Iterable[Repository], key_of: Callable[[Repository], str]
+) -> dict[Repository, Record]:
+    found = ((repository, _parse(repository, tags.get(key_of(repository), ""))) for repository in set(repositories))
+    return {repository: record for repository, record in found if record is not None}
+
+
+def _rejected_key(repository: Repository) -> str:
+    return fit(f"{PREFIX}rejected/{_spell_repository(repository)}")
+
+
+def _spell_repository(repository: Repository) -> str:
+    return f"{repository.account}/{repository.region}/{repository.name}"
 
 
 def _parse(repository: Repository, value: str) -> Record | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from . import images, records
@@ -58,6 +59,11 @@ class Revision(NamedTuple):
         return next((container for container in self.containers if container.name == name), None)
 
     @property
+    def rejected(self) -> Mapping[Repository, Record]:
+        """The pushes that a service was taken back from before this revision."""
+        return records.rejected(self.tags, self.repositories)
+
+    @property
     def repositories(self) -> tuple[Repository, ...]:
         """The ECR repositories that its containers run."""
         return tuple(container.repository for container in self.containers if container.repository)
@@ -111,15 +117,22 @@ def with_tags(revision: Revision, tags: Mapping[str, str]) -> Revision:
     return revision._replace(tags=tags, records=_records(tags, revision.containers))
 
 
-def following(base: Revision, new_images: Mapping[str, str], new_records: Iterable[Record]) -> dict[str, Any]:
+def following(
+    base: Revision,
+    new_images: Mapping[str, str],
+    new_records: Iterable[Record],
+    rejections: Iterable[Record] = (),
+    others: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
     """The request that registers the revision after `base`: `base` with images changed and nothing else.
 
-    `new_images` maps container names to images. `new_records` replace the records of `base`; its owner's tags stay.
+    `new_images` maps container names to images. `new_records`, `rejections` and `others` of our tags replace those of
+    `base`; its owner's tags stay.
     """
     request = _registrable(base)
     for container in request["containerDefinitions"]:
         container["image"] = new_images.get(container["name"], container["image"])
-    tags = records.write(_owners_tags(base.tags), new_records)
+    tags = records.write(_owners_tags(base.tags), new_records, rejections, others)
     # ECS refuses an empty list: "Tags can not be empty".
     if tags:
         request["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
@@ -146,7 +159,7 @@ def _registrable(revision: Revision) -> dict[str, Any]:
 
 def _owners_tags(tags: Mapping[str, str]) -> dict[str, str]:
     # Keys that begin with aws: belong to AWS and can't be set.
-    return {key: value for key, value in tags.items() if not records.is_record(key) and not key.startswith("aws:")}
+    return {key: value for key, value in tags.items() if not records.is_ours(key) and not key.startswith("aws:")}
 
 
 def _records(tags: Mapping[str, str], containers: Iterable[Container]) -> dict[Repository, Record]:

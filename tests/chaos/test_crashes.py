@@ -76,7 +76,7 @@ def run(case: Case, dies_at: int = 0, *, before: bool = False) -> tuple[End, int
 
 
 def recorded(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if records.is_record(key)}
+    return {key: value for key, value in tags.items() if records.is_ours(key)}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from unittest.mock import ANY
 
 import boto3
 import pytest
@@ -45,4 +46,5 @@ def test_one_push_deploys(environment: dict[str, str]) -> None:
     assert {tag["key"]: tag["value"] for tag in described["tags"]} == {
         "team": "blue",
         f"ecr-deploy:{ACCOUNT}/{REGION}/app": f"2026-11-23T06:00:00Z {digest('v2')} v2",
+        "ecr-deploy:rollout/prod/api": ANY,
     }

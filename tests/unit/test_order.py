@@ -50,7 +50,7 @@ def api(ecs: StrictEcs) -> StrictEcs:
 def recorded(ecs: StrictEcs, family: str = "api") -> dict[str, str]:
     """What the newest revision of a family records."""
     tags = ecs.tags(ecs.revisions(family)[-1])
-    return {key.rpartition("/")[2]: value for key, value in tags.items() if records.is_record(key)}
+    return {key.rpartition("/")[2]: value for key, value in tags.items() if key.startswith(records.key(APP)[:-3])}
 
 
 def outcomes(road: Road, *events: dict[str, Any]) -> list[str]:

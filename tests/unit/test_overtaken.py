@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ecr_deploy import records
-from tests.harness.road import ACCOUNT, APP, REGION, Road, definition, digest, pushed
+from tests.harness.road import APP, Road, definition, digest, pushed
 from tests.harness.strict_ecs import Answer, FakeClock, StrictEcs
 
 SIDE = APP._replace(name="side")
@@ -105,8 +105,8 @@ def test_the_image_of_another_invocation_stays(ecs: Overtaken) -> None:
     assert road.push(pushed("v2"))["outcome"] == "deployed"
 
     assert ecs.running("prod", "api") == definition("api", f"{APP}:v2", f"{SIDE}:v2", cpu="256")
-    recorded = {key for key in ecs.tags(ecs.task_definition("prod", "api") or "") if records.is_record(key)}
-    assert recorded == {f"ecr-deploy:{ACCOUNT}/{REGION}/{name}" for name in ("app", "side")}
+    recorded = {key for key in ecs.tags(ecs.task_definition("prod", "api") or "") if records.is_ours(key)}
+    assert recorded == {records.key(APP), records.key(SIDE), "ecr-deploy:rollout/prod/api"}
 
 
 def test_of_several_revisions_all_are_planned_again(ecs: Overtaken) -> None:

@@ -104,7 +104,10 @@ def test_a_container_that_terraform_removes_stays_removed(api: StrictEcs, road: 
     road.push(pushed("v2", time=LATER))
 
     assert api.running("prod", "api") == definition("api", f"{APP}:v2")
-    assert [key for key in api.tags(api.revisions("api")[-1]) if records.is_record(key)] == [records.key(APP)]
+    assert [key for key in api.tags(api.revisions("api")[-1]) if records.is_ours(key)] == [
+        records.key(APP),
+        "ecr-deploy:rollout/prod/api",
+    ]
 
 
 def test_a_repository_that_terraform_exchanges_stays_exchanged(api: StrictEcs, road: Road) -> None:

@@ -1,0 +1,113 @@
+"""Rollouts: what became of a revision on each service that was updated to it, kept in the tags of the revision itself.
+
+    ecr-deploy:rollout/prod/api = live 2026-11-23T06:17:18Z 41
+
+is the state of the rollout, since when, and the number of the revision that the service ran before.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from . import records
+from .rules import Target
+
+_PREFIX = f"{records.PREFIX}rollout/"
+_PARTS = 3
+
+
+class State(StrEnum):
+    """Where a rollout stands; all but `started` are ends."""
+
+    STARTED = "started"
+    LIVE = "live"
+    ROLLED_BACK = "rolled-back"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+BAD = (State.ROLLED_BACK, State.FAILED)
+
+
+class Rollout(NamedTuple):
+    """A rollout of a revision to one service; `before` is the number of the revision that the service ran."""
+
+    state: State
+    since: datetime
+    before: int
+
+    def __str__(self) -> str:
+        """Spell the rollout as a tag's value."""
+        return f"{self.state} {records.spell_time(self.since.replace(microsecond=0))} {self.before}"
+
+
+class Deployment(NamedTuple):
+    """One of a service's `deployments`, or one of its service deployments: both tell what a rollout came to.
+
+    `revision` is the ARN of the task definition; `status` and `rollout_state` are ECS's own words, the latter None for
+    service deployments.
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
+    """
+
+    id: str
+    revision: str
+    status: str
+    rollout_state: str | None
+    reason: str | None
+
+
+class End(NamedTuple):
+    """What a rollout came to, and why, where ECS says it."""
+
+    state: State
+    reason: str | None
+
+
+def key(target: Target) -> str:
+    """The tag key for a service."""
+    return records.fit(f"{_PREFIX}{target.cluster}/{target.name}")
+
+
+def read(tags: Mapping[str, str], target: Target) -> Rollout | None:
+    """The rollout of a revision with these tags to a service; None if we never updated the service to it."""
+    parts = tags.get(key(target), "").split(" ")
+    if len(parts) != _PARTS or parts[0] not in list(State) or not records.is_time(parts[1]) or not parts[2].isdigit():
+        return None
+    return Rollout(State(parts[0]), records.parse_time(parts[1]), int(parts[2]))
+
+
+def judge(revision: str, deployments: Iterable[Deployment]) -> End | None:
+    """What a service's `deployments` tell of the rollout of a revision (an ARN); None while it may still succeed.
+
+    A completed deployment says nothing until it is known of which revision: the circuit breaker's way back ends in a
+    completed one, too.
+    """
+    primary = next((one for one in deployments if one.status == "PRIMARY"), None)
+    if primary is None or primary.revision != revision:
+        return None
+    if primary.rollout_state == "COMPLETED":
+        return End(State.LIVE, None)
+    return End(State.FAILED, primary.reason) if primary.rollout_state == "FAILED" else None
+
+
+def judge_past(revision: str, service_deployments: Iterable[Deployment]) -> End | None:
+    """The same by the service's deployments of the last 90 days, newest first, for one that is told to run another."""
+    past = next((one for one in service_deployments if one.revision == revision), None)
+    state = _ENDS.get(past.status) if past else None
+    return End(state, past.reason) if past and state else None
+
+
+def is_rolling_back(service_deployment: Deployment) -> bool:
+    """Whether a service is on its way back to what it ran before: one begun now would have nothing to fall back to."""
+    return service_deployment.status in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+
+
+_ENDS = {
+    "SUCCESSFUL": State.LIVE,
+    "ROLLBACK_SUCCESSFUL": State.ROLLED_BACK,
+    "ROLLBACK_FAILED": State.FAILED,
+    # A newer deployment stops the one that runs: that is no failure.
+    "STOPPED": State.SUPERSEDED,
+}
