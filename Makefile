@@ -17,7 +17,7 @@ export PIP_ROOT_USER_ACTION := ignore
 announce = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint package bench clean python-lint terraform-lint unit e2e terraform
+.PHONY: help demo test test-long lint package docs bench clean python-lint terraform-lint unit e2e terraform
 
 help: ## List these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: python-lint terraform-lint ## Check formatting, style, types and the Terra
 
 package: $(VENV)/ready ## Build the function's zip, lambda/ecr_deploy.zip
 	@$(VENV)/bin/python lambda/build_zip.py
+
+docs: $(VENV)/ready ## Write the generated tables of README.md and docs/*.md
+	@$(VENV)/bin/python docs/generate.py
 
 bench: $(VENV)/ready ## Measure it all beside two others (some 15 minutes); fewer with SIZES="1 10 100"
 	@PYTHONPATH=lambda $(RUN) bench $(SIZES)

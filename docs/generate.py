@@ -1,0 +1,156 @@
+"""Writes what the documentation says of inputs, outputs, versions and speed, from where those are: `make docs`.
+
+Each generated part of a page stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hcl2
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+
+_PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->)\n(?:.*?\n)??(?P<end><!-- end (?P=name) -->)", re.DOTALL)
+_OPTIONS = hcl2.SerializationOptions(with_comments=False, strip_string_quotes=True)
+_FIELD = re.compile(r"\s*- (?P<name>\w+): (?P<text>.+)", re.DOTALL)
+_OBJECT = re.compile(r"object\((?P<fields>\{.*\})\)", re.DOTALL)
+_SIZES = (10, 100, 1000, 5000)
+
+
+def generated(page: str) -> str:
+    """The text of a page with every generated part as it should be."""
+    return _PART.sub(lambda part: f"{part['begin']}\n{_PARTS[part['name']]()}\n{part['end']}", page)
+
+
+def _inputs() -> str:
+    rows = [row for name, variable in _blocks("variables.tf", "variable") for row in _input(name, variable)]
+    return _table(("Input", "Type", "Meaning"), rows)
+
+
+def _input(name: str, variable: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The row of a variable and, where it holds objects, one for each of their fields, told by `- field: …` lines."""
+    kind = _expression(variable["type"])
+    fields = _fields(kind)
+    text, *told = re.split(r"\n(?=\s*- \w+: )", _text(variable["description"]))
+    yield f"`{name}`", f"`{_OBJECT.sub('object', kind)}`", _one_line(text)
+    described = {match["name"]: match["text"] for match in map(_FIELD.fullmatch, told) if match}
+    if described.keys() != fields.keys():
+        message = f"The description of {name} tells of {sorted(described)}, but its type has {sorted(fields)}"
+        raise ValueError(message)
+    for field, field_kind in fields.items():
+        yield (
+            f"`{name}{'[*]' if kind.startswith('list') else ''}.{field}`",
+            f"`{field_kind}`",
+            _one_line(described[field]),
+        )
+
+
+def _fields(kind: str) -> dict[str, str]:
+    """The fields of an object type, or of a list of objects, each with its own type."""
+    match = _OBJECT.search(kind)
+    if match is None:
+        return {}
+    fields = hcl2.loads(f"fields = {match['fields']}\n", serialization_options=_OPTIONS)["fields"]
+    return {name: _required(_expression(one)) for name, one in fields.items()}
+
+
+def _required(kind: str) -> str:
+    return kind.removeprefix("optional(").removesuffix(")").partition(", ")[0] if kind.startswith("optional(") else kind
+
+
+def _outputs() -> str:
+    rows = [(f"`{name}`", _one_line(_text(one["description"]))) for name, one in _blocks("outputs.tf", "output")]
+    return _table(("Output", "Meaning"), rows)
+
+
+def _versions() -> str:
+    [settings] = _load("versions.tf")["terraform"]
+    [providers] = settings["required_providers"]
+    aws = providers["aws"]
+    needed = f"Terraform {settings['required_version']}, and the provider {aws['source']} {aws['version']}"
+    return f"Needs {needed}: no other provider, and nothing to build."
+
+
+def _speed() -> str:
+    """What `make bench` measured of fleets where each service has a family of its own."""
+    results = _results()
+    seconds = {
+        (one["services"], one["hit"], one["cold"]): one["seconds"]
+        for one in results["pushes"]
+        if one["per_family"] == 1 and one["service_revisions"]
+    }
+    rows = [
+        (f"{size:,}", *(_duration(seconds[size, hit, cold]) for hit in (1, size) for cold in (False, True)))
+        for size in _SIZES
+    ]
+    cores, python, _ = results["machine"].split(", ")
+    machine = f"Measured by `make bench` on {cores} with {python}"
+    double = f"on a double of ECS with {results['latency_seconds'] * 1000:.0f} ms a call"
+    header = ("Services in scope", "One hit, warm", "One hit, cold", "All hit, warm", "All hit, cold")
+    return f"{machine}, {double} and AWS's documented token buckets:\n\n{_table(header, rows)}"
+
+
+def _peers() -> str:
+    """What `make bench` measured of the others, beside a cold function of ours."""
+    rows = [
+        (
+            one["peer"],
+            f"{one['hit']:,} of {one['services']:,}",
+            _duration(one["seconds"]),
+            _duration(one["seconds"] / one["times_our_cold"]),
+        )
+        for one in _results()["peers"]
+    ]
+    return _table(("Other", "Services hit", "Takes", "ecr-deploy, cold"), rows)
+
+
+def _results() -> Any:
+    return json.loads((ROOT / "bench" / "results.json").read_text())
+
+
+def _duration(seconds: float) -> str:
+    minute = 60
+    if seconds >= 2 * minute:
+        return f"{seconds / minute:.1f} min"
+    precision = 2 if seconds < 10 else 1 if seconds < minute else 0  # noqa: PLR2004 - three digits of it
+    return f"{seconds:.{precision}f} s"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _blocks(file: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for block in _load(file)[kind]:
+        yield from block.items()
+
+
+def _load(file: str) -> dict[str, Any]:
+    return hcl2.loads((ROOT / file).read_text(), serialization_options=_OPTIONS)
+
+
+def _expression(value: str) -> str:
+    return value.removeprefix("${").removesuffix("}")
+
+
+def _text(value: str) -> str:
+    """A string, or a heredoc without its marks."""
+    lines = value.splitlines()
+    return "\n".join(lines[1:-1]) if value.startswith("<<") else value.replace('\\"', '"')
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line[0].upper() + line[1:].replace("*", "\\*")
+
+
+_PARTS = {"inputs": _inputs, "outputs": _outputs, "versions": _versions, "speed": _speed, "peers": _peers}
+
+if __name__ == "__main__":
+    for page in PAGES:
+        page.write_text(generated(page.read_text()))

@@ -1,0 +1,220 @@
+"""What the documentation says is so: its tables, its links, its figures, its messages, its answers."""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import boto3
+import hcl2
+import pytest
+from awslambdaric.lambda_runtime_log_utils import JsonFormatter
+from moto import mock_aws
+
+from docs.generate import generated
+from ecr_deploy.planner import Outcome
+from tests.harness.documentation import PAGES, ROOT, SOURCE, Block, blocks
+from tests.harness.road import APP, Road, definition, pushed
+from tests.harness.strict_ecs import Fault, StrictEcs
+
+README = (ROOT / "README.md").read_text()
+# Those that have a link to check, beside the documentation itself.
+WITH_LINKS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/decisions/*.md"))]
+LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#]*)#?(?P<anchor>[^)]*)\)")
+ACTION = re.compile(r"\b(?:ecr|ecs|events|iam|kms|logs|s3|scheduler|sns|sqs|ssm|codedeploy|cloudwatch):[A-Z]\w+")
+TIMES = "\N{MULTIPLICATION SIGN}"
+MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
+LANGUAGE_OF_QUERIES = {"fields", "filter", "sort", "stats", "by", "as", "desc", "like", "count", "pct", "max", "bin"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_generated_parts_are_what_make_docs_writes(page: Path) -> None:
+    assert generated(page.read_text()) == page.read_text()
+
+
+@pytest.mark.parametrize("page", WITH_LINKS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    links = [(page.parent / match["file"] if match["file"] else page, match["anchor"]) for match in _links(page)]
+    assert [str(file) for file, _ in links if not file.exists()] == []
+    assert [f"{file}#{anchor}" for file, anchor in links if anchor and anchor not in _anchors(file)] == []
+
+
+def _links(page: Path) -> Iterator[re.Match[str]]:
+    return LINK.finditer(page.read_text())
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_contributing_points_to_files_that_are_there() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where things are")[2]
+    for path in re.findall(r"`([\w./-]+(?:/|\.\w+))`", table):
+        assert (ROOT / path).exists() or (ROOT / "lambda" / "ecr_deploy" / path).exists(), path
+
+
+def test_no_block_is_in_a_language_that_nobody_checks() -> None:
+    assert {block.language for block in blocks()} == {"hcl", "shell", "json", "logs-insights"}
+
+
+def test_rules_have_only_fields_that_there_are() -> None:
+    """Terraform itself says nothing about a field that an object's type does not have."""
+    [variable] = [one for one in hcl2.loads((ROOT / "variables.tf").read_text())["variable"] if '"rules"' in one]
+    known = set(re.findall(r"(\w+) = optional", variable['"rules"']["type"]))
+    for block in blocks("hcl"):
+        for module in hcl2.loads(block.text).get("module", []):
+            for body in module.values():
+                used = {field for rule in body.get("rules", []) for field in rule}
+                assert used <= known, block.place
+
+
+def test_every_module_in_a_block_has_the_placeholder_for_its_source() -> None:
+    for block in blocks("hcl"):
+        modules = hcl2.loads(block.text).get("module", [])
+        assert len(SOURCE.findall(block.text)) == len(modules), block.place
+
+
+def test_outcomes_are_told_in_their_order() -> None:
+    table = README.partition("| Outcome | Meaning |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(Outcome)
+
+
+def test_costs_are_what_their_arithmetic_gives() -> None:
+    sums = re.findall(rf"([\d,.$+ {TIMES}÷]+) = \$(\d+(?:\.\d+)?)", (ROOT / "docs" / "costs.md").read_text())
+    assert len(sums) > 5
+    for terms, result in sums:
+        assert f"{_calculate(terms):.{len(result.partition('.')[2])}f}" == result, terms
+
+
+def _calculate(terms: str) -> float:
+    total = 0.0
+    for term in re.sub(r"[,$ ]", "", terms).split("+"):
+        product = 1.0
+        for operator, number in re.findall(rf"(^|[{TIMES}÷])([\d.]+)", term):
+            product = product / float(number) if operator == "÷" else product * float(number)
+        total += product
+    return total
+
+
+def test_security_names_every_permission_of_the_role() -> None:
+    actions = re.findall(r'Action\s*=\s*(\[.*?\]|".*?")', (ROOT / "iam.tf").read_text(), re.DOTALL)
+    granted = {action for some in actions for action in ACTION.findall(some)}
+    page = (ROOT / "docs" / "security.md").read_text().partition("## Who can make it deploy")[0]
+    assert set(ACTION.findall(page)) == granted
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/questions.md"])
+def test_messages_are_the_ones_that_the_product_has(page: str) -> None:
+    told = re.findall(r"^(?:\*\*`.*?\n\n|\| `[^|]*…[^|]*\|)", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    quoted = [message for one in told for message in re.findall(r"`([^`]+)`", one)]
+    assert len(quoted) > 3
+    product = _source()
+    for message in quoted:
+        for fragment in re.split(r"…|rules\[0\]|ecr-deploy:\w+", message):
+            assert _squeeze(fragment) in product, f"{message}: {fragment}"
+
+
+def _source() -> str:
+    """All texts of the product, without what may stand inside of a message: line ends, quotes, and prefixes."""
+    files = [*(ROOT / "lambda" / "ecr_deploy").glob("*.py"), *ROOT.glob("*.tf")]
+    return _squeeze(" ".join(re.sub(r'"\s*\n\s*f?"', "", file.read_text()) for file in files))
+
+
+def _squeeze(text: str) -> str:
+    return " ".join(text.split()).strip(" :.;,")
+
+
+@pytest.fixture
+def road(ecs: StrictEcs) -> Road:
+    """What the answers in the documentation are about: a service whose revision is the 41st of its family."""
+    for number in range(41):
+        arn = ecs.register({**definition("api"), "containerDefinitions": [_container(f"v{number // 40}")]})
+    ecs.add_service("prod", "api", arn)
+    return Road(ecs)
+
+
+def _container(tag: str) -> dict[str, Any]:
+    return {"name": "api", "image": f"{APP}:{tag}", "memory": 128}
+
+
+def test_answer_of_a_dry_run(road: Road) -> None:
+    request, expected = _question_and_answer("README.md")
+    with mock_aws():
+        ecr = boto3.client("ecr")
+        ecr.create_repository(repositoryName="app")
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": []})
+        image = ecr.put_image(repositoryName="app", imageTag="v2", imageManifest=manifest)["image"]
+        answer = road.request(**request)
+    expected["pushes"][0]["digest"] = image["imageId"]["imageDigest"]
+    assert answer == expected
+
+
+def test_answer_of_an_explanation(ecs: StrictEcs, road: Road) -> None:
+    request, expected = _question_and_answer("docs/how-to.md")
+    ecs.add_service("prod", "web", "api", tags={"ecr-deploy:enabled": "false"})
+    answer = road.request(**request)
+    # ECS promises no order.
+    answer["services"].sort(key=itemgetter("service"))
+    assert answer == expected
+
+
+def _question_and_answer(page: str) -> tuple[Any, Any]:
+    """The payload of the request that an answer in JSON stands below of, and the answer."""
+    found = [block for block in blocks("shell", "json") if block.place.startswith(page)]
+    [(question, answer)] = [pair for pair in pairwise(found) if pair[1].language == "json"]
+    payload = re.search(r"--payload '(.*)'", question.text)
+    assert payload
+    return json.loads(payload[1]), json.loads(answer.text)
+
+
+@pytest.fixture
+def lines(road: Road) -> list[str]:
+    """What Lambda writes into the log for one push that deploys and one that fails."""
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger("ecr_deploy")
+    logger.addHandler(handler)
+    road.push(pushed("v2"))
+    road.ecs.inject("UpdateService", Fault.ACCESS_DENIED)
+    road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
+    logger.removeHandler(handler)
+    return log.getvalue().split("\n\n")[:-1]
+
+
+@pytest.mark.parametrize("block", blocks("logs-insights"), ids=lambda block: block.place)
+def test_queries_ask_for_what_the_log_has(block: Block, lines: list[str]) -> None:
+    known = {"@timestamp", "@message"} | {field for line in lines for field in json.loads(line)}
+    made = set(re.findall(r" as (\w+)", block.text))
+    patterns = re.findall(r"/(.*)/", block.text)
+    words = re.sub(r'/.*/|"[^"]*"|\b\d+\w?\b', "", block.text)
+    assert set(re.findall(r"@?\w+", words)) - known - made <= LANGUAGE_OF_QUERIES
+    assert all(any(re.search(pattern, line) for line in lines) for pattern in patterns)
+    for name, value in re.findall(r'filter (\w+) = "(\w+)"', block.text):
+        assert value in {json.loads(line).get(name) for line in lines}
+
+
+def test_picture_is_drawn_for_dark_backgrounds_too() -> None:
+    text = (ROOT / "docs" / "road.svg").read_text()
+    picture = ET.fromstring(text)  # noqa: S314 - our own
+    assert picture.get("viewBox")
+    assert "prefers-color-scheme: dark" in text
+    used = {name for part in picture.iter() for name in part.get("class", "").split()}
+    light, dark = text.split("@media")
+    assert used == set(re.findall(r"\.([\w-]+) \{", light))
+    assert {name for name in used if f".{name} {{" in dark} == used
+
+
+def test_hooks_run_what_make_lint_runs() -> None:
+    halves = re.findall(r"^lint: (.*?) ##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    hooks = re.findall(r"entry: make (\S+)", (ROOT / ".pre-commit-config.yaml").read_text())
+    assert halves == [" ".join(hooks)]
