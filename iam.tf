@@ -5,6 +5,7 @@ locals {
   ecs_arn = "arn:${local.partition}:ecs:${local.region}:${local.account_id}"
   # IAM has our wildcards * and ?, but no [...].
   iam_clusters     = [for glob in var.clusters : replace(glob, "/\\[[^]]+\\]/", "?")]
+  clusters         = [for cluster in local.iam_clusters : "${local.ecs_arn}:cluster/${cluster}"]
   services         = [for cluster in local.iam_clusters : "${local.ecs_arn}:service/${cluster}/*"]
   task_definitions = ["${local.ecs_arn}:task-definition/*:*"]
 
@@ -116,8 +117,14 @@ resource "aws_iam_role_policy" "read" {
         Action   = ["ecs:ListServices"]
         Resource = ["*"]
         Condition = {
-          ArnLike = { "ecs:cluster" = [for cluster in local.iam_clusters : "${local.ecs_arn}:cluster/${cluster}"] }
+          ArnLike = { "ecs:cluster" = local.clusters }
         }
+      },
+      {
+        Sid      = "ReadTheTagsOfTheClusters"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeClusters"]
+        Resource = local.clusters
       },
       {
         Sid      = "DescribeServicesOfTheClusters"

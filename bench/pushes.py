@@ -101,7 +101,8 @@ def measure(case: Case, *, repeat: int = 1) -> tuple[Measured, Measured]:
             road.cold_start()
         clock.skip(_REST)
         results[kind].append(_push(road, ecs, clock, kind, number))
-        _end_deployments(ecs)
+        # While they roll out, they have twice the service revisions.
+        ecs.end_deployments()
     return _median(results[cold]), _median(results[warm])
 
 
@@ -121,13 +122,6 @@ def finish(case: Case, ecs: TimedEcs, start: float, clock_factor: float = 1) -> 
     """Look at what a double saw since `start`."""
     calls = Counter(call.operation for call in ecs.calls)
     return Measured(case, ecs.updated_at - start, calls, ecs.throttled.total(), clock_factor)
-
-
-def _end_deployments(ecs: TimedEcs) -> None:
-    """Let all services run what they were told to: while they roll out, they have twice the service revisions."""
-    updates = [call.request for call in ecs.calls if call.operation == "UpdateService"]
-    for update in updates:
-        ecs.move_deployment(update["cluster"], update["service"], "SUCCESSFUL")
 
 
 def _median(measured: list[Measured]) -> Measured:

@@ -68,6 +68,16 @@ run "as_narrow_as_iam_allows" {
         ] } }
       },
       {
+        Sid    = "ReadTheTagsOfTheClusters"
+        Effect = "Allow"
+        Action = ["ecs:DescribeClusters"]
+        Resource = [
+          "arn:aws:ecs:eu-west-1:123456789012:cluster/prod",
+          "arn:aws:ecs:eu-west-1:123456789012:cluster/staging-*",
+          "arn:aws:ecs:eu-west-1:123456789012:cluster/test-??",
+        ]
+      },
+      {
         Sid    = "DescribeServicesOfTheClusters"
         Effect = "Allow"
         Action = ["ecs:DescribeServices"]

@@ -131,7 +131,12 @@ def _find_hits(pushes: Sequence[Push], ecs: Ecs, rules: Rules) -> tuple[list[_Hi
         target = Target(None, newest.family)
         for push in planner.concerned(pushes, target, newest.repositories, rules):
             concerned.setdefault(newest.family, []).append((push, target, str(newest)))
-    return [_Hit(family, families.get(family, ()), found) for family, found in concerned.items()], unknown
+    ready = {
+        service.arn: service for service in ecs.waiting(one for family in concerned for one in families.get(family, ()))
+    }
+    return [
+        _Hit(family, [ready[one.arn] for one in families.get(family, ())], found) for family, found in concerned.items()
+    ], unknown
 
 
 def _roll_out(hit: _Hit, pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[tuple[Push, TargetResult]]:

@@ -12,7 +12,7 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, images, raw_json, revisions
+from . import aws, images, raw_json, revisions, rollouts
 from .errors import CallError, OutOfTimeError, Retry
 from .images import Repository
 from .pacing import Pacer
@@ -35,6 +35,7 @@ _SERVICES_PER_DESCRIBE = 10
 _SERVICE_REVISIONS_PER_DESCRIBE = 20
 _CLUSTERS_PER_DESCRIBE = 100
 _OLDER_REVISIONS = 10
+_ROLLING_BACK = "waiting: it is being rolled back, and an update now would leave it nothing to fall back to"
 
 _Item = TypeVar("_Item")
 
@@ -103,6 +104,72 @@ class Ecs:
         arns = list(dict.fromkeys(service.revision for service in services))
         return dict(zip(arns, self._pool.map(self._try_revision, arns), strict=True))
 
+    def service(self, target: Target) -> Service | None:
+        """One service as it is now; None if it is gone."""
+        found = self._describe_services(target.cluster or "", [target.name])
+        return found[0] if found else None
+
+    def service_deployments(self, service: Service) -> list[Deployment]:
+        """The newest deployments of a service, newest first, as far as ECS keeps them: 90 days."""
+        listed = self._call(
+            "ListServiceDeployments",
+            f"service {service.name} in cluster {service.cluster}",
+            "serviceDeployments",
+            service=service.arn,
+            cluster=service.cluster,
+            maxResults=_SERVICE_REVISIONS_PER_DESCRIBE,
+        )["serviceDeployments"]
+        if not listed:
+            return []
+        arns = [one["serviceDeploymentArn"] for one in listed]
+        described = {one["serviceDeploymentArn"]: one for one in self._describe_service_deployments(arns)}
+        targets = list(dict.fromkeys(one["targetServiceRevisionArn"] for one in listed))
+        answer = self._call("DescribeServiceRevisions", "the services", "serviceRevisions", serviceRevisionArns=targets)
+        revision_of = {one["serviceRevisionArn"]: one["taskDefinition"] for one in answer["serviceRevisions"]}
+        return [
+            Deployment(
+                arn,
+                revision_of[one["targetServiceRevisionArn"]],
+                one["status"],
+                None,
+                described.get(arn, {}).get("rollback", {}).get("reason") or one.get("statusReason"),
+            )
+            for arn, one in zip(arns, listed, strict=True)
+            if one["targetServiceRevisionArn"] in revision_of
+        ]
+
+    def waiting(self, services: Iterable[Service]) -> list[Service]:
+        """The services, told to wait where one is being rolled back."""
+        services = list(services)
+        suspects = [one for one in services if rollouts.is_rolling_out(one.deployments)]
+        arns = [one.service_deployment for one in suspects if one.service_deployment]
+        batches = list(_batched(arns, _SERVICE_REVISIONS_PER_DESCRIBE))
+        status_of = {
+            one["serviceDeploymentArn"]: one["status"]
+            for found in self._pool.map(self._describe_service_deployments, batches)
+            for one in found
+        }
+        back = {
+            one.arn
+            for one in suspects
+            if rollouts.is_rolling_back(one.deployments, status_of.get(one.service_deployment or ""))
+        }
+        return [one._replace(waits=_ROLLING_BACK) if one.arn in back else one for one in services]
+
+    def read_again(self, arn: str) -> Revision:
+        """One revision as it is now: others of us may have tagged it."""
+        return self._remember(self._describe(arn))
+
+    def stop(self, service_deployment: str) -> None:
+        """Let ECS take a running deployment back."""
+        self._call(
+            "StopServiceDeployment",
+            service_deployment,
+            "serviceDeploymentArn",
+            serviceDeploymentArn=service_deployment,
+            stopType="ROLLBACK",
+        )
+
     def newest(self, family: str) -> Revision | None:
         """The newest ACTIVE revision of a family; None if none is ACTIVE."""
         try:
@@ -116,6 +183,14 @@ class Ecs:
     def all_newest(self, families: Iterable[str]) -> list[Revision]:
         """The newest ACTIVE revisions of families that have one."""
         return [revision for revision in self._pool.map(self.newest, families) if revision]
+
+    def revisions(self, family: str) -> Iterator[Revision]:
+        """All ACTIVE revisions of a family, newest first."""
+        pages = self._pages(
+            "ListTaskDefinitions", family, "taskDefinitionArns", familyPrefix=family, status="ACTIVE", sort="DESC"
+        )
+        for page in pages:
+            yield from self._pool.map(self.read_again, page["taskDefinitionArns"])
 
     def older(self, newest: Revision) -> Iterator[Revision]:
         """The ten ACTIVE revisions before the newest, one by one, newest first."""
@@ -223,6 +298,12 @@ class Ecs:
             for service in answer["services"]
             if service["status"] == "ACTIVE" and "taskDefinition" in service
         ]
+
+    def _describe_service_deployments(self, arns: list[str]) -> list[dict[str, Any]]:
+        answer = self._call(
+            "DescribeServiceDeployments", "the services", "serviceDeployments", serviceDeploymentArns=arns
+        )
+        return list(answer["serviceDeployments"])
 
     def _try_service_revisions(self, arns: list[str]) -> dict[str, tuple[Repository, ...]]:
         """The ECR repositories that service revisions run, by the ARN of their task definition; none if refused."""

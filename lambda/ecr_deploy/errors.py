@@ -2,12 +2,14 @@
 
 EcrDeployError
 ├── InvalidImageError      a text is no image reference                (images.py)
-├── InvalidEventError      a push event or a request is not whole      (events.py)
+├── InvalidEventError      an event is not whole                       (events.py)
 ├── InvalidSettingsError   a setting has a value it may not have       (settings.py)
+├── InvalidRequestError    an operator asks for what can't be done
 ├── CallError              AWS refused a call, or never answered it
 └── OutOfTimeError         the invocation ends before the work does
 """
 
+import json
 from enum import IntEnum
 
 
@@ -23,6 +25,15 @@ class EcrDeployError(Exception):
     """The base of every error of ours; its text is a sentence or a clause for people."""
 
     retry = Retry.NEVER
+
+
+class InvalidRequestError(EcrDeployError):
+    """A request with a field that is missing, unknown or malformed, or for what can't be done; the message says it."""
+
+    @classmethod
+    def of(cls, request: object) -> "InvalidRequestError":
+        """Tell that something is no request at all."""
+        return cls(f"A request must be a JSON object, but it is {json.dumps(request)}.")
 
 
 class CallError(EcrDeployError):

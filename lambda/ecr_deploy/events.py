@@ -1,4 +1,4 @@
-"""Events: the JSON that EventBridge delivers, read into a Push, or the reason why it is none.
+"""Events: the JSON that EventBridge delivers, read into a Push, or what else it is.
 
 Event shapes: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html and
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.html
@@ -19,6 +19,8 @@ _NATIVE = "ECR Image Action"
 _REPLICATION = "ECR Replication Action"
 _CLOUDTRAIL = "AWS API Call via CloudTrail"
 _SCHEDULED = "Scheduled Event"
+_DEPLOYMENT = "ECS Deployment State Change"
+_SERVICE_ARN = re.compile(r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service/(?P<cluster>[^/]+)/(?P<service>[^/]+)")
 # What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is none.
 _IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json")
 # What belongs to an image is kept under tags made of its digest, by cosign and by the fallback for OCI referrers.
@@ -64,6 +66,13 @@ class Tick(NamedTuple):
     event_id: str
 
 
+class DeploymentChange(NamedTuple):
+    """News of a deployment of a service, ours or not."""
+
+    target: Target
+    event_id: str
+
+
 class InvalidEventError(EcrDeployError):
     """An event that claims to be a push, but lacks a field or holds a malformed one.
 
@@ -77,7 +86,7 @@ class InvalidEventError(EcrDeployError):
         self.value = value
 
 
-def parse(event: object) -> Push | NoPush | Tick:
+def parse(event: object) -> Push | NoPush | Tick | DeploymentChange:
     """Read an EventBridge event.
 
     Raises:
@@ -97,6 +106,8 @@ def parse(event: object) -> Push | NoPush | Tick:
         return _cloudtrail(event, event_id)
     if event.get("source") == "aws.events" and kind == _SCHEDULED:
         return Tick(event_id)
+    if event.get("source") == "aws.ecs" and kind == _DEPLOYMENT:
+        return _deployment(event, event_id)
     return NoPush(f"an event of source {event.get('source')!r} and type {kind!r} is no push", event_id)
 
 
@@ -139,6 +150,19 @@ def _cloudtrail(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
         time="detail.eventTime" if _optional(event, "detail.eventTime") else "time",
         artifact=_artifact_of(manifest),
     )
+
+
+def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
+    """Read which service it is about; the rest is asked of ECS, which knows better than a late event.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html
+    """
+    resources = event.get("resources")
+    match = _SERVICE_ARN.fullmatch(str(resources[0])) if isinstance(resources, list) and resources else None
+    if match is None:
+        field = "resources"
+        raise InvalidEventError(field, resources)
+    return DeploymentChange(Target(match["cluster"], match["service"]), event_id)
 
 
 def _push(  # noqa: PLR0913 - one path for each field of a push

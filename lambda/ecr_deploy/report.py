@@ -8,11 +8,16 @@ import logging
 import os
 import time
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from .deployer import PushResult, TargetResult
 from .events import InvalidEventError, NoPush, Push
 from .planner import Outcome
+from .rollouts import BAD, State
+
+if TYPE_CHECKING:
+    from .watch import RolloutResult
 
 logger = logging.getLogger("ecr_deploy")
 logger.setLevel(logging.INFO)
@@ -38,6 +43,37 @@ def log(push: Push | NoPush, result: PushResult, *, dry_run: bool) -> None:
     fields["Outcome"] = str(result.outcome)
     quiet = logging.WARNING if result.suspicious else logging.INFO
     logger.log(logging.ERROR if result.outcome is Outcome.FAILED else quiet, text, extra=fields)
+
+
+def log_rollout(event_id: str, result: "RolloutResult", now: datetime) -> None:
+    """Write the one line, and the metrics, that tell how a rollout ended."""
+    spelled = spell_rollout(result)
+    metrics = {"Rollouts": 1}
+    if result.state is State.LIVE and result.record:
+        metrics["PushToLiveSeconds"] = max(0, round((now - result.record.pushed_at).total_seconds()))
+    where = f"{result.target.name} in cluster {result.target.cluster}"
+    reason = f": {result.reason}" if result.reason else ""
+    fields = {**spelled, "event_id": event_id, **metrics, "_aws": _declare(metrics)}
+    fields["FunctionName"] = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
+    fields["Outcome"] = spelled["outcome"]
+    level = logging.ERROR if result.state in BAD else logging.INFO
+    text = f"{spelled['image'] or result.revision}: {result.state} on {where}{reason}"
+    logger.log(level, text, extra=fields)
+
+
+def spell_rollout(result: "RolloutResult") -> dict[str, Any]:
+    """Spell what became of a rollout for an answer or a log line."""
+    record = result.record
+    return {
+        "image": f"{record.repository}:{record.tag}" if record else None,
+        "digest": record.digest if record else None,
+        "cluster": result.target.cluster,
+        "service": result.target.name,
+        "outcome": str(result.state),
+        "reason": result.reason,
+        "from": result.before,
+        "to": str(result.revision),
+    }
 
 
 def log_invalid(error: InvalidEventError, event_id: str) -> None:

@@ -5,34 +5,49 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from . import images
-from .errors import EcrDeployError
+from .errors import InvalidRequestError
 from .images import Repository
-from .rules import Scope
+from .rules import Scope, Target
 from .settings import Settings
 
 
-class InvalidRequestError(EcrDeployError):
-    """A request with a field that is missing, unknown or malformed; the message names it and its value."""
-
-    @classmethod
-    def of(cls, request: object) -> "InvalidRequestError":
-        """Tell that something is no request at all."""
-        return cls(f"A request must be a JSON object, but it is {json.dumps(request)}.")
-
-
-class Request(NamedTuple):
-    """Deploy an image now, or `explain` what would become of it.
-
-    `scope` narrows what it may reach; `force` lets it replace a newer one.
-    """
+class Image(NamedTuple):
+    """The image in question: what a tag points to, or that of the digest."""
 
     repository: Repository
     tag: str
     digest: str | None
+
+
+class Deploy(NamedTuple):
+    """Deploy an image now. `scope` narrows what it may reach; `force` lets it replace a newer one."""
+
+    image: Image
     scope: Scope
     dry_run: bool
     force: bool
-    explain: bool = False
+
+
+class Explain(NamedTuple):
+    """Say what would become of a push of an image, and why."""
+
+    image: Image
+
+
+class Rollback(NamedTuple):
+    """Take a service back to what it ran before."""
+
+    target: Target
+    dry_run: bool
+
+
+class History(NamedTuple):
+    """Say what was deployed to a service when."""
+
+    target: Target
+
+
+Request = Deploy | Explain | Rollback | History
 
 
 def parse(event: Mapping[str, Any], settings: Settings, region: str) -> Request:
@@ -42,25 +57,63 @@ def parse(event: Mapping[str, Any], settings: Settings, region: str) -> Request:
         InvalidRequestError: a field is missing, unknown or malformed.
 
     """
-    if isinstance(event.get("explain"), Mapping):
-        return parse(event["explain"], settings, region)._replace(explain=True)
-    for name in sorted(event.keys() - _FIELDS):
-        message = f"The request has no field {name}; it may have {', '.join(sorted(_FIELDS))}."
-        raise InvalidRequestError(message)
-    values = {"registry": settings.account_id, "region": region, "digest": None} | _DEFAULTS | dict(event)
-    for name, (expected, is_valid) in _VALID.items():
-        if not is_valid(values.get(name)):
-            found = f"it is {json.dumps(values[name])}" if name in values else "it is missing"
-            message = f"The field {name} of the request must be {expected}, but {found}."
-            raise InvalidRequestError(message)
-    return Request(
-        repository=Repository(values["registry"], values["region"], values["repository"]),
-        tag=values["tag"],
-        digest=values["digest"],
-        scope=Scope(tuple(values["clusters"]), tuple(values["services"])),
-        dry_run=values["dry_run"] or settings.dry_run,
-        force=values["force"],
+    defaults = {"registry": settings.account_id, "region": region}
+    for name, read in _KINDS.items():
+        if isinstance(event.get(name), Mapping):
+            _refuse_others(event, {name})
+            return read(event[name], defaults, settings)
+    return _read_deploy(event, defaults, settings)
+
+
+def _read_deploy(event: Mapping[str, Any], defaults: Mapping[str, Any], settings: Settings) -> Deploy:
+    _refuse_others(event, {*_IMAGE, "clusters", "services", "dry_run", "force"})
+    values = {**defaults, **_OPTIONAL, **event}
+    return Deploy(
+        _read_image(values),
+        Scope(tuple(_get(values, "clusters")), tuple(_get(values, "services"))),
+        dry_run=_get(values, "dry_run") or settings.dry_run,
+        force=_get(values, "force"),
     )
+
+
+def _read_explain(event: Mapping[str, Any], defaults: Mapping[str, Any], _: Settings) -> Explain:
+    _refuse_others(event, _IMAGE)
+    return Explain(_read_image({**defaults, **_OPTIONAL, **event}))
+
+
+def _read_rollback(event: Mapping[str, Any], _: Mapping[str, Any], settings: Settings) -> Rollback:
+    _refuse_others(event, {*_SERVICE, "dry_run"})
+    values = {**_OPTIONAL, **event}
+    return Rollback(_read_target(values), dry_run=_get(values, "dry_run") or settings.dry_run)
+
+
+def _read_history(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> History:
+    _refuse_others(event, _SERVICE)
+    return History(_read_target(event))
+
+
+def _read_image(values: Mapping[str, Any]) -> Image:
+    name, tag = _get(values, "repository"), _get(values, "tag")
+    return Image(Repository(_get(values, "registry"), _get(values, "region"), name), tag, _get(values, "digest"))
+
+
+def _read_target(values: Mapping[str, Any]) -> Target:
+    return Target(_get(values, "cluster"), _get(values, "service"))
+
+
+def _refuse_others(event: Mapping[str, Any], known: set[str]) -> None:
+    for name in sorted(event.keys() - known):
+        message = f"The request has no field {name}; it may have {', '.join(sorted(known))}."
+        raise InvalidRequestError(message)
+
+
+def _get(values: Mapping[str, Any], name: str) -> Any:
+    expected, is_valid = _VALID[name]
+    if not is_valid(values.get(name)):
+        found = f"it is {json.dumps(values[name])}" if name in values else "it is missing"
+        message = f"The field {name} of the request must be {expected}, but {found}."
+        raise InvalidRequestError(message)
+    return values[name]
 
 
 def _text(is_valid: Callable[[str], bool]) -> Callable[[object], bool]:
@@ -75,7 +128,14 @@ def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
 
 
-_DEFAULTS: dict[str, Any] = {"clusters": ["*"], "services": ["*"], "dry_run": False, "force": False}
+_KINDS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Settings], Request]] = {
+    "explain": _read_explain,
+    "rollback": _read_rollback,
+    "history": _read_history,
+}
+_IMAGE = {"repository", "tag", "registry", "region", "digest"}
+_SERVICE = {"cluster", "service"}
+_OPTIONAL: dict[str, Any] = {"digest": None, "clusters": ["*"], "services": ["*"], "dry_run": False, "force": False}
 _VALID: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "repository": ("the name of an ECR repository", _text(images.is_ecr_repository_name)),
     "tag": ("an image tag", _text(images.is_tag)),
@@ -84,7 +144,8 @@ _VALID: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "digest": ("sha256: and 64 hexadecimal digits", lambda value: value is None or _text(images.is_ecr_digest)(value)),
     "clusters": ("a list of at least one glob", _is_globs),
     "services": ("a list of at least one glob", _is_globs),
+    "cluster": ("the name of an ECS cluster", _text(bool)),
+    "service": ("the name of an ECS service", _text(bool)),
     "dry_run": ("true or false", _is_bool),
     "force": ("true or false", _is_bool),
 }
-_FIELDS = frozenset(_VALID)

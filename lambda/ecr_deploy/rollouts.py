@@ -5,7 +5,7 @@
 is the state of the rollout, since when, and the number of the revision that the service ran before.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -78,13 +78,13 @@ def read(tags: Mapping[str, str], target: Target) -> Rollout | None:
     return Rollout(State(parts[0]), records.parse_time(parts[1]), int(parts[2]))
 
 
-def judge(revision: str, deployments: Iterable[Deployment]) -> End | None:
-    """What a service's `deployments` tell of the rollout of a revision (an ARN); None while it may still succeed.
+def judge(revision: str, deployments: Sequence[Deployment]) -> End | None:
+    """What a service's `deployments` tell of the revision (an ARN) that it is told to run; None while it rolls out.
 
     A completed deployment says nothing until it is known of which revision: the circuit breaker's way back ends in a
     completed one, too.
     """
-    primary = next((one for one in deployments if one.status == "PRIMARY"), None)
+    primary = _primary(deployments)
     if primary is None or primary.revision != revision:
         return None
     if primary.rollout_state == "COMPLETED":
@@ -92,18 +92,42 @@ def judge(revision: str, deployments: Iterable[Deployment]) -> End | None:
     return End(State.FAILED, primary.reason) if primary.rollout_state == "FAILED" else None
 
 
-def judge_past(revision: str, service_deployments: Iterable[Deployment]) -> End | None:
-    """The same by the service's deployments of the last 90 days, newest first, for one that is told to run another."""
-    past = next((one for one in service_deployments if one.revision == revision), None)
-    state = _ENDS.get(past.status) if past else None
-    return End(state, past.reason) if past and state else None
+def judge_past(revision: str, deployments: Sequence[Deployment]) -> End | None:
+    """The same for a revision that the service is told to run no more; None while it is on its way back.
+
+    `deployments` are the service deployments of the last 90 days, newest first; where ECS keeps none, those that it
+    tells with the service, among them one that failed for as long as the way back takes.
+    """
+    past = next((one for one in deployments if one.revision == revision), None)
+    if past is None:
+        return None
+    if past.rollout_state == "FAILED":
+        return End(State.ROLLED_BACK, past.reason)
+    return End(_ENDS[past.status], past.reason) if past.status in _ENDS else None
 
 
-def is_rolling_back(service_deployment: Deployment) -> bool:
-    """Whether a service is on its way back to what it ran before: one begun now would have nothing to fall back to."""
-    return service_deployment.status in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+def is_rolling_out(deployments: Iterable[Deployment]) -> bool:
+    """Whether a service rolls out, be it forward or on its way back."""
+    primary = _primary(deployments)
+    return primary is not None and primary.rollout_state == "IN_PROGRESS"
 
 
+def is_rolling_back(deployments: Iterable[Deployment], service_deployment: str | None) -> bool:
+    """Whether a service that rolls out is on its way back: a deployment begun now would have nothing to fall back to.
+
+    `service_deployment` is the status of its newest, where ECS keeps those.
+    """
+    if service_deployment:
+        return service_deployment in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+    primary = _primary(deployments)
+    return primary is not None and "rolling back" in (primary.reason or "")
+
+
+def _primary(deployments: Iterable[Deployment]) -> Deployment | None:
+    return next((one for one in deployments if one.status == "PRIMARY"), None)
+
+
+# Of service deployments.
 _ENDS = {
     "SUCCESSFUL": State.LIVE,
     "ROLLBACK_SUCCESSFUL": State.ROLLED_BACK,

@@ -14,6 +14,9 @@ from .records import Record
 if TYPE_CHECKING:
     from .versions import Range
 
+# What the reason for a push begins with that is not lost, but has to wait.
+WAITING = "waiting: "
+
 _WILDCARDS = frozenset("*?[")
 
 

@@ -31,6 +31,9 @@ class Settings(NamedTuple):
     enabled_tag_key: str
     require_opt_in: bool
     dry_run: bool
+    reconcile: bool
+    rollback_on_failure: bool
+    deployment_timeout: timedelta
     queue_url: str
     dead_letter_queue_url: str
 
@@ -66,6 +69,11 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         enabled_tag_key=read("enabled_tag_key", "a tag key", _is_text, "ecr-deploy:enabled"),
         require_opt_in=read("require_opt_in", "true or false", _is_bool, default=False),
         dry_run=read("dry_run", "true or false", _is_bool, default=False),
+        reconcile=read("reconcile", "true or false", _is_bool, default=True),
+        rollback_on_failure=read("rollback_on_failure", "true or false", _is_bool, default=False),
+        deployment_timeout=timedelta(
+            minutes=read("deployment_timeout_minutes", "a number of minutes", _is_number, default=30)
+        ),
         queue_url=read("queue_url", "the URL of a queue", _is_text),
         dead_letter_queue_url=read("dead_letter_queue_url", "the URL of a queue", _is_text),
     )

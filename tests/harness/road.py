@@ -4,9 +4,12 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
+from jsonschema import Draft202012Validator
 from moto.core.models import botocore_stubber
 
 from ecr_deploy import settings
@@ -16,6 +19,10 @@ from tests.harness.strict_ecs import Clock, StrictEcs
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
+SCHEMA = Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "schemas" / "deployment.v1.json").read_text()),
+    format_checker=Draft202012Validator.FORMAT_CHECKER,
+)
 APP = Repository(ACCOUNT, REGION, "app")
 
 
@@ -121,6 +128,44 @@ def queues() -> Queues:
     return Queues(client, *urls)
 
 
+class Events:
+    """An event bus that takes what EventBridge would, and keeps it."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, dict[str, Any]]] = []
+
+    def put_events(self, *, Entries: Sequence[Mapping[str, str]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        assert 1 <= len(Entries) <= 10
+        for entry in Entries:
+            assert entry["Source"] == "ecr-deploy"
+            detail = json.loads(entry["Detail"])
+            SCHEMA.validate(detail)
+            assert entry["DetailType"] == f"Deployment {detail['outcome'].replace('-', ' ').title()}"
+            self.taken.append((entry["DetailType"], detail))
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in Entries]}
+
+
+class Registry:
+    """As much of ECR as a reconciliation asks: which tags there are, their digests, and when they were pushed."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, dict[str, datetime]] = {}
+
+    def push(self, tag: str, repository: str = "app", time: str = "2026-11-23T06:00:00Z") -> None:
+        """Put an image that `digest(tag)` stands for."""
+        self.pushed.setdefault(repository, {})[tag] = datetime.fromisoformat(time)
+
+    def get_paginator(self, operation: str) -> "Registry":
+        assert operation == "describe_images"
+        return self
+
+    def paginate(self, *, repositoryName: str, **_: object) -> list[dict[str, Any]]:  # noqa: N803 - boto3's name
+        return [
+            {"imageDetails": [{"imageDigest": digest(tag), "imageTags": [tag], "imagePushedAt": pushed_at}]}
+            for tag, pushed_at in self.pushed.get(repositoryName, {}).items()
+        ]
+
+
 @dataclass
 class Road:
     """The product, ready to be handed events."""
@@ -132,6 +177,8 @@ class Road:
     """Time for the product; the double's own unless given."""
     clients: Mapping[str, Any] = field(default_factory=dict)
     """Clients of services other than ECS, by name; boto3's unless given."""
+    events: Events = field(default_factory=Events)
+    """What the function tells on the event bus."""
 
     def __post_init__(self) -> None:
         self.door = self._start()
@@ -139,7 +186,7 @@ class Road:
     def cold_start(self) -> Door:
         """End the execution environment and start a new one, which remembers nothing."""
         # What is dead does nothing any more: a call that a thread of it is about to make would count for the new one.
-        self.door._ecs._pool.shutdown()  # noqa: SLF001 - Lambda ends its threads with the process, which is ours here
+        self.door.ecs._pool.shutdown()  # noqa: SLF001 - Lambda ends its threads with the process, which is ours here
         self.door = self._start()
         return self.door
 
@@ -172,6 +219,8 @@ class Road:
     def _client(self, service: str, **kwargs: Any) -> Any:
         if service in self.clients:
             return self.clients[service]
+        if service == "events":
+            return self.events
         if service != "ecs":
             return boto3.client(service, **{"region_name": REGION, **kwargs})
         client = self.ecs.client(**kwargs)

@@ -85,6 +85,7 @@ def test_calls_are_the_formula(ecs: StrictEcs, fleet: Fleet) -> None:
 
     assert Counter(call.operation for call in ecs.calls) == fleet.calls(cold=True)
 
+    ecs.end_deployments()
     ecs.calls.clear()
     road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
 
@@ -122,9 +123,20 @@ def test_round_trips_one_after_the_other(inputs: dict[str, object], cold: int, w
     road.push(pushed("v2"))
     assert rounds.count == cold
 
+    ecs.end_deployments()
     rounds.count = 0
     road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
     assert rounds.count == warm
+
+
+def test_services_that_roll_out_are_asked_whether_they_roll_back(ecs: StrictEcs) -> None:
+    Fleet(30, per_family=30).build(ecs)
+    road = Road(ecs)
+    road.push(pushed("v2"))
+
+    road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
+
+    assert ecs.count("DescribeServiceDeployments") == 2
 
 
 def test_services_without_service_revisions_fall_back_one_by_one(ecs: StrictEcs) -> None:

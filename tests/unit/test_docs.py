@@ -116,7 +116,7 @@ def test_security_names_every_permission_of_the_role() -> None:
 def test_messages_are_the_ones_that_the_product_has(page: str) -> None:
     told = re.findall(r"^(?:\*\*`.*?\n\n|\| `[^|]*…[^|]*\|)", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
     quoted = [message for one in told for message in re.findall(r"`([^`]+)`", one)]
-    assert len(quoted) > 3
+    assert len(quoted) > 2
     product = _source()
     for message in quoted:
         for fragment in re.split(r"…|rules\[0\]|ecr-deploy:\w+", message):

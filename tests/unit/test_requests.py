@@ -8,8 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ecr_deploy.errors import CallError
-from ecr_deploy.requests import InvalidRequestError
+from ecr_deploy.errors import CallError, InvalidRequestError
 from tests.harness.road import ACCOUNT, APP, REGION, Context, Road, definition, digest, pushed
 from tests.harness.strict_ecs import StrictEcs
 

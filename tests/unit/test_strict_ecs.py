@@ -27,7 +27,7 @@ Json = dict[str, Any]
 DIGEST = f"sha256:{'a' * 64}"
 NEWER_DIGEST = f"sha256:{'b' * 64}"
 UNMODELLED_ERRORS = {"ThrottlingException", "SerializationException"}
-FARGATE = {"requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512", "networkMode": "awsvpc"}
+FARGATE: Json = {"requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512", "networkMode": "awsvpc"}
 
 
 def definition(image: str = "app:v1", family: str = "app", **members: object) -> Json:
@@ -151,7 +151,8 @@ class TestDescribeServices:
 
     def test_tags_only_when_asked(self, client: BaseClient) -> None:
         def api(**include: object) -> Json:
-            return client.describe_services(cluster="prod", services=["api"], **include)["services"][0]
+            [service] = client.describe_services(cluster="prod", services=["api"], **include)["services"]
+            return dict(service)
 
         assert "tags" not in api()
         assert api(include=["TAGS"])["tags"] == [tag("tier", "web")]
@@ -181,7 +182,7 @@ class TestDescribeServices:
 class TestUpdateService:
     def test_new_deployment_only_for_a_change(self, ecs: StrictEcs, client: BaseClient) -> None:
         def deployments(**request: object) -> list[Json]:
-            return client.update_service(cluster="prod", service="api", **request)["service"]["deployments"]
+            return list(client.update_service(cluster="prod", service="api", **request)["service"]["deployments"])
 
         old, new = ecs.revisions("app")
         unchanged = deployments(taskDefinition=old)
@@ -236,10 +237,11 @@ class TestUpdateService:
     def test_other_controllers(self, ecs: StrictEcs, client: BaseClient) -> None:
         for controller in ("CODE_DEPLOY", "EXTERNAL"):
             ecs.add_service("prod", controller, "app", deployment_controller=controller)
-            for what, change in [
+            changes: list[tuple[str, Json]] = [
                 ("update task definition", {"taskDefinition": "app"}),
                 ("force a new deployment", {"forceNewDeployment": True}),
-            ]:
+            ]
+            for what, change in changes:
                 code, message = refused(client.update_service, cluster="prod", service=controller, **change)
                 assert code == "InvalidParameterException"
                 assert message.startswith(f"Unable to {what} on services with a {controller} deployment controller.")
@@ -717,6 +719,7 @@ def example_requests(ecs: StrictEcs) -> dict[str, Json]:
         "ListTaskDefinitionFamilies": {"maxResults": 1},
         "ListTaskDefinitions": {"maxResults": 1},
         "RegisterTaskDefinition": definition(tags=[tag("a")], **FARGATE),
+        "StopServiceDeployment": {"serviceDeploymentArn": service["currentServiceDeployment"], "stopType": "ROLLBACK"},
         "TagResource": {"resourceArn": ecs.revisions("app")[0], "tags": [tag("a")]},
         "UpdateService": {"cluster": "prod", "service": "api", "forceNewDeployment": True},
     }
@@ -728,6 +731,8 @@ def test_answers_are_what_the_model_says(ecs: StrictEcs, operation: str) -> None
     ecs.update_service("prod", "api", "app:2")
     ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL", reason="circuit breaker")
     ecs.register(definition(family="other"))
+    if operation == "StopServiceDeployment":
+        ecs.update_service("prod", "api", "app:1")
     status, headers, body = ecs.handle(operation, json.dumps(example_requests(ecs)[operation]).encode())
     assert status == 200
     answer = json.loads(body)

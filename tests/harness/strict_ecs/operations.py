@@ -240,6 +240,23 @@ def describe_service_deployments(account: Account, request: Json) -> Json:
     return _describe("serviceDeployments", "serviceDeploymentArns", request, known, Service.describe_deployment)
 
 
+def stop_service_deployment(account: Account, request: Json) -> Json:
+    """Begin to take a running deployment back to what the service ran before."""
+    arn = request["serviceDeploymentArn"]
+    service = next((one for one in account.services() if any(item.arn == arn for item in one.deployments)), None)
+    if service is None:
+        code, message = "ServiceDeploymentNotFoundException", "The service deployment doesn't exist."
+        raise errors.EcsError(code, message)
+    if service.deployments[-1].arn != arn or service.deployments[-1].status != "IN_PROGRESS":
+        code, message = "ConflictException", "The service deployment is not in progress."
+        raise errors.EcsError(code, message)
+    if request.get("stopType", "ROLLBACK") != "ROLLBACK":
+        message = "A deployment is only ever stopped to go back."
+        raise errors.house_rule(message)
+    account.move_deployment(service, "ROLLBACK_IN_PROGRESS", None)
+    return {"serviceDeploymentArn": arn}
+
+
 def _describe(
     member: str,
     asked_member: str,
@@ -333,7 +350,10 @@ OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
     "ListTaskDefinitionFamilies": list_task_definition_families,
     "ListTaskDefinitions": list_task_definitions,
     "RegisterTaskDefinition": register_task_definition,
+    "StopServiceDeployment": stop_service_deployment,
     "TagResource": tag_resource,
     "UpdateService": update_service,
 }
-WRITES = frozenset({"DeregisterTaskDefinition", "RegisterTaskDefinition", "TagResource", "UpdateService"})
+WRITES = frozenset(
+    {"DeregisterTaskDefinition", "RegisterTaskDefinition", "StopServiceDeployment", "TagResource", "UpdateService"}
+)

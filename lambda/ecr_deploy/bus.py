@@ -1,0 +1,122 @@
+"""The bus: events that tell others what becomes of pushes and rollouts; schemas/deployment.v1.json describes them."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import aws, records
+from .deployer import PushResult, TargetResult
+from .errors import CallError, Retry
+from .events import Push
+from .planner import Outcome
+from .records import Record
+from .rules import WAITING, Target
+from .watch import RolloutResult
+
+SOURCE = "ecr-deploy"
+_VERSION = 1
+_ENTRIES_PER_CALL = 10
+
+Event = tuple[str, dict[str, Any]]
+
+_DETAIL_TYPES = {
+    "deployed": "Deployment Started",
+    "superseded": "Deployment Superseded",
+    "waiting": "Deployment Waiting",
+    "failed": "Deployment Failed",
+    "live": "Deployment Live",
+    "rolled-back": "Deployment Rolled Back",
+}
+
+
+class Bus:
+    """The account's default event bus."""
+
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._make_client = client
+        self._client: Any = None
+
+    def put(self, events: Sequence[Event]) -> None:
+        """Put events on the bus.
+
+        Raises:
+            CallError: EventBridge did not take them all.
+
+        """
+        if events and self._client is None:
+            self._client = self._make_client()
+        for start in range(0, len(events), _ENTRIES_PER_CALL):
+            entries = [
+                {"Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail)}
+                for detail_type, detail in events[start : start + _ENTRIES_PER_CALL]
+            ]
+            try:
+                answer = self._client.put_events(Entries=entries)
+            except (ClientError, BotoCoreError) as error:
+                raise aws.explain(error, "PutEvents", "the default event bus") from error
+            for entry in answer["Entries"]:
+                if "ErrorCode" in entry:
+                    message = f"PutEvents was refused: {entry['ErrorCode']}: {entry.get('ErrorMessage', '')}"
+                    raise CallError(message, "PutEvents", entry["ErrorCode"], Retry.LATER)
+
+
+def of_push(push: Push, result: PushResult, *, given_up: bool) -> list[Event]:
+    """The events of a push: one for each target, or one for all where it failed before any was known.
+
+    A failure that is tried again is told once it is `given_up`, and then it alone.
+    """
+    told = [_of_target(push, one) for one in result.targets if _tries_again(one) is given_up]
+    if result.outcome is Outcome.FAILED and not result.targets and _tries_again(result) is given_up:
+        told.append(_event("failed", push.record, None, None, None, result.reason))
+    return [event for event in told if event]
+
+
+def of_rollout(result: RolloutResult, now: datetime) -> list[Event]:
+    """The event of a rollout that ended."""
+    event = _event(str(result.state), result.record, result.target, result.before, str(result.revision), result.reason)
+    if result.record:
+        event[1]["seconds_since_push"] = max(0, int((now - result.record.pushed_at).total_seconds()))
+    return [event]
+
+
+def _tries_again(result: TargetResult | PushResult) -> bool:
+    return result.outcome is Outcome.FAILED and result.retry is not Retry.NEVER
+
+
+def _of_target(push: Push, result: TargetResult) -> Event | None:
+    waits = (result.reason or "").startswith(WAITING)
+    outcome = "waiting" if waits else str(result.outcome)
+    if outcome not in _DETAIL_TYPES:
+        return None
+    return _event(outcome, push.record, result.target, result.before, result.after, result.reason)
+
+
+def _event(  # noqa: PLR0913, PLR0917 - the members of the event
+    outcome: str,
+    record: Record | None,
+    target: Target | None,
+    before: str | None,
+    after: str | None,
+    reason: str | None,
+) -> Event:
+    detail_type = _DETAIL_TYPES[outcome]
+    is_service = target is not None and target.cluster is not None
+    return detail_type, {
+        "version": _VERSION,
+        "function": os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+        "outcome": "started" if outcome == "deployed" else outcome,
+        "image": f"{record.repository}:{record.tag}" if record else None,
+        "digest": record.digest if record else None,
+        "pushed_at": records.spell_time(record.pushed_at) if record else None,
+        "seconds_since_push": None,
+        "cluster": target.cluster if target else None,
+        "service": target.name if target and is_service else None,
+        "family": target.name if target and not is_service else None,
+        "from": before,
+        "to": after,
+        "reason": reason,
+    }

@@ -1,0 +1,76 @@
+"""Operators: answers what people ask of the function directly."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import bus, deployer, ecr, explain, history, report, requests
+from .errors import InvalidRequestError
+from .events import Push
+from .records import Record
+from .requests import Deploy, Explain, History, Rollback
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from .handler import Door
+
+
+def answer(door: "Door", event: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what is asked, and tell what came of it.
+
+    Raises:
+        EcrDeployError: the request is malformed, names an image that is not there, or can't be done.
+
+    """
+    request = requests.parse(event, door.settings, door.region)
+    if isinstance(request, Deploy):
+        return _deploy(door, request)
+    if isinstance(request, Explain):
+        return _explain(door, request)
+    if isinstance(request, Rollback):
+        return _roll_back(door, request)
+    return _history(door, request)
+
+
+def _deploy(door: "Door", request: Deploy) -> dict[str, Any]:
+    image = request.image
+    record = ecr.find(door.client("ecr", region_name=image.repository.region), *image)
+    if request.force:
+        record = record._replace(pushed_at=door.now())
+    settings = door.settings._replace(rules=door.settings.rules.within(request.scope), dry_run=request.dry_run)
+    push = Push(record, "request", "request", force=request.force)
+    [result] = door.deploy([push], settings)
+    return report.answer([(push, result)], dry_run=request.dry_run)
+
+
+def _explain(door: "Door", request: Explain) -> dict[str, Any]:
+    image = request.image
+    record = Record(image.repository, image.tag, image.digest or "", door.now())
+    everywhere = door.settings._replace(rules=door.settings.rules.everywhere())
+    members, _ = deployer.read_fleet(door.ecs, everywhere)
+    return explain.explain(record, members, door.settings_now(door.settings))
+
+
+def _roll_back(door: "Door", request: Rollback) -> dict[str, Any]:
+    target = request.target
+    watch = Watch(door.ecs, door.settings, door.now())
+    result = watch.take_back(target, dry_run=request.dry_run) if door.settings.rules.reaches(target) else None
+    if result is None:
+        message = (
+            f"There is nothing to roll back: ecr-deploy made no deployment that {target.name} in cluster "
+            f"{target.cluster} runs now, or the service is not in the scope of the rules."
+        )
+        raise InvalidRequestError(message)
+    if not request.dry_run:
+        report.log_rollout("request", result, door.now())
+        door.announce(bus.of_rollout(result, door.now()))
+    return {"dry_run": request.dry_run, "rollback": report.spell_rollout(result)}
+
+
+def _history(door: "Door", request: History) -> dict[str, Any]:
+    target = request.target
+    service = door.ecs.service(target)
+    if service is None:
+        message = f"There is no active service {target.name} in cluster {target.cluster}."
+        raise InvalidRequestError(message)
+    revisions = door.ecs.revisions(service.family)
+    return {"cluster": target.cluster, "service": target.name, "history": history.of(target, revisions)}

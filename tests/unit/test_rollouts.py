@@ -1,0 +1,275 @@
+"""What becomes of a rollout: told once, with the right end, in whatever order ECS's events come."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from tests.harness.road import APP, Queues, Registry, Road, definition, digest, pushed
+from tests.harness.strict_ecs import Fault, StrictEcs
+
+KEY = "ecr-deploy:rollout/prod/api"
+LATER = "2026-11-23T07:00:00Z"
+
+
+def changed(
+    name: str = "SERVICE_DEPLOYMENT_COMPLETED", *, service: str = "api", deployment: str = "ecs-svc/1"
+) -> dict[str, Any]:
+    """The event of a deployment, as the developer guide shows it."""
+    return {
+        "version": "0",
+        "id": "ddca6449-b258-46c0-8653-e0e3a6EXAMPLE",
+        "detail-type": "ECS Deployment State Change",
+        "source": "aws.ecs",
+        "account": "123456789012",
+        "time": "2026-11-23T06:10:00Z",
+        "region": "eu-west-1",
+        "resources": [f"arn:aws:ecs:eu-west-1:123456789012:service/prod/{service}"],
+        "detail": {
+            "eventType": "ERROR" if name.endswith("FAILED") else "INFO",
+            "eventName": name,
+            "deploymentId": deployment,
+            "updatedAt": "2026-11-23T06:10:00Z",
+            "reason": f"ECS deployment {deployment} told so.",
+        },
+    }
+
+
+IN_PROGRESS, COMPLETED, FAILED = (f"SERVICE_DEPLOYMENT_{end}" for end in ("IN_PROGRESS", "COMPLETED", "FAILED"))
+
+
+@pytest.fixture
+def api(ecs: StrictEcs) -> StrictEcs:
+    """A service that runs v1."""
+    ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v1")), service_revisions=True)
+    return ecs
+
+
+@pytest.fixture
+def registry() -> Registry:
+    registry = Registry()
+    registry.push("v1", time="2026-11-22T06:00:00Z")
+    registry.push("v2")
+    return registry
+
+
+@pytest.fixture
+def road(api: StrictEcs, registry: Registry, caplog: pytest.LogCaptureFixture) -> Road:
+    """The road just after the service was told to run v2."""
+    caplog.set_level(logging.INFO, "ecr_deploy")
+    road = Road(api, clients={"ecr": registry})
+    assert road.deliver(pushed("v2")) == []
+    road.events.taken.clear()
+    caplog.clear()
+    return road
+
+
+def ends(road: Road) -> list[tuple[str, str, str]]:
+    """The ends of rollouts that were told on the bus: outcome, from and to."""
+    return [
+        (detail["outcome"], detail["from"], detail["to"])
+        for _, detail in road.events.taken
+        if detail["outcome"] not in ("started", "waiting")
+    ]
+
+
+def state(ecs: StrictEcs, revision: str = "api:2") -> str:
+    return ecs.tags(revision)[KEY].partition(" ")[0]
+
+
+def test_an_update_is_told_as_started(api: StrictEcs) -> None:
+    road = Road(api)
+
+    road.deliver(pushed("v2"))
+
+    [(detail_type, detail)] = road.events.taken
+    assert detail_type == "Deployment Started"
+    assert detail == {
+        "version": 1,
+        "function": "",
+        "outcome": "started",
+        "image": f"{APP}:v2",
+        "digest": digest("v2"),
+        "pushed_at": "2026-11-23T06:00:00Z",
+        "seconds_since_push": None,
+        "cluster": "prod",
+        "service": "api",
+        "family": None,
+        "from": "api:1",
+        "to": "api:2",
+        "reason": None,
+    }
+    assert state(api) == "started"
+
+
+def test_live(api: StrictEcs, road: Road, caplog: pytest.LogCaptureFixture) -> None:
+    assert road.deliver(changed(IN_PROGRESS)) == []
+    assert ends(road) == []
+
+    api.end_deployments()
+    assert road.deliver(changed()) == []
+
+    assert ends(road) == [("live", "api:1", "api:2")]
+    assert state(api) == "live"
+    [line] = [
+        record.__dict__ for record in caplog.records if record.getMessage().endswith("live on api in cluster prod")
+    ]
+    assert (line["image"], line["outcome"], line["event_id"]) == (f"{APP}:v2", "live", changed()["id"])
+    assert line["Rollouts"] == 1
+    assert line["PushToLiveSeconds"] >= 0
+
+
+def test_a_circuit_breakers_way_back_is_never_live(api: StrictEcs, road: Road) -> None:
+    api.move_deployment("prod", "api", "ROLLBACK_IN_PROGRESS", reason="circuit breaker")
+    for event in (changed(FAILED), changed(IN_PROGRESS)):
+        assert road.deliver(event) == []
+    assert ends(road) == []
+
+    api.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL", reason="circuit breaker")
+    assert road.deliver(changed(COMPLETED, deployment="ecs-svc/2")) == []
+
+    assert ends(road) == [("rolled-back", "api:1", "api:2")]
+    assert state(api) == "rolled-back"
+    assert road.image("prod", "api") == f"{APP}:v1"
+
+
+def test_in_any_order_and_twice_each_is_told_once(api: StrictEcs, road: Road) -> None:
+    api.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL")
+
+    for events in ([changed(COMPLETED), changed(FAILED)], [changed(IN_PROGRESS), changed(FAILED)], [changed()]):
+        assert road.deliver(*events, *events) == []
+    assert Road(api, events=road.events, clients=road.clients).deliver(changed(FAILED)) == []
+
+    assert ends(road) == [("rolled-back", "api:1", "api:2")]
+
+
+def test_where_ecs_keeps_no_service_deployments(ecs: StrictEcs, registry: Registry) -> None:
+    for name in ("api", "web"):
+        ecs.add_service("prod", name, ecs.register(definition(name, f"{APP}:v1")))
+    road = Road(ecs, clients={"ecr": registry})
+    road.deliver(pushed("v2"))
+    ecs.move_deployment("prod", "api", "ROLLBACK_IN_PROGRESS")
+    ecs.move_deployment("prod", "web", "SUCCESSFUL")
+
+    assert road.deliver(changed(FAILED), changed(service="web")) == []
+
+    assert ends(road) == [("rolled-back", "api:1", "api:2"), ("live", "web:1", "web:2")]
+
+
+def test_a_failure_that_nobody_takes_back(api: StrictEcs, road: Road) -> None:
+    """The circuit breaker without rollback leaves the service where it is."""
+    service = api._service("prod", "api")  # noqa: SLF001 - the double knows no circuit breaker without rollback
+    service.rollouts[0].update(rolloutState="FAILED", rolloutStateReason="tasks failed to start")
+
+    assert road.deliver(changed(FAILED)) == []
+
+    assert ends(road) == [("failed", "api:1", "api:2")]
+    assert road.events.taken[-1][1]["reason"] == "tasks failed to start"
+    assert road.image("prod", "api") == f"{APP}:v2"
+
+
+def test_a_newer_deployment_is_no_failure_of_the_older(api: StrictEcs, road: Road) -> None:
+    assert road.deliver(pushed("v3", time=LATER)) == []
+    api.end_deployments()
+
+    assert road.deliver(changed(deployment="ecs-svc/3"), changed()) == []
+
+    assert ("live", "api:2", "api:3") in ends(road)
+    assert "failed" not in [outcome for outcome, *_ in ends(road)]
+    assert "rolled-back" not in [outcome for outcome, *_ in ends(road)]
+
+
+def test_deployments_of_others_are_nothing_to_tell(api: StrictEcs, road: Road) -> None:
+    api.add_service("prod", "theirs", api.register(definition("theirs", "nginx")))
+
+    assert road.deliver(changed(service="theirs"), changed(service="gone")) == []
+
+    assert road.events.taken == []
+
+
+def test_a_service_out_of_scope_is_left_alone(api: StrictEcs, road: Road) -> None:
+    api.end_deployments()
+
+    assert Road(api, inputs={"clusters": ["staging"]}, events=road.events).deliver(changed()) == []
+
+    assert road.events.taken == []
+    assert state(api) == "started"
+
+
+@pytest.mark.parametrize("resources", [None, [], ["arn:aws:ecs:eu-west-1:123456789012:service/api"], ["api"], "api"])
+def test_an_event_that_names_no_service_is_buried(
+    ecs: StrictEcs, aws_queues: Queues, caplog: pytest.LogCaptureFixture, resources: object
+) -> None:
+    event = changed() | {"resources": resources}
+
+    assert Road(ecs, queues=aws_queues).deliver(event) == []
+
+    assert aws_queues.dead_letters() == [json.dumps(event)]
+    assert [record.getMessage().partition(" ")[0] for record in caplog.records] == ["resources"]
+
+
+def test_what_ecs_does_not_tell_now_is_asked_again(api: StrictEcs, road: Road) -> None:
+    api.end_deployments()
+    api.inject("DescribeServices", Fault.INTERNAL, times=6)
+
+    assert road.deliver(changed()) == ["message-0"]
+    assert road.deliver(changed()) == []
+
+    assert ends(road) == [("live", "api:1", "api:2")]
+
+
+def test_a_service_that_is_rolled_back_is_not_updated_until_that_is_over(api: StrictEcs, road: Road) -> None:
+    api.move_deployment("prod", "api", "ROLLBACK_IN_PROGRESS")
+    reason = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
+    api._service("prod", "api").rollouts[0]["rolloutStateReason"] = reason  # noqa: SLF001 - ECS's own words
+
+    answer = road.push(pushed("v3", time=LATER))
+
+    assert answer["outcome"] == "skipped"
+    assert answer["reason"].startswith("waiting: it is being rolled back")
+    assert [detail_type for detail_type, _ in road.events.taken] == ["Deployment Waiting"]
+    assert len(api.revisions("api")) == 2
+
+
+def test_what_had_to_wait_is_deployed_once_that_is_over(api: StrictEcs, road: Road, registry: Registry) -> None:
+    api.move_deployment("prod", "api", "ROLLBACK_IN_PROGRESS")
+    registry.push("v3", time=LATER)
+    road.deliver(pushed("v3", time=LATER))
+    assert road.image("prod", "api") == f"{APP}:v1"
+
+    api.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL")
+    assert road.deliver(changed()) == []
+
+    assert road.image("prod", "api") == f"{APP}:v3"
+    assert [detail["outcome"] for _, detail in road.events.taken] == ["waiting", "rolled-back", "started"]
+
+
+def test_what_was_rolled_back_does_not_come_again_by_itself(api: StrictEcs, road: Road) -> None:
+    api.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL")
+    road.deliver(changed(FAILED))
+
+    repeated = road.push(pushed("v2"))
+    assert repeated["outcome"] == "skipped"
+    assert repeated["reason"].startswith("it was rolled back")
+    assert road.image("prod", "api") == f"{APP}:v1"
+
+    assert road.push(pushed("v2", time=LATER))["outcome"] == "deployed"
+    assert road.image("prod", "api") == f"{APP}:v2"
+
+
+def test_not_even_after_another_image_of_the_definition_was_deployed(ecs: StrictEcs, registry: Registry) -> None:
+    side = APP._replace(name="side")
+    ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v1", f"{side}:v1")), service_revisions=True)
+    road = Road(ecs, clients={"ecr": registry})
+    road.deliver(pushed("v2"))
+    ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL")
+    road.deliver(changed(FAILED))
+
+    assert road.push(pushed("v2", repository="side", time=LATER))["outcome"] == "deployed"
+    assert road.image("prod", "api") == f"{APP}:v1"
+    ecs.end_deployments()
+
+    assert Road(ecs).push(pushed("v2"))["outcome"] == "skipped"
+    assert Road(ecs).push(pushed("v3", time=LATER))["outcome"] == "deployed"
+    assert not [key for key in ecs.tags(ecs.revisions("api")[-1]) if "rejected" in key]
