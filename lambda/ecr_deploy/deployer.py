@@ -2,10 +2,10 @@
 
 from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import NamedTuple
 
-from . import planner
+from . import planner, records
 from .ecs import WORKERS, Ecs
 from .errors import CallError, EcrDeployError, Retry
 from .events import Push
@@ -166,12 +166,26 @@ def _read_family(
         return None, unknown
     highest = max((member.running for member in members), key=lambda one: one.number)
     family = Family(newest or highest, tuple(members))
+    if settings.base_revision == "latest" and (hidden := _hidden_by(family.newest, ecs)):
+        family = family._replace(newest=hidden, older=(family.newest,))
     if planner.needs_older(pushes, family, settings):
         for older in ecs.older(family.newest):
             family = family._replace(older=(*family.older, older))
             if not planner.needs_older(pushes, family, settings):
                 break
     return family, unknown
+
+
+def _hidden_by(ours: Revision, ecs: Ecs) -> Revision | None:
+    """The newest revision that others registered between one of ours and its base.
+
+    A crash may have come between finding that out and planning again.
+    """
+    base = ours.tags.get(records.BASE, "")
+    if not base.isdigit() or ours.number - int(base) <= 1:
+        return None
+    between = takewhile(lambda one: one.number > int(base), ecs.older(ours))
+    return next((one for one in between if records.BASE not in one.tags), None)
 
 
 def _register(

@@ -367,7 +367,8 @@ def _step(group: Sequence[_Decision], family: Family, now: datetime) -> Step:
         decision.images,
         decision.records.values(),
         [record for repository, record in bad.items() if repository not in decision.winners],
-        {rollouts.key(target): str(rollout) for target, rollout in started.items()},
+        {records.BASE: str(decision.base.number)}
+        | {rollouts.key(target): str(rollout) for target, rollout in started.items()},
     )
     winners = [push.record for push in decision.winners.values()]
     revision = family.newest if _is_done(family.newest, request, winners) else None

@@ -19,6 +19,8 @@ from typing import NamedTuple
 from .images import Repository, is_account, is_ecr_digest, is_tag
 
 PREFIX = "ecr-deploy:"
+# The number of the revision that one of ours was made from: what others registered in between is known by it.
+BASE = f"{PREFIX}base"
 MOST_TAGS = 50
 _LONGEST_KEY = 128
 _PARTS = 3
@@ -97,7 +99,7 @@ def write(
 def is_ours(tag_key: str) -> bool:
     """Whether a tag of a revision is one of ours; `ecr-deploy:` and anything else is its owner's."""
     room = tag_key.removeprefix(PREFIX).partition("/")[0]
-    return tag_key.startswith(PREFIX) and (room in ("rejected", "rollout") or is_account(room))
+    return tag_key.startswith(PREFIX) and (room in ("base", "rejected", "rollout") or is_account(room))
 
 
 def parse_time(text: str) -> datetime:

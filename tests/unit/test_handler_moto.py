@@ -46,5 +46,6 @@ def test_one_push_deploys(environment: dict[str, str]) -> None:
     assert {tag["key"]: tag["value"] for tag in described["tags"]} == {
         "team": "blue",
         f"ecr-deploy:{ACCOUNT}/{REGION}/app": f"2026-11-23T06:00:00Z {digest('v2')} v2",
+        "ecr-deploy:base": "1",
         "ecr-deploy:rollout/prod/api": ANY,
     }

@@ -7,7 +7,7 @@ import pytest
 
 from ecr_deploy import records
 from tests.harness.road import APP, Road, definition, digest, pushed
-from tests.harness.strict_ecs import Answer, FakeClock, StrictEcs
+from tests.harness.strict_ecs import Answer, Died, FakeClock, StrictEcs
 
 SIDE = APP._replace(name="side")
 BEFORE = definition("api", f"{APP}:v1", f"{SIDE}:v1", cpu="256")
@@ -67,6 +67,22 @@ def test_nothing_in_between_costs_no_call_more(ecs: Overtaken) -> None:
     assert registered(ecs) == ["256"]
 
 
+def test_what_a_crash_left_hidden_comes_to_light(ecs: Overtaken) -> None:
+    """Ours was registered after theirs, and the process died before it could find that out."""
+    ecs.before("RegisterTaskDefinition", lambda: ecs.register(TERRAFORMS))
+    ecs.before("RegisterTaskDefinition", lambda: ecs.die(1, before=False))
+    with pytest.raises(Died):
+        Road(ecs).push(pushed("v2"))
+    ecs.revive()
+
+    assert Road(ecs).push(pushed("v2"))["outcome"] == "deployed"
+
+    assert ecs.running("prod", "api") == definition("api", f"{APP}:v2", f"{SIDE}:v1", cpu="512")
+    assert registered(ecs) == ["256", "512"]
+    assert Road(ecs).push(pushed("v3", time="2026-11-23T07:00:00Z"))["outcome"] == "deployed"
+    assert registered(ecs) == ["256", "512", "512"]
+
+
 def test_a_number_that_is_gone_is_nobodys(ecs: Overtaken) -> None:
     ecs.deregister(ecs.register(TERRAFORMS))
     road = Road(ecs)
@@ -106,7 +122,7 @@ def test_the_image_of_another_invocation_stays(ecs: Overtaken) -> None:
 
     assert ecs.running("prod", "api") == definition("api", f"{APP}:v2", f"{SIDE}:v2", cpu="256")
     recorded = {key for key in ecs.tags(ecs.task_definition("prod", "api") or "") if records.is_ours(key)}
-    assert recorded == {records.key(APP), records.key(SIDE), "ecr-deploy:rollout/prod/api"}
+    assert recorded == {records.key(APP), records.key(SIDE), records.BASE, "ecr-deploy:rollout/prod/api"}
 
 
 def test_of_several_revisions_all_are_planned_again(ecs: Overtaken) -> None:

@@ -106,6 +106,7 @@ def test_a_container_that_terraform_removes_stays_removed(api: StrictEcs, road: 
     assert api.running("prod", "api") == definition("api", f"{APP}:v2")
     assert [key for key in api.tags(api.revisions("api")[-1]) if records.is_ours(key)] == [
         records.key(APP),
+        records.BASE,
         "ecr-deploy:rollout/prod/api",
     ]
 
