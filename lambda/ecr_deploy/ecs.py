@@ -54,13 +54,16 @@ class Ecs:
         # A revision is immutable but for its status and tags, and nobody but us writes our tags.
         self._revisions: dict[str, Revision] = {}
         self._repositories: dict[str, tuple[Repository, ...]] = {}
-        raw_json.keep_whole(client)
+        raw_json.keep_whole(client, "RegisterTaskDefinition", {"family": "-", "containerDefinitions": []})
+
+    def clusters(self, rules: Rules) -> tuple[str, ...]:
+        """The names of the clusters in scope."""
+        named = rules.exact_clusters()
+        return tuple(name for name in self._clusters() if rules.in_scope(name)) if named is None else named
 
     def services(self, rules: Rules) -> Iterator[Service]:
         """All ACTIVE services that any rule reaches, as they become known."""
-        clusters = rules.exact_clusters()
-        if clusters is None:
-            clusters = tuple(name for name in self._clusters() if rules.in_scope(name))
+        clusters = self.clusters(rules)
         tags = self._pool.submit(self._cluster_tags, clusters)
         pages = deque(self._pool.submit(self._list_services, cluster, rules) for cluster in clusters)
         while pages:

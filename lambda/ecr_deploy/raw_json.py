@@ -1,23 +1,27 @@
-"""ECS's JSON as ECS spells it: boto3 drops the members that its model does not know, so it must not touch them.
+"""JSON as AWS spells it: boto3 drops the members that its model does not know, so it must not touch them.
 
 It is also slow to take answers apart: half of the time that reading a fleet takes the processor. Signing, retries and
-errors stay boto3's; only the body that it would build or parse is replaced. Times come as ECS sends them: numbers.
+errors stay boto3's; only the body that it would build or parse is replaced. Times come as AWS sends them: numbers.
 """
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 _REQUEST = "ecr_deploy_request"
 
 
-def keep_whole(client: Any) -> None:
-    """Let an ECS client give answers, and take task definitions, with all their members."""
-    events = client.meta.events
-    events.register("before-parse.ecs", _answer_as_received)
-    events.register("provide-client-params.ecs.RegisterTaskDefinition", _set_request_aside)
-    events.register("before-call.ecs.RegisterTaskDefinition", _send_request_as_given)
+def keep_whole(client: Any, operation: str, least: Mapping[str, Any]) -> None:
+    """Let a client give its answers, and take the requests of one operation, with all their members.
+
+    `least` is the smallest request of that operation that boto3's own validation takes.
+    """
+    events, service = client.meta.events, client.meta.service_model.service_id.hyphenize()
+    events.register(f"before-parse.{service}", _answer_as_received)
+    events.register(f"provide-client-params.{service}.{operation}", partial(_set_request_aside, least=least))
+    events.register(f"before-call.{service}.{operation}", _send_request_as_given)
 
 
 def _answer_as_received(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
@@ -32,11 +36,20 @@ def _answer_as_received(response_dict: dict[str, Any], customized_response_dict:
         response_dict["body"] = b"{}"
 
 
-def _set_request_aside(params: Mapping[str, Any], context: dict[str, Any], **_: object) -> Mapping[str, Any]:
+def _set_request_aside(
+    params: Mapping[str, Any], model: Any, context: dict[str, Any], least: Mapping[str, Any], **_: object
+) -> Mapping[str, Any]:
     context[_REQUEST] = params
-    # The least that boto3's own validation takes.
-    return {"family": params["family"], "containerDefinitions": []}
+    return {**least, **{name: params[name] for name in params.keys() & _outside_of_body(model)}}
 
 
-def _send_request_as_given(params: dict[str, Any], context: Mapping[str, Any], **_: object) -> None:
-    params["body"] = json.dumps(context[_REQUEST]).encode()
+def _send_request_as_given(params: dict[str, Any], model: Any, context: Mapping[str, Any], **_: object) -> None:
+    outside = _outside_of_body(model)
+    body = {name: value for name, value in context[_REQUEST].items() if name not in outside}
+    params["body"] = json.dumps(body).encode()
+
+
+def _outside_of_body(model: Any) -> set[str]:
+    """The members that a REST operation takes in its path, its query or its headers."""
+    members = model.input_shape.members.items()
+    return {name for name, shape in members if "location" in shape.serialization}
