@@ -4,23 +4,35 @@
 locals {
   ecs_arn = "arn:${local.partition}:ecs:${local.region}:${local.account_id}"
   # IAM has our wildcards * and ?, but no [...].
-  iam_clusters     = [for glob in var.clusters : replace(glob, "/\\[[^]]+\\]/", "?")]
-  clusters         = [for cluster in local.iam_clusters : "${local.ecs_arn}:cluster/${cluster}"]
-  services         = [for cluster in local.iam_clusters : "${local.ecs_arn}:service/${cluster}/*"]
+  iam_clusters = [for glob in var.clusters : replace(glob, "/\\[[^]]+\\]/", "?")]
+  clusters     = [for cluster in local.iam_clusters : "${local.ecs_arn}:cluster/${cluster}"]
+  services     = [for cluster in local.iam_clusters : "${local.ecs_arn}:service/${cluster}/*"]
+  deployments  = [for cluster in local.iam_clusters : "${local.ecs_arn}:service-deployment/${cluster}/*"]
+  revisions    = [for cluster in local.iam_clusters : "${local.ecs_arn}:service-revision/${cluster}/*"]
+  # Every region of the registries: images are pushed where they are pushed.
+  repositories = distinct(flatten([for rule in var.rules : [for registry in coalesce(rule.registries, [local.account_id]) : [
+    for glob in rule.repositories : "arn:${local.partition}:ecr:*:${registry}:repository/${replace(glob, "/\\[[^]]+\\]/", "?")}"
+  ]]]))
+  calendars = [for name in distinct(concat(var.change_calendars, flatten(var.rules[*].change_calendars))) :
+    startswith(name, "arn:") ? name : "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${name}"
+  ]
   task_definitions = ["${local.ecs_arn}:task-definition/*:*"]
 
   # Without it, events vanish silently.
   policy_to_take_events = {
-    for queue in [local.queue_name, local.undelivered_queue_name] : queue => jsonencode({
-      Version = "2012-10-17"
-      Statement = [{
-        Sid       = "TakeEventsOfTheRule"
-        Effect    = "Allow"
-        Principal = { Service = "events.amazonaws.com" }
-        Action    = "sqs:SendMessage"
-        Resource  = "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${queue}"
-        Condition = { ArnEquals = { "aws:SourceArn" = one(aws_cloudwatch_event_rule.this[*].arn) } }
-      }]
+    for queue, rules in {
+      (local.queue_name)             = local.rules_of_the_queue[*].arn
+      (local.undelivered_queue_name) = concat(local.rules_of_the_queue[*].arn, values(aws_cloudwatch_event_rule.notifications)[*].arn)
+      } : queue => jsonencode({
+        Version = "2012-10-17"
+        Statement = [{
+          Sid       = "TakeEventsOfTheRules"
+          Effect    = "Allow"
+          Principal = { Service = "events.amazonaws.com" }
+          Action    = "sqs:SendMessage"
+          Resource  = "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${queue}"
+          Condition = { ArnEquals = { "aws:SourceArn" = rules } }
+        }]
     })
   }
 }
@@ -104,11 +116,14 @@ resource "aws_iam_role_policy" "read" {
   role = aws_iam_role.this[0].name
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
-        Sid      = "WhatIamCannotNarrow"
-        Effect   = "Allow"
-        Action   = ["ecs:ListClusters", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"]
+        Sid    = "WhatIamCannotNarrow"
+        Effect = "Allow"
+        Action = concat(
+          ["ecs:ListClusters", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"],
+          length(flatten(var.rules[*].families)) > 0 ? ["ecs:ListTaskDefinitionFamilies"] : [],
+        )
         Resource = ["*"]
       },
       {
@@ -129,16 +144,35 @@ resource "aws_iam_role_policy" "read" {
       {
         Sid      = "DescribeServicesOfTheClusters"
         Effect   = "Allow"
-        Action   = ["ecs:DescribeServices"]
+        Action   = ["ecs:DescribeServices", "ecs:ListServiceDeployments"]
         Resource = local.services
+      },
+      {
+        Sid      = "DescribeWhatTheServicesRun"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeServiceRevisions"]
+        Resource = local.revisions
+      },
+      {
+        Sid      = "DescribeWhatBecameOfRollouts"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeServiceDeployments"]
+        Resource = local.deployments
       },
       {
         Sid      = "LookImagesUp"
         Effect   = "Allow"
         Action   = ["ecr:DescribeImages"]
-        Resource = ["arn:${local.partition}:ecr:${local.region}:${local.account_id}:repository/*"]
+        Resource = local.repositories
       },
-    ]
+      ],
+      length(local.calendars) > 0 ? [{
+        Sid      = "AskTheChangeCalendars"
+        Effect   = "Allow"
+        Action   = ["ssm:GetCalendarState"]
+        Resource = local.calendars
+      }] : [],
+    )
   })
 }
 
@@ -180,6 +214,19 @@ resource "aws_iam_role_policy" "deploy" {
         Effect   = "Allow"
         Action   = ["ecs:UpdateService"]
         Resource = local.services
+      },
+      {
+        Sid      = "TakeRolloutsBack"
+        Effect   = "Allow"
+        Action   = ["ecs:StopServiceDeployment"]
+        Resource = local.deployments
+      },
+      {
+        Sid       = "TellWhatBecomesOfPushes"
+        Effect    = "Allow"
+        Action    = ["events:PutEvents"]
+        Resource  = ["arn:${local.partition}:events:${local.region}:${local.account_id}:event-bus/default"]
+        Condition = { StringEquals = { "events:source" = "ecr-deploy" } }
       },
       {
         Sid       = "PassTheRolesOfTasks"

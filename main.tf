@@ -21,18 +21,59 @@ locals {
   partition  = join("", data.aws_partition.this[*].partition)
   region     = join("", data.aws_service.ecs[*].region)
 
-  # What the function needs to know, apart from its queues.
-  settings = {
-    account_id      = local.account_id
-    clusters        = var.clusters
-    rules           = var.rules
-    image_reference = var.image_reference
-    base_revision   = var.base_revision
-    dry_run         = var.dry_run
+  # What the function needs to know, apart from its queues. Lambda's 4 KiB are not for what it takes for granted.
+  settings = merge(
+    {
+      account_id = local.account_id
+      rules = [for rule in var.rules : {
+        for field, value in rule : field => value if !contains(local.taken_for_granted, "${field}=${jsonencode(value)}")
+      }]
+    },
+    { for setting, value in local.optional_settings :
+    setting => value if !contains(local.taken_for_granted, "${setting}=${jsonencode(value)}") },
+  )
+  optional_settings = {
+    clusters                   = var.clusters
+    image_reference            = var.image_reference
+    base_revision              = var.base_revision
+    enabled_tag_key            = var.enabled_tag_key
+    require_opt_in             = var.require_opt_in
+    change_calendars           = var.change_calendars
+    dry_run                    = var.dry_run
+    reconcile                  = var.reconcile_schedule != null
+    rollback_on_failure        = var.rollback_on_failure
+    deployment_timeout_minutes = var.deployment_timeout_minutes
   }
+  taken_for_granted = [
+    "registries=null",
+    "repositories=[\"*\"]",
+    "tags=[\"*\"]",
+    "exclude_tags=[]",
+    "semver=null",
+    "include_prereleases=false",
+    "clusters=[\"*\"]",
+    "services=[\"*\"]",
+    "families=[]",
+    "change_calendars=[]",
+    "minimum_image_age=0",
+    "image_reference=\"tag\"",
+    "base_revision=\"latest\"",
+    "enabled_tag_key=\"ecr-deploy:enabled\"",
+    "require_opt_in=false",
+    "dry_run=false",
+    "reconcile=false",
+    "rollback_on_failure=false",
+    "deployment_timeout_minutes=30",
+  ]
 }
 
-# The rule. An account with a trail sends both events for one push; an account without sends the first alone.
+# The rules of EventBridge. An account with a trail sends both events for one push; one without sends the first alone.
+
+module "event_pattern" {
+  source = "./modules/event-pattern"
+
+  rules = [for rule in var.rules : merge(rule, { registries = coalesce(rule.registries, [local.account_id]) })]
+}
 
 resource "aws_cloudwatch_event_rule" "this" {
   count = var.enabled ? 1 : 0
@@ -41,23 +82,48 @@ resource "aws_cloudwatch_event_rule" "this" {
   description = "Image pushes to ECR, for ${var.name}."
   tags        = var.tags
 
-  # No eventSource: the oldest events of CloudTrail have it empty.
+  event_pattern = module.event_pattern.pattern
+}
+
+# What becomes of rollouts.
+resource "aws_cloudwatch_event_rule" "deployments" {
+  count = var.enabled && !var.dry_run ? 1 : 0
+
+  name        = "${var.name}-deployments"
+  description = "Ends of ECS deployments, for ${var.name}."
+  tags        = var.tags
+
   event_pattern = jsonencode({
-    source      = ["aws.ecr"]
-    detail-type = ["ECR Image Action", "AWS API Call via CloudTrail"]
-    detail = {
-      "$or" = [
-        { action-type = ["PUSH"], result = ["SUCCESS"] },
-        { eventName = ["PutImage"] },
-      ]
-    }
+    source      = ["aws.ecs"]
+    detail-type = ["ECS Deployment State Change"]
+    detail      = { eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
+    # EventBridge's only wildcard is *, of which no two may follow one another.
+    resources = [for service in local.services : { wildcard = replace(service, "/[*?]+/", "*") }]
   })
 }
 
-resource "aws_cloudwatch_event_target" "queue" {
-  count = var.enabled ? 1 : 0
+# The time to look for what was lost, had to wait, or takes too long.
+resource "aws_cloudwatch_event_rule" "schedule" {
+  count = var.enabled && (var.reconcile_schedule != null || var.rollback_on_failure) ? 1 : 0
 
-  rule = aws_cloudwatch_event_rule.this[0].name
+  name                = "${var.name}-schedule"
+  description         = "Turns to look after deployments, for ${var.name}."
+  schedule_expression = coalesce(var.reconcile_schedule, "rate(5 minutes)")
+  tags                = var.tags
+}
+
+locals {
+  rules_of_the_queue = concat(
+    aws_cloudwatch_event_rule.this[*],
+    aws_cloudwatch_event_rule.deployments[*],
+    aws_cloudwatch_event_rule.schedule[*],
+  )
+}
+
+resource "aws_cloudwatch_event_target" "queue" {
+  count = length(local.rules_of_the_queue)
+
+  rule = local.rules_of_the_queue[count.index].name
   arn  = aws_sqs_queue.this[0].arn
 
   # One group for all pushes: ECS has no compare-and-swap, so that two handled at once could undo one another.
@@ -121,6 +187,50 @@ locals {
   undelivered_queue_name  = "${var.name}-undelivered"
   queue_retention_seconds = 14 * 24 * 60 * 60 # the longest that SQS offers
   sqs_managed_encryption  = var.kms_key_arn == null ? true : null
+}
+
+# People. Two rules, because what failed has a reason, and what is live has none.
+
+locals {
+  notifications = {
+    live = {
+      outcomes = ["live"]
+      text     = "<image> is live on <service> in cluster <cluster>, <seconds_since_push> seconds after its push (<from> to <to>)."
+    }
+    trouble = {
+      outcomes = ["rolled-back", "failed"]
+      text     = "<image> <outcome> on <service> in cluster <cluster> (<from> to <to>): <reason>."
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "notifications" {
+  for_each = { for kind, told in local.notifications : kind => told if var.enabled && var.notification_topic_arn != null }
+
+  name        = "${var.name}-${each.key}"
+  description = "What people want to know of deployments, from ${var.name}."
+  tags        = var.tags
+
+  event_pattern = jsonencode({
+    source = ["ecr-deploy"]
+    detail = { function = [var.name], outcome = each.value.outcomes }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "notifications" {
+  for_each = aws_cloudwatch_event_rule.notifications
+
+  rule = each.value.name
+  arn  = var.notification_topic_arn
+
+  input_transformer {
+    input_paths    = { for name in flatten(regexall("<([a-z_]+)>", local.notifications[each.key].text)) : name => "$.detail.${name}" }
+    input_template = "\"${local.notifications[each.key].text}\"" # jsonencode would escape the brackets
+  }
+
+  dead_letter_config {
+    arn = aws_sqs_queue.undelivered[0].arn
+  }
 }
 
 # The function.

@@ -40,14 +40,35 @@ variable "clusters" {
 
 variable "rules" {
   description = <<-EOT
-    Which push goes where: to every service that any rule lets it. All fields of a rule narrow it. Default: [{}], every
-    push to every service in scope that runs the image.
-    - clusters: globs (*, ? and [...]) of ECS cluster names. Default: ["*"].
+    Which push goes where: to every service that any rule lets it. All fields of a rule narrow it. Globs are
+    case-sensitive, with the wildcards *, ? and [...]. Default: [{}], every push to this account's registry to every
+    service in scope that runs the image.
+    - registries: ids of the accounts whose registries' pushes count. Default: null, this account alone.
+    - repositories: globs of ECR repository names. Default: ["*"].
+    - tags: globs of image tags. Default: ["*"].
+    - exclude_tags: globs of image tags that are left alone. Default: [].
+    - semver: range of semantic versions, as in "^1.4" or ">=1.4.0 <2.0.0"; a lower version then never replaces a higher
+      one. Default: null, any tag.
+    - include_prereleases: whether a range takes pre-releases that it does not name. Default: false.
+    - clusters: globs of ECS cluster names. Default: ["*"].
     - services: globs of ECS service names. Default: ["*"].
+    - families: globs of the families of task definitions that no service runs. Default: [].
+    - change_calendars: names or ARNs of Systems Manager change calendars that hold pushes back while CLOSED, beside
+      those of the module. Default: [].
+    - minimum_image_age: minutes that an image must be old before it is deployed. Default: 0.
   EOT
   type = list(object({
-    clusters = optional(list(string), ["*"])
-    services = optional(list(string), ["*"])
+    registries          = optional(list(string))
+    repositories        = optional(list(string), ["*"])
+    tags                = optional(list(string), ["*"])
+    exclude_tags        = optional(list(string), [])
+    semver              = optional(string)
+    include_prereleases = optional(bool, false)
+    clusters            = optional(list(string), ["*"])
+    services            = optional(list(string), ["*"])
+    families            = optional(list(string), [])
+    change_calendars    = optional(list(string), [])
+    minimum_image_age   = optional(number, 0)
   }))
   default  = [{}]
   nullable = false
@@ -58,21 +79,142 @@ variable "rules" {
   }
 
   validation {
-    condition = alltrue(flatten([for rule in var.rules : [for field in local.rule_globs : length(rule[field]) > 0]]))
+    condition = alltrue(flatten([for rule in var.rules : [for field in local.never_empty : try(length(rule[field]) > 0, true)]]))
     error_message = join("\n", flatten([for index, rule in var.rules : [
-      for field in local.rule_globs : "rules[${index}].${field} is empty, so that the rule reaches nothing: name some, or leave it out to reach all."
-      if length(rule[field]) == 0
+      for field in local.never_empty : "rules[${index}].${field} is empty, so that the rule reaches nothing: name some, or leave it out for its default."
+      if !try(length(rule[field]) > 0, true)
     ]]))
   }
 
   validation {
-    condition = alltrue(flatten([for rule in var.rules : [for field in local.rule_globs : [
-      for glob in rule[field] : can(regex(local.glob, glob))
+    condition = alltrue(flatten([for rule in var.rules : [for field, kind in local.globs : [
+      for glob in rule[field] : can(regex(kind.pattern, glob))
     ]]]))
-    error_message = join("\n", flatten([for index, rule in var.rules : [for field in local.rule_globs : [
-      for glob in rule[field] : "rules[${index}].${field} holds ${jsonencode(glob)}, which is no glob of names: ${local.glob_fix}."
-      if !can(regex(local.glob, glob))
+    error_message = join("\n", flatten([for index, rule in var.rules : [for field, kind in local.globs : [
+      for glob in rule[field] : "rules[${index}].${field} holds ${jsonencode(glob)}, which is no glob of ${kind.names}: ${kind.fix}."
+      if !can(regex(kind.pattern, glob))
     ]]]))
+  }
+
+  validation {
+    condition = alltrue(flatten([for rule in var.rules : [for id in coalesce(rule.registries, []) : can(regex("^[0-9]{12}$", id))]]))
+    error_message = join("\n", flatten([for index, rule in var.rules : [
+      for id in coalesce(rule.registries, []) : "rules[${index}].registries holds ${jsonencode(id)}, which is no account id: write its 12 digits, as text."
+      if !can(regex("^[0-9]{12}$", id))
+    ]]))
+  }
+
+  validation {
+    condition = alltrue([for rule in var.rules : rule.semver == null || can(regex(local.semver_range, rule.semver))])
+    error_message = join("\n", [
+      for index, rule in var.rules : "rules[${index}].semver is ${jsonencode(rule.semver)}, which is no range of semantic versions: write comparators such as \">=1.4.0 <2.0.0\", \"^1.4\", \"~1.4.2\" or \"1.x || 2.x\"."
+      if rule.semver != null && !can(regex(local.semver_range, rule.semver))
+    ])
+  }
+
+  validation {
+    condition = alltrue(flatten([for rule in var.rules : [for name in rule.change_calendars : can(regex(local.calendar, name))]]))
+    error_message = join("\n", flatten([for index, rule in var.rules : [
+      for name in rule.change_calendars : "rules[${index}].change_calendars holds ${jsonencode(name)}, ${local.calendar_fix}."
+      if !can(regex(local.calendar, name))
+    ]]))
+  }
+
+  validation {
+    condition = alltrue([for rule in var.rules : rule.minimum_image_age >= 0 && floor(rule.minimum_image_age) == rule.minimum_image_age])
+    error_message = join("\n", [
+      for index, rule in var.rules : "rules[${index}].minimum_image_age is ${rule.minimum_image_age}, but must be a whole number of minutes: write 0 or more."
+      if !(rule.minimum_image_age >= 0 && floor(rule.minimum_image_age) == rule.minimum_image_age)
+    ])
+  }
+
+  validation {
+    condition = var.reconcile_schedule != null || alltrue([
+      for rule in var.rules : rule.minimum_image_age == 0 && length(rule.change_calendars) == 0
+    ])
+    error_message = join("\n", [
+      for index, rule in var.rules : "rules[${index}] makes pushes wait (change_calendars, minimum_image_age), but nothing would deploy them later: set reconcile_schedule, as in \"rate(15 minutes)\"."
+      if rule.minimum_image_age != 0 || length(rule.change_calendars) > 0
+    ])
+  }
+}
+
+variable "change_calendars" {
+  description = "Names or ARNs of AWS Systems Manager change calendars: while one of them is CLOSED, pushes wait; needs reconcile_schedule. Default: [], none."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = alltrue([for name in var.change_calendars : can(regex(local.calendar, name))])
+    error_message = join("\n", [
+      for name in var.change_calendars : "change_calendars holds ${jsonencode(name)}, ${local.calendar_fix}." if !can(regex(local.calendar, name))
+    ])
+  }
+
+  validation {
+    condition     = length(var.change_calendars) == 0 || var.reconcile_schedule != null
+    error_message = "change_calendars makes pushes wait, but nothing would deploy them when a calendar opens: set reconcile_schedule, as in \"rate(15 minutes)\"."
+  }
+}
+
+variable "reconcile_schedule" {
+  description = "Schedule, as EventBridge writes it (\"rate(15 minutes)\" or \"cron(...)\"), on which pushes whose events were lost, or that had to wait, are looked for in ECR and deployed. Default: null, never."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.reconcile_schedule == null || can(regex(local.schedule, var.reconcile_schedule))
+    error_message = "reconcile_schedule is ${jsonencode(var.reconcile_schedule)}, which is no schedule: write \"rate(15 minutes)\", \"rate(1 hour)\" or \"cron(0 6 * * ? *)\"."
+  }
+}
+
+variable "enabled_tag_key" {
+  description = "Key of the tag by which a service or a cluster opts out (\"false\"), or in (\"true\"). Default: \"ecr-deploy:enabled\"."
+  type        = string
+  default     = "ecr-deploy:enabled"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", var.enabled_tag_key)) && !startswith(lower(var.enabled_tag_key), "aws:")
+    error_message = "enabled_tag_key is ${jsonencode(var.enabled_tag_key)}, which is no tag key: write 1 to 128 letters, digits, spaces and _ . : / = + - @, and no aws: in front."
+  }
+}
+
+variable "require_opt_in" {
+  description = "Whether only services are in scope that have the tag of enabled_tag_key with the value \"true\", or whose cluster has it. Default: false."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "rollback_on_failure" {
+  description = "Whether a rollout that fails, or is not live after deployment_timeout_minutes, is taken back, where the service has no circuit breaker or alarm that does it. Default: false."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "deployment_timeout_minutes" {
+  description = "Minutes in which a rollout must be live, 5 to 1440, for rollback_on_failure. Default: 30."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.deployment_timeout_minutes >= 5 && var.deployment_timeout_minutes <= 1440 && floor(var.deployment_timeout_minutes) == var.deployment_timeout_minutes
+    error_message = "deployment_timeout_minutes is ${var.deployment_timeout_minutes}, but must be a whole number of minutes from 5 to 1440."
+  }
+}
+
+variable "notification_topic_arn" {
+  description = "ARN of the SNS topic that is told when a rollout is live, rolled back or failed; its policy must let events.amazonaws.com publish. Default: null, none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.notification_topic_arn == null || can(regex("^arn:[^:]+:sns:[^:]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.notification_topic_arn))
+    error_message = "notification_topic_arn is ${jsonencode(var.notification_topic_arn)}, but must be the ARN of a standard topic: give the attribute arn of an aws_sns_topic."
   }
 }
 
@@ -229,6 +371,32 @@ locals {
   glob     = "^([A-Za-z0-9_*?-]|\\[!?[A-Za-z0-9_-]+\\])+$"
   glob_fix = "write letters, digits, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"prod-*\""
 
-  # The fields of a rule that are lists of globs, of which none may be empty.
-  rule_globs = ["clusters", "services"]
+  # The fields of a rule that may be left out, but not be empty.
+  never_empty = ["registries", "repositories", "tags", "clusters", "services"]
+
+  # The fields of a rule that are lists of globs, by what they match.
+  ecs_names  = { pattern = local.glob, names = "names", fix = local.glob_fix }
+  image_tags = { pattern = "^([A-Za-z0-9_.*?-]|\\[!?[A-Za-z0-9_.-]+\\])+$", names = "image tags", fix = "write letters, digits, dots, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"v1.*\"" }
+  globs = {
+    repositories = { pattern = "^([a-z0-9._/*?-]|\\[!?[a-z0-9._/-]+\\])+$", names = "repository names", fix = "write small letters, digits, dots, hyphens, underscores and slashes, and among them the wildcards *, ? and [...], as in \"team/*\"" }
+    tags         = local.image_tags
+    exclude_tags = local.image_tags
+    clusters     = local.ecs_names
+    services     = local.ecs_names
+    families     = local.ecs_names
+  }
+
+  # The grammar of the function's versions.py, a part of npm's: https://github.com/npm/node-semver#ranges
+  semver_part       = "(x|X|\\*|0|[1-9][0-9]*)"
+  semver_identifier = "(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+  semver_prerelease = "-${local.semver_identifier}(\\.${local.semver_identifier})*"
+  semver_comparator = "(\\^|~|>=|<=|>|<|=)?\\s*v?${local.semver_part}(\\.${local.semver_part}(\\.${local.semver_part}(${local.semver_prerelease})?)?)?"
+  semver_set        = "\\s*${local.semver_comparator}(\\s+${local.semver_comparator})*\\s*"
+  semver_range      = "^${local.semver_set}(\\|\\|${local.semver_set})*$"
+
+  calendar     = "^([A-Za-z0-9_.-]{3,128}|arn:[^:]+:ssm:[^:]+:[0-9]{12}:document/[A-Za-z0-9_.-]{3,128})$"
+  calendar_fix = "which is no change calendar: give the name or the ARN of an aws_ssm_document of the type ChangeCalendar"
+
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+  schedule = "^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+( [^ ()]+){5}\\))$"
 }

@@ -8,20 +8,28 @@ run "as_narrow_as_iam_allows" {
   variables {
     clusters       = ["prod", "staging-*", "test-[12]?"]
     pass_role_arns = ["arn:aws:iam::123456789012:role/web-*"]
+    rules = [
+      { repositories = ["app", "team/[ab]?"], registries = ["123456789012", "210987654321"] },
+      { repositories = ["app"] },
+    ]
+    notification_topic_arn = "arn:aws:sns:eu-west-1:123456789012:people"
   }
 
   assert {
-    condition = alltrue([for queue in [aws_sqs_queue.this[0], aws_sqs_queue.undelivered[0]] :
-      jsondecode(queue.policy).Statement == [{
-        Sid       = "TakeEventsOfTheRule"
-        Effect    = "Allow"
-        Principal = { Service = "events.amazonaws.com" }
-        Action    = "sqs:SendMessage"
-        Resource  = queue.arn
-        Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy" } }
+    condition = { for queue in [aws_sqs_queue.this[0], aws_sqs_queue.undelivered[0]] : queue.name => jsondecode(queue.policy).Statement } == {
+      for queue, rules in {
+        "ecr-deploy.fifo"        = ["ecr-deploy", "ecr-deploy-deployments"]
+        "ecr-deploy-undelivered" = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-live", "ecr-deploy-trouble"]
+        } : queue => [{
+          Sid       = "TakeEventsOfTheRules"
+          Effect    = "Allow"
+          Principal = { Service = "events.amazonaws.com" }
+          Action    = "sqs:SendMessage"
+          Resource  = "arn:aws:sqs:eu-west-1:123456789012:${queue}"
+          Condition = { ArnEquals = { "aws:SourceArn" = [for rule in rules : "arn:aws:events:eu-west-1:123456789012:rule/${rule}"] } }
       }]
-    ])
-    error_message = "The queues must take events of the module's own rule, and of nobody else."
+    }
+    error_message = "The queues must take events of the module's own rules, and of nobody else."
   }
 
   assert {
@@ -80,7 +88,7 @@ run "as_narrow_as_iam_allows" {
       {
         Sid    = "DescribeServicesOfTheClusters"
         Effect = "Allow"
-        Action = ["ecs:DescribeServices"]
+        Action = ["ecs:DescribeServices", "ecs:ListServiceDeployments"]
         Resource = [
           "arn:aws:ecs:eu-west-1:123456789012:service/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service/staging-*/*",
@@ -88,10 +96,35 @@ run "as_narrow_as_iam_allows" {
         ]
       },
       {
-        Sid      = "LookImagesUp"
-        Effect   = "Allow"
-        Action   = ["ecr:DescribeImages"]
-        Resource = ["arn:aws:ecr:eu-west-1:123456789012:repository/*"]
+        Sid    = "DescribeWhatTheServicesRun"
+        Effect = "Allow"
+        Action = ["ecs:DescribeServiceRevisions"]
+        Resource = [
+          "arn:aws:ecs:eu-west-1:123456789012:service-revision/prod/*",
+          "arn:aws:ecs:eu-west-1:123456789012:service-revision/staging-*/*",
+          "arn:aws:ecs:eu-west-1:123456789012:service-revision/test-??/*",
+        ]
+      },
+      {
+        Sid    = "DescribeWhatBecameOfRollouts"
+        Effect = "Allow"
+        Action = ["ecs:DescribeServiceDeployments"]
+        Resource = [
+          "arn:aws:ecs:eu-west-1:123456789012:service-deployment/prod/*",
+          "arn:aws:ecs:eu-west-1:123456789012:service-deployment/staging-*/*",
+          "arn:aws:ecs:eu-west-1:123456789012:service-deployment/test-??/*",
+        ]
+      },
+      {
+        Sid    = "LookImagesUp"
+        Effect = "Allow"
+        Action = ["ecr:DescribeImages"]
+        Resource = [
+          "arn:aws:ecr:*:123456789012:repository/app",
+          "arn:aws:ecr:*:123456789012:repository/team/??",
+          "arn:aws:ecr:*:210987654321:repository/app",
+          "arn:aws:ecr:*:210987654321:repository/team/??",
+        ]
       },
     ]
     error_message = "The function may read the clusters in scope, and this account's images."
@@ -133,6 +166,23 @@ run "as_narrow_as_iam_allows" {
         ]
       },
       {
+        Sid    = "TakeRolloutsBack"
+        Effect = "Allow"
+        Action = ["ecs:StopServiceDeployment"]
+        Resource = [
+          "arn:aws:ecs:eu-west-1:123456789012:service-deployment/prod/*",
+          "arn:aws:ecs:eu-west-1:123456789012:service-deployment/staging-*/*",
+          "arn:aws:ecs:eu-west-1:123456789012:service-deployment/test-??/*",
+        ]
+      },
+      {
+        Sid       = "TellWhatBecomesOfPushes"
+        Effect    = "Allow"
+        Action    = ["events:PutEvents"]
+        Resource  = ["arn:aws:events:eu-west-1:123456789012:event-bus/default"]
+        Condition = { StringEquals = { "events:source" = "ecr-deploy" } }
+      },
+      {
         Sid       = "PassTheRolesOfTasks"
         Effect    = "Allow"
         Action    = ["iam:PassRole"]
@@ -141,6 +191,38 @@ run "as_narrow_as_iam_allows" {
       },
     ]
     error_message = "The function may write to the clusters in scope, tag only revisions, and pass only the roles that were named."
+  }
+}
+
+run "what_only_some_need" {
+  variables {
+    rules = [
+      { families = ["migrate-*"], change_calendars = ["holidays"] },
+      { change_calendars = ["arn:aws:ssm:eu-west-1:210987654321:document/theirs"] },
+    ]
+    change_calendars   = ["nights"]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+
+  assert {
+    condition     = contains(jsondecode(aws_iam_role_policy.read[0].policy).Statement[0].Action, "ecs:ListTaskDefinitionFamilies")
+    error_message = "Standalone families have to be listed."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.read[0].policy).Statement : statement if statement.Sid == "AskTheChangeCalendars"
+      ] == [{
+        Sid    = "AskTheChangeCalendars"
+        Effect = "Allow"
+        Action = ["ssm:GetCalendarState"]
+        Resource = [
+          "arn:aws:ssm:eu-west-1:123456789012:document/nights",
+          "arn:aws:ssm:eu-west-1:123456789012:document/holidays",
+          "arn:aws:ssm:eu-west-1:210987654321:document/theirs",
+        ]
+    }]
+    error_message = "The function may ask the calendars that are named, and no others."
   }
 }
 
@@ -203,7 +285,7 @@ run "other_partitions" {
   assert {
     condition = (
       jsondecode(aws_iam_role_policy.read[0].policy).Statement[1].Condition.ArnLike["ecs:cluster"] == ["arn:aws-cn:ecs:cn-north-1:123456789012:cluster/*"]
-      && jsondecode(aws_iam_role_policy.deploy[0].policy).Statement[4].Resource == ["arn:aws-cn:iam::123456789012:role/*"]
+      && jsondecode(aws_iam_role_policy.deploy[0].policy).Statement[6].Resource == ["arn:aws-cn:iam::123456789012:role/*"]
     )
     error_message = "By default, all clusters of the account and region are in scope, and all roles of the account may be passed."
   }

@@ -8,19 +8,48 @@ run "defaults" {
   assert {
     condition = jsondecode(aws_cloudwatch_event_rule.this[0].event_pattern) == {
       source      = ["aws.ecr"]
-      detail-type = ["ECR Image Action", "AWS API Call via CloudTrail"]
-      detail      = { "$or" = [{ action-type = ["PUSH"], result = ["SUCCESS"] }, { eventName = ["PutImage"] }] }
+      detail-type = ["ECR Image Action", "ECR Replication Action", "AWS API Call via CloudTrail"]
+      "$or" = [
+        {
+          account = ["123456789012"]
+          detail  = { action-type = ["PUSH", "REPLICATE"], result = ["SUCCESS"], image-tag = [{ exists = true }] }
+        },
+        {
+          detail = {
+            eventName        = ["PutImage"]
+            responseElements = { image = { registryId = ["123456789012"], imageId = { imageTag = [{ exists = true }] } } }
+          }
+        },
+      ]
     }
-    error_message = "The rule must pick both kinds of push, and nothing else."
+    error_message = "The rule must pick both kinds of push to this account's registry, and nothing else."
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.deployments[0].event_pattern) == {
+      source      = ["aws.ecs"]
+      detail-type = ["ECS Deployment State Change"]
+      detail      = { eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
+      resources   = [{ wildcard = "arn:aws:ecs:eu-west-1:123456789012:service/*/*" }]
+    }
+    error_message = "The ends of deployments must come over the same queue."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_event_rule.schedule) == 0 && length(aws_cloudwatch_event_rule.notifications) == 0
+    error_message = "By default there is no schedule, and nobody is told."
   }
 
   assert {
     condition = (
-      aws_cloudwatch_event_target.queue[0].arn == aws_sqs_queue.this[0].arn
-      && aws_cloudwatch_event_target.queue[0].dead_letter_config[0].arn == aws_sqs_queue.undelivered[0].arn
-      && aws_cloudwatch_event_target.queue[0].sqs_target[0].message_group_id == "pushes"
+      aws_cloudwatch_event_target.queue[*].rule == ["ecr-deploy", "ecr-deploy-deployments"]
+      && alltrue([for target in aws_cloudwatch_event_target.queue :
+        target.arn == aws_sqs_queue.this[0].arn
+        && target.dead_letter_config[0].arn == aws_sqs_queue.undelivered[0].arn
+        && target.sqs_target[0].message_group_id == "pushes"
+      ])
     )
-    error_message = "The rule must send every push to one group of the queue, and what it can't deliver to a queue for that."
+    error_message = "The rules must send every push to one group of the queue, and what it can't deliver to a queue for that."
   }
 
   assert {
@@ -72,11 +101,7 @@ run "defaults" {
   assert {
     condition = jsondecode(aws_lambda_function.this[0].environment[0].variables.ECR_DEPLOY_SETTINGS) == {
       account_id            = "123456789012"
-      clusters              = ["*"]
-      rules                 = [{ clusters = ["*"], services = ["*"] }]
-      image_reference       = "tag"
-      base_revision         = "latest"
-      dry_run               = false
+      rules                 = [{}]
       queue_url             = aws_sqs_queue.this[0].url
       dead_letter_queue_url = aws_sqs_queue.dead_letter[0].url
     }
@@ -106,6 +131,103 @@ run "defaults" {
       && output.log_group_name == "/aws/lambda/ecr-deploy"
     )
     error_message = "Every output must be of the resource that it names."
+  }
+}
+
+run "rules_and_what_comes_after" {
+  variables {
+    clusters = ["prod-?", "[ab]*"]
+    rules = [
+      { repositories = ["app"], tags = ["main-*"], exclude_tags = ["*-rc"], registries = ["210987654321"] },
+      { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60 },
+    ]
+    change_calendars           = ["holidays"]
+    reconcile_schedule         = "rate(15 minutes)"
+    enabled_tag_key            = "deploy"
+    require_opt_in             = true
+    rollback_on_failure        = true
+    deployment_timeout_minutes = 20
+    notification_topic_arn     = "arn:aws:sns:eu-west-1:123456789012:people"
+  }
+
+  assert {
+    condition = jsondecode(aws_lambda_function.this[0].environment[0].variables.ECR_DEPLOY_SETTINGS) == {
+      account_id = "123456789012"
+      clusters   = ["prod-?", "[ab]*"]
+      rules = [
+        { repositories = ["app"], tags = ["main-*"], exclude_tags = ["*-rc"], registries = ["210987654321"] },
+        { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60 },
+      ]
+      change_calendars           = ["holidays"]
+      enabled_tag_key            = "deploy"
+      require_opt_in             = true
+      reconcile                  = true
+      rollback_on_failure        = true
+      deployment_timeout_minutes = 20
+      queue_url                  = aws_sqs_queue.this[0].url
+      dead_letter_queue_url      = aws_sqs_queue.dead_letter[0].url
+    }
+    error_message = "The function must be told its rules under the names that it reads."
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.this[0].event_pattern)["$or"][0] == {
+      account = ["210987654321"]
+      detail = {
+        action-type     = ["PUSH", "REPLICATE"]
+        result          = ["SUCCESS"]
+        repository-name = ["app"]
+        image-tag       = [{ prefix = "main-" }]
+      }
+    }
+    error_message = "The pattern must be made from the rules."
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.deployments[0].event_pattern).resources == [
+      { wildcard = "arn:aws:ecs:eu-west-1:123456789012:service/prod-*/*" },
+      { wildcard = "arn:aws:ecs:eu-west-1:123456789012:service/*/*" },
+    ]
+    error_message = "Deployments of the clusters in scope must be heard of."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_event_rule.schedule[0].schedule_expression == "rate(15 minutes)"
+      && aws_cloudwatch_event_target.queue[*].rule == ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-schedule"]
+    )
+    error_message = "The schedule's turn must come over the same queue."
+  }
+
+  assert {
+    condition = { for kind, rule in aws_cloudwatch_event_rule.notifications : kind => jsondecode(rule.event_pattern) } == {
+      live    = { source = ["ecr-deploy"], detail = { function = ["ecr-deploy"], outcome = ["live"] } }
+      trouble = { source = ["ecr-deploy"], detail = { function = ["ecr-deploy"], outcome = ["rolled-back", "failed"] } }
+    }
+    error_message = "People must be told what is live, rolled back or failed."
+  }
+
+  assert {
+    condition = alltrue([for target in aws_cloudwatch_event_target.notifications :
+      target.arn == "arn:aws:sns:eu-west-1:123456789012:people"
+      && target.dead_letter_config[0].arn == aws_sqs_queue.undelivered[0].arn
+      && toset(regexall("<([a-z_]+)>", target.input_transformer[0].input_template)[*][0]) == toset(keys(target.input_transformer[0].input_paths))
+    ])
+    error_message = "Every word that the message takes from the event must have its path."
+  }
+}
+
+run "what_fails_is_looked_after_without_reconciling" {
+  variables {
+    rollback_on_failure = true
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_event_rule.schedule[0].schedule_expression == "rate(5 minutes)"
+      && !can(jsondecode(aws_lambda_function.this[0].environment[0].variables.ECR_DEPLOY_SETTINGS).reconcile)
+    )
+    error_message = "A rollout that takes too long must be noticed without reconcile_schedule."
   }
 }
 
@@ -145,7 +267,7 @@ run "inputs_reach_what_they_are_for" {
     condition = jsondecode(aws_lambda_function.this[0].environment[0].variables.ECR_DEPLOY_SETTINGS) == {
       account_id            = "123456789012"
       clusters              = ["staging"]
-      rules                 = [{ clusters = ["*"], services = ["web-*"] }]
+      rules                 = [{ services = ["web-*"] }]
       image_reference       = "tag+digest"
       base_revision         = "running"
       dry_run               = true

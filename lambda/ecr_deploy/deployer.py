@@ -208,7 +208,8 @@ def _register(
                 ecs.tag(step.revision, step.tags)
         revisions = [step.revision or _try_register(step, ecs) for step in plan.steps]
         ours.update({one.arn: one for one in revisions if isinstance(one, Revision)})
-        theirs = _overlooked(family.newest, ours, ecs) if settings.base_revision == "latest" else None
+        known = max(family.revisions, key=lambda one: one.number)
+        theirs = _overlooked(known, ours, ecs) if settings.base_revision == "latest" else None
         if theirs is None:
             break
         family = _going_on_from(theirs, family)

@@ -69,7 +69,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         enabled_tag_key=read("enabled_tag_key", "a tag key", _is_text, "ecr-deploy:enabled"),
         require_opt_in=read("require_opt_in", "true or false", _is_bool, default=False),
         dry_run=read("dry_run", "true or false", _is_bool, default=False),
-        reconcile=read("reconcile", "true or false", _is_bool, default=True),
+        reconcile=read("reconcile", "true or false", _is_bool, default=False),
         rollback_on_failure=read("rollback_on_failure", "true or false", _is_bool, default=False),
         deployment_timeout=timedelta(
             minutes=read("deployment_timeout_minutes", "a number of minutes", _is_number, default=30)

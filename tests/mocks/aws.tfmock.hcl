@@ -21,6 +21,26 @@ override_resource {
 }
 
 override_resource {
+  target = aws_cloudwatch_event_rule.deployments[0]
+  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-deployments" }
+}
+
+override_resource {
+  target = aws_cloudwatch_event_rule.schedule[0]
+  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-schedule" }
+}
+
+override_resource {
+  target = aws_cloudwatch_event_rule.notifications["live"]
+  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-live" }
+}
+
+override_resource {
+  target = aws_cloudwatch_event_rule.notifications["trouble"]
+  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-trouble" }
+}
+
+override_resource {
   target = aws_sqs_queue.this[0]
   values = {
     arn = "arn:aws:sqs:eu-west-1:123456789012:ecr-deploy.fifo"
