@@ -8,6 +8,7 @@ from .errors import CallError, Retry
 
 THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
+_OVERTAKEN = frozenset({"ConcurrentModificationException", "ConflictException"})
 _SERVER_FAULTS = frozenset({"ServerException", "InternalFailure", "InternalError", "ServiceUnavailable"})
 _CONCURRENT_REGISTER = "Too many concurrent attempts to create a new revision of the specified family"
 # Somebody deregistered a revision before a service got it: planned again, the service gets another one.
@@ -30,7 +31,7 @@ def explain(error: ClientError | BotoCoreError, operation: str, subject: str) ->
     if code in _DENIED:
         message = f"the function's role does not allow {operation} of {subject}: {detail}"
         return CallError(message, operation, code, Retry.NEVER)
-    passing = code in THROTTLED or code in _SERVER_FAULTS or status >= 500  # noqa: PLR2004
+    passing = code in THROTTLED | _OVERTAKEN | _SERVER_FAULTS or status >= 500  # noqa: PLR2004
     passing = passing or _CONCURRENT_REGISTER in detail or _DEREGISTERED in detail
     retry = Retry.LATER if passing else Retry.NEVER
     return CallError(f"{operation} of {subject} was refused: {code}: {detail}", operation, code, retry)

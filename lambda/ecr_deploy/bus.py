@@ -65,12 +65,13 @@ class Bus:
 
 
 def of_push(push: Push, result: PushResult, *, given_up: bool) -> list[Event]:
-    """The events of a push: one for each target, or one for all where it failed before any was known.
+    """The events of a push: one for each target, and one for all where it failed elsewhere than at a target.
 
     A failure that is tried again is told once it is `given_up`, and then it alone.
     """
     told = [_of_target(push, one) for one in result.targets if _tries_again(one) is given_up]
-    if result.outcome is Outcome.FAILED and not result.targets and _tries_again(result) is given_up:
+    explained = any(one.outcome is Outcome.FAILED for one in result.targets)
+    if result.outcome is Outcome.FAILED and not explained and _tries_again(result) is given_up:
         told.append(_event("failed", push.record, None, None, None, result.reason))
     return [event for event in told if event]
 

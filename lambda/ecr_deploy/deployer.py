@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile, zip_longest
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import planner, records
 from .ecs import WORKERS, Ecs
@@ -13,6 +13,9 @@ from .planner import Change, Family, Member, Outcome, Plan, Service, Step, Verdi
 from .revisions import Revision
 from .rules import Rules, Target
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .scheduled_tasks import TaskResult
 
 # Enough for whoever deploys beside us; a loop that registers without end must not take us with it.
 _MOST_PLANS = 3
@@ -34,6 +37,7 @@ class PushResult(NamedTuple):
     """What came of a push.
 
     `retry` says, for a failed one, whether doing it again can help. `suspicious` is one that nobody should send us.
+    `scheduled_tasks` is None where nobody asked for them.
     """
 
     outcome: Outcome
@@ -41,11 +45,13 @@ class PushResult(NamedTuple):
     targets: tuple[TargetResult, ...] = ()
     retry: Retry = Retry.NEVER
     suspicious: bool = False
+    scheduled_tasks: "tuple[TaskResult, ...] | None" = None
 
     @property
     def progress(self) -> bool:
         """Whether anything was deployed."""
-        return any(one.outcome is Outcome.DEPLOYED for one in self.targets)
+        moved = [one.outcome for one in self.scheduled_tasks or ()]
+        return Outcome.DEPLOYED in moved or any(one.outcome is Outcome.DEPLOYED for one in self.targets)
 
 
 def deploy(pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[PushResult]:

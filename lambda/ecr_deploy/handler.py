@@ -43,6 +43,7 @@ class Door:
         self.ecs = Ecs(client("ecs", config=CONFIG), self._pacer)
         self._queue: Queue | None = None
         self._bus: Any = None
+        self._scheduled_tasks: Any = None
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:
         """Answer an invocation.
@@ -81,7 +82,10 @@ class Door:
         if not pushes:
             return []
         try:
-            results = deployer.deploy(pushes, self.ecs, self.settings_now(settings))
+            settings = self.settings_now(settings)
+            results = deployer.deploy(pushes, self.ecs, settings)
+            if settings.scheduled_tasks:
+                results = self._move_scheduled_tasks(pushes, results, settings)
         except EcrDeployError as error:
             results = [PushResult(Outcome.FAILED, str(error), retry=error.retry)] * len(pushes)
         except Exception as error:  # noqa: BLE001 - see below
@@ -100,6 +104,16 @@ class Door:
 
             self._bus = Bus(lambda: self.client("events"))
         self._try(lambda: self._bus.put(told))
+
+    def _move_scheduled_tasks(
+        self, pushes: Sequence[Push], results: Sequence[PushResult], settings: Settings
+    ) -> list[PushResult]:
+        if self._scheduled_tasks is None:
+            from .scheduled_tasks import ScheduledTasks  # noqa: PLC0415
+
+            self._scheduled_tasks = ScheduledTasks(self.client, self.region, self.ecs, self._pacer)
+        moved: list[PushResult] = self._scheduled_tasks.follow(pushes, results, settings, self.now())
+        return moved
 
     def _take_batch(self, messages: Sequence[Message]) -> dict[str, Any]:
         read = [(message, self._read(message)) for message in messages]

@@ -17,6 +17,7 @@ from .planner import Outcome
 from .rollouts import BAD, State
 
 if TYPE_CHECKING:
+    from .scheduled_tasks import TaskResult
     from .watch import RolloutResult
 
 logger = logging.getLogger("ecr_deploy")
@@ -104,7 +105,7 @@ def _declare(metrics: dict[str, int]) -> dict[str, Any]:
 
 
 def _spell_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
-    return {
+    spelled: dict[str, Any] = {
         "image": push.image,
         "digest": push.record.digest if isinstance(push, Push) else None,
         "outcome": str(result.outcome),
@@ -116,15 +117,15 @@ def _spell_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
         ],
         "families": [{"family": one.target.name, **_spell(one)} for one in result.targets if not one.target.cluster],
     }
+    if result.scheduled_tasks is not None:
+        spelled["scheduled_tasks"] = [{**one.place, **_spell_end(one)} for one in result.scheduled_tasks]
+    return spelled
 
 
 def _spell(result: TargetResult) -> dict[str, Any]:
-    return {
-        "outcome": str(result.outcome),
-        "reason": result.reason,
-        "from": result.before,
-        "to": result.after,
-        "images": [
-            {"container": change.container, "from": change.before, "to": change.after} for change in result.changes
-        ],
-    }
+    images = [{"container": change.container, "from": change.before, "to": change.after} for change in result.changes]
+    return {**_spell_end(result), "images": images}
+
+
+def _spell_end(result: "TargetResult | TaskResult") -> dict[str, Any]:
+    return {"outcome": str(result.outcome), "reason": result.reason, "from": result.before, "to": result.after}

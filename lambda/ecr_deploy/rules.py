@@ -154,6 +154,11 @@ class Rules(NamedTuple):
         """Whether the push may go to the target, now or later."""
         return self._in_scopes(target) and any(rule.lets(push, target) for rule in self.rules)
 
+    def lets_into(self, push: Record, cluster: str) -> bool:
+        """Whether the push may go to anything in the cluster, now or later."""
+        in_scopes = all(matches(cluster, scope.clusters) for scope in self.scopes)
+        return in_scopes and any(matches(cluster, rule.clusters) and not rule.refuses(push) for rule in self.rules)
+
     def holds(self, push: Record, target: Target) -> str | None:
         """Why a push that may go to the target has to wait; None if it need not."""
         reasons = [rule.holds(push, self.moment) for rule in self.rules if rule.lets(push, target)]
