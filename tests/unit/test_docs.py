@@ -106,8 +106,8 @@ def _calculate(terms: str) -> float:
 
 
 def test_security_names_every_permission_of_the_role() -> None:
-    actions = re.findall(r'Action\s*=\s*(\[.*?\]|".*?")', (ROOT / "iam.tf").read_text(), re.DOTALL)
-    granted = {action for some in actions for action in ACTION.findall(some)}
+    # What an equals sign follows is the key of a condition.
+    granted = set(re.findall(rf'"({ACTION.pattern})"(?! =)', (ROOT / "iam.tf").read_text()))
     page = (ROOT / "docs" / "security.md").read_text().partition("## Who can make it deploy")[0]
     assert set(ACTION.findall(page)) == granted
 
