@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+# Two at a time, and without the plugin that only the tests with Terraform need.
+PYTEST := $(RUN) pytest --quiet --numprocesses 2 -p no:terraform
 EXAMPLES := $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 TERRAFORM_ROOTS := . $(EXAMPLES)
 
@@ -17,7 +19,7 @@ export PIP_ROOT_USER_ACTION := ignore
 announce = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint package docs bench clean python-lint terraform-lint unit e2e terraform
+.PHONY: help demo test test-long lint package docs bench clean python-lint terraform-lint unit chaos e2e terraform
 
 help: ## List these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,11 +27,11 @@ help: ## List these commands
 demo: terraform $(VENV)/ready ## Watch a push roll out: real Terraform and function, AWS played by moto
 	@$(RUN) tests.demo
 
-test: lint unit e2e ## Run everything that CI runs
+test: lint unit chaos e2e ## Run everything that CI runs
 
-test-long: $(VENV)/ready ## Run the unit tests with the nightly number of generated examples
-	$(announce) 'Unit tests with the nightly profile'
-	@HYPOTHESIS_PROFILE=nightly $(RUN) pytest --quiet tests/unit
+test-long: $(VENV)/ready ## Run unit and chaos tests with the nightly number of generated examples
+	$(announce) 'Unit and chaos tests with the nightly profile'
+	@HYPOTHESIS_PROFILE=nightly $(PYTEST) tests/unit tests/chaos
 
 lint: python-lint terraform-lint ## Check formatting, style, types and the Terraform configuration
 
@@ -65,8 +67,12 @@ terraform-lint: terraform
 
 unit: $(VENV)/ready
 	$(announce) 'Unit tests, with the branches they cover'
-	@$(RUN) pytest --quiet --cov --cov-report=json:build/coverage.json tests/unit
+	@$(PYTEST) --cov --cov-report=json:build/coverage.json tests/unit
 	@$(RUN) tests.harness.branch_coverage build/coverage.json 95 || { $(RUN) coverage report -m --skip-covered; exit 1; }
+
+chaos: $(VENV)/ready
+	$(announce) 'Faults, crashes and made-up stories on a strict double of ECS'
+	@$(PYTEST) tests/chaos
 
 e2e: terraform $(VENV)/ready
 	$(announce) 'End to end: Terraform, moto and the function from the zip'

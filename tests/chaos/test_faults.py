@@ -16,12 +16,15 @@ from tests.harness.strict_ecs import Answer, FakeClock, Fault, StrictEcs
 FOREVER = 1000
 ROLE = "arn:aws:iam::123456789012:role/task"
 RECORD = {records.key(APP): f"2026-11-22T06:00:00Z {digest('v1')} v1"}
+# What no push calls: tests/unit/test_rollback.py is about these.
+AFTERWARDS = {"ListServiceDeployments", "StopServiceDeployment", "DeregisterTaskDefinition"}
 # Fault, operation, what comes of it when it hits one call, and when it hits every call.
 TABLE = """
 throttling          | ListClusters               | deployed            | failed, comes back
 throttling          | DescribeClusters           | deployed            | failed, comes back
 throttling          | ListServices               | deployed            | failed, comes back
 throttling          | DescribeServices           | deployed            | failed, comes back
+throttling          | DescribeServiceDeployments | deployed            | failed, comes back
 throttling          | DescribeServiceRevisions   | deployed            | failed, comes back
 throttling          | ListTaskDefinitionFamilies | deployed            | failed, comes back
 throttling          | DescribeTaskDefinition     | deployed            | failed, comes back
@@ -33,6 +36,7 @@ internal            | ListClusters               | deployed            | failed,
 internal            | DescribeClusters           | deployed            | failed, comes back
 internal            | ListServices               | deployed            | failed, comes back
 internal            | DescribeServices           | deployed            | failed, comes back
+internal            | DescribeServiceDeployments | deployed            | failed, comes back
 internal            | DescribeServiceRevisions   | deployed            | deployed
 internal            | ListTaskDefinitionFamilies | deployed            | failed, comes back
 internal            | DescribeTaskDefinition     | deployed            | failed, comes back
@@ -44,6 +48,7 @@ connection_reset    | ListClusters               | deployed            | failed,
 connection_reset    | DescribeClusters           | deployed            | failed, comes back
 connection_reset    | ListServices               | deployed            | failed, comes back
 connection_reset    | DescribeServices           | deployed            | failed, comes back
+connection_reset    | DescribeServiceDeployments | deployed            | failed, comes back
 connection_reset    | DescribeServiceRevisions   | deployed            | deployed
 connection_reset    | ListTaskDefinitionFamilies | deployed            | failed, comes back
 connection_reset    | DescribeTaskDefinition     | deployed            | failed, comes back
@@ -55,6 +60,7 @@ timeout_after_write | ListClusters               | deployed            | failed,
 timeout_after_write | DescribeClusters           | deployed            | failed, comes back
 timeout_after_write | ListServices               | deployed            | failed, comes back
 timeout_after_write | DescribeServices           | deployed            | failed, comes back
+timeout_after_write | DescribeServiceDeployments | deployed            | failed, comes back
 timeout_after_write | DescribeServiceRevisions   | deployed            | deployed
 timeout_after_write | ListTaskDefinitionFamilies | deployed            | failed, comes back
 timeout_after_write | DescribeTaskDefinition     | deployed            | failed, comes back
@@ -66,6 +72,7 @@ malformed           | ListClusters               | deployed            | failed,
 malformed           | DescribeClusters           | deployed            | failed, comes back
 malformed           | ListServices               | deployed            | failed, comes back
 malformed           | DescribeServices           | deployed            | failed, comes back
+malformed           | DescribeServiceDeployments | deployed            | failed, comes back
 malformed           | DescribeServiceRevisions   | deployed            | deployed
 malformed           | ListTaskDefinitionFamilies | deployed            | failed, comes back
 malformed           | DescribeTaskDefinition     | deployed            | failed, comes back
@@ -77,6 +84,7 @@ access_denied       | ListClusters               | failed, dead letter | failed,
 access_denied       | DescribeClusters           | failed, dead letter | failed, dead letter
 access_denied       | ListServices               | failed, dead letter | failed, dead letter
 access_denied       | DescribeServices           | failed, dead letter | failed, dead letter
+access_denied       | DescribeServiceDeployments | failed, dead letter | failed, dead letter
 access_denied       | DescribeServiceRevisions   | deployed            | deployed
 access_denied       | ListTaskDefinitionFamilies | failed, dead letter | failed, dead letter
 access_denied       | DescribeTaskDefinition     | failed, dead letter | failed, dead letter
@@ -88,6 +96,7 @@ pass_role_denied    | RegisterTaskDefinition     | failed, dead letter | failed,
 missing             | DescribeClusters           | deployed            | deployed
 missing             | ListServices               | deployed            | deployed
 missing             | DescribeServices           | deployed            | deployed
+missing             | DescribeServiceDeployments | deployed            | deployed
 missing             | DescribeServiceRevisions   | deployed            | deployed
 missing             | DescribeTaskDefinition     | deployed            | skipped
 missing             | UpdateService              | deployed            | deployed
@@ -120,12 +129,14 @@ def aws_queues() -> Iterator[Queues]:
 
 @pytest.fixture
 def road(aws_queues: Queues) -> Road:
-    """Two services, one of whose families records a push, and a family that no service runs."""
+    """Two services, one of whose families records a push and one rolling out, and a family that no service runs."""
     ecs = StrictEcs(clock=FakeClock())
     for family, tags in (("api", RECORD), ("web", None), ("job", None)):
         revision = ecs.register(definition(family, f"{APP}:v1", taskRoleArn=ROLE), tags)
         if family != "job":
             ecs.add_service("prod", family, revision, service_revisions=True)
+    # One that rolls out is asked whether it rolls back.
+    ecs.update_service("prod", "web")
     return Road(ecs, queues=aws_queues, inputs={"rules": [{"families": ["job"]}]})
 
 
@@ -149,7 +160,7 @@ def registered(ecs: StrictEcs) -> int:
 
 
 def test_the_table_has_every_fault_of_every_operation() -> None:
-    used = pacing._BUCKET_OF  # noqa: SLF001 - the one list of all operations that the function calls
+    used = pacing._BUCKET_OF.keys() - AFTERWARDS  # noqa: SLF001 - the one list of all operations that the function calls
     assert {row[:2] for row in rows()} == {(fault, one) for fault in Fault for one in used if fault.can_hit(one)}
 
 
