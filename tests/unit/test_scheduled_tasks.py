@@ -82,10 +82,10 @@ class World:
         ecs.register(definition("nightly", f"{APP}:v1"))
         self.start(**inputs)
 
-    def start(self, **inputs: Any) -> None:
+    def start(self, queues: Queues | None = None, **inputs: Any) -> None:
         """Start the product."""
         clients = {"events": self.events.client, "scheduler": self.scheduler.client}
-        self.road = Road(self.ecs, inputs={"scheduled_tasks": True, **inputs}, clients=clients)
+        self.road = Road(self.ecs, queues, {"scheduled_tasks": True, **inputs}, clients=clients)
         self.events.client.put_events = self.road.events.put_events
 
     def add_rule(self, name: str, *targets: Mapping[str, Any], **members: Any) -> None:
@@ -331,14 +331,13 @@ def test_a_target_that_could_not_be_put_fails_the_push(world: World, caplog: pyt
         told("failed", reason, "api:1", rule="hourly", target="target-1"),
     ]
     assert [record.__dict__["scheduled_tasks"] for record in caplog.records] == [result["scheduled_tasks"]]
-    assert world.road.deliver(pushed("v2")) == ["message-0"]
 
 
 def test_a_refusal_for_good_is_buried_and_announced(world: World, aws_queues: Queues) -> None:
     world.add_schedule("nightly", target("api:1"))
     denied = f"User: me is not authorized to perform: iam:PassRole on resource: {ROLE} because no policy allows it"
     world.scheduler.answers["UpdateSchedule"] = 403, {"__type": "AccessDeniedException", "message": denied}
-    world.start(queue_url=aws_queues.url, dead_letter_queue_url=aws_queues.dead_letter_url)
+    world.start(aws_queues)
 
     assert world.road.deliver(pushed("v2")) == []
 
@@ -402,19 +401,37 @@ def test_what_was_deleted_before_it_was_moved_is_skipped(world: World, service: 
     assert reasons == {"deployed": None, "skipped": "it was deleted meanwhile"}
 
 
-@pytest.mark.parametrize("code", ["ConflictException", "ThrottlingException", "InternalServerException"])
-def test_a_passing_refusal_is_tried_again(world: World, code: str) -> None:
+@pytest.mark.parametrize(
+    ("operation", "status", "answer"),
+    [
+        ("UpdateSchedule", 409, {"__type": "ConflictException", "message": "later"}),
+        ("UpdateSchedule", 429, {"__type": "ThrottlingException", "message": "later"}),
+        ("UpdateSchedule", 500, {"__type": "InternalServerException", "message": "later"}),
+        ("PutTargets", 400, {"__type": "ConcurrentModificationException", "message": "later"}),
+        (
+            "PutTargets",
+            200,
+            {"FailedEntryCount": 1, "FailedEntries": [{"TargetId": "target-0", "ErrorCode": "InternalException"}]},
+        ),
+    ],
+    ids=lambda value: value.get("__type", "failed entry") if isinstance(value, dict) else "",
+)
+def test_a_passing_refusal_is_tried_again(
+    world: World, aws_queues: Queues, operation: str, status: int, answer: dict[str, Any]
+) -> None:
+    world.add_rule("hourly", target("api:1"))
     world.add_schedule("nightly", target("api:1"))
-    status = 500 if code == "InternalServerException" else 409
-    world.scheduler.answers["UpdateSchedule"] = status, {"__type": code, "message": "later"}
+    world.events.answers[operation] = world.scheduler.answers[operation] = status, answer
+    world.start(aws_queues)
 
     assert world.road.deliver(pushed("v2")) == ["message-0"]
+    assert aws_queues.dead_letters() == []
 
 
 def test_what_there_was_no_time_for_is_for_the_next_invocation(world: World, aws_queues: Queues) -> None:
     world.add_rule("hourly", target("api:1"))
     world.add_schedule("nightly", target("api:1"))
-    world.start(queue_url=aws_queues.url, dead_letter_queue_url=aws_queues.dead_letter_url)
+    world.start(aws_queues)
     event = pushed("v2")
     world.road.push(event)
     world.add_rule("daily", target("api:1"))
