@@ -13,6 +13,7 @@ from .settings import Settings
 def explain(push: Record, members: Iterable[Member], settings: Settings) -> dict[str, Any]:
     """Say for each rule whether it lets the push, and for everything that runs the repository whether it is reached."""
     running = [member for member in members if push.repository in member.running.repositories]
+    running.sort(key=lambda member: (member.target.cluster or "", member.target.name))
     return {
         "image": f"{push.repository}:{push.tag}",
         "rules": [_explain_rule(index, rule, push, settings) for index, rule in enumerate(settings.rules.rules)],

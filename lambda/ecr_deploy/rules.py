@@ -125,8 +125,8 @@ class Rules(NamedTuple):
         return self._replace(moment=moment)
 
     def everywhere(self) -> "Rules":
-        """Rules that reach every service in the same scopes, to look at it."""
-        return Rules((Rule(registries=()),), self.scopes)
+        """Rules that reach every service in the same scopes, and the same families, to look at them."""
+        return Rules((Rule(registries=(), families=self.families()),), self.scopes)
 
     def in_scope(self, cluster: str) -> bool:
         """Whether any service of the cluster could be reached."""

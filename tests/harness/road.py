@@ -150,6 +150,8 @@ class Registry:
 
     def __init__(self) -> None:
         self.pushed: dict[str, dict[str, datetime]] = {}
+        self.digests: dict[str, str] = {}
+        """Of tags that were moved to an image pushed earlier."""
 
     def push(self, tag: str, repository: str = "app", time: str = "2026-11-23T06:00:00Z") -> None:
         """Put an image that `digest(tag)` stands for."""
@@ -161,9 +163,12 @@ class Registry:
 
     def paginate(self, *, repositoryName: str, **_: object) -> list[dict[str, Any]]:  # noqa: N803 - boto3's name
         return [
-            {"imageDetails": [{"imageDigest": digest(tag), "imageTags": [tag], "imagePushedAt": pushed_at}]}
+            {"imageDetails": [{"imageDigest": self._digest(tag), "imageTags": [tag], "imagePushedAt": pushed_at}]}
             for tag, pushed_at in self.pushed.get(repositoryName, {}).items()
         ]
+
+    def _digest(self, tag: str) -> str:
+        return self.digests.get(tag, digest(tag))
 
 
 @dataclass

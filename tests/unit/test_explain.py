@@ -1,0 +1,97 @@
+"""The answer to "why did my push not deploy?"."""
+
+from typing import Any
+
+import pytest
+
+from ecr_deploy.errors import InvalidRequestError
+from tests.harness.road import APP, Road, definition
+from tests.harness.strict_ecs import StrictEcs
+
+RULES = [
+    {"tags": ["main-*"], "clusters": ["staging"]},
+    {"semver": "^1", "clusters": ["prod"], "families": ["migrate-*"]},
+    {"repositories": ["web"]},
+]
+
+
+@pytest.fixture
+def road(ecs: StrictEcs) -> Road:
+    app = ecs.register(definition("api", f"{APP}:v1"))
+    ecs.add_service("prod", "api", app)
+    ecs.add_service("prod", "pinned", app, tags={"ecr-deploy:pinned": "until Monday"})
+    ecs.add_service("staging", "api", app)
+    ecs.add_service("prod", "web", ecs.register(definition("web", "nginx")))
+    ecs.register(definition("migrate-db", f"{APP}:v1"))
+    return Road(ecs, inputs={"rules": RULES})
+
+
+def explain(road: Road, tag: str, repository: str = "app") -> dict[str, Any]:
+    return road.request(explain={"repository": repository, "tag": tag})
+
+
+def test_each_rule_and_everything_that_runs_the_image(ecs: StrictEcs, road: Road) -> None:
+    answer = explain(road, "v1.4.0")
+
+    assert answer == {
+        "image": f"{APP}:v1.4.0",
+        "rules": [
+            {"rule": 0, "matches": False, "reason": "tags does not match v1.4.0"},
+            {"rule": 1, "matches": True, "reason": None},
+            {"rule": 2, "matches": False, "reason": "repositories does not match app"},
+        ],
+        "services": [
+            {"cluster": "prod", "service": "api", "reached": True, "reason": None},
+            {
+                "cluster": "prod",
+                "service": "pinned",
+                "reached": False,
+                "reason": "it is pinned by its tag ecr-deploy:pinned = until Monday",
+            },
+            {
+                "cluster": "staging",
+                "service": "api",
+                "reached": False,
+                "reason": "it is not in the scope of rules[1]",
+            },
+        ],
+        "families": [{"family": "migrate-db", "reached": True, "reason": None}],
+    }
+    assert ecs.writes == []
+
+
+def test_a_push_that_no_rule_lets(road: Road) -> None:
+    answer = explain(road, "feature-x")
+
+    assert [rule["matches"] for rule in answer["rules"]] == [False, False, False]
+    assert {service["reason"] for service in answer["services"]} == {"no rule lets the push go anywhere"}
+
+
+def test_latest(ecs: StrictEcs) -> None:
+    ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v1")))
+
+    [service] = explain(Road(ecs), "latest")["services"]
+
+    assert service["reason"] == "latest goes only to containers that run latest"
+
+
+def test_an_image_that_nobody_runs(road: Road) -> None:
+    answer = explain(road, "v1.0.0", repository="nobody")
+
+    assert (answer["services"], answer["families"]) == ([], [])
+
+
+def test_a_rule_that_makes_it_wait(ecs: StrictEcs) -> None:
+    ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v1")))
+    road = Road(ecs, inputs={"rules": [{"minimum_image_age": 5}]})
+
+    answer = explain(road, "v2")
+
+    assert answer["rules"][0]["matches"] is True
+    assert answer["rules"][0]["reason"].startswith("waiting: the image is old enough at ")
+    assert answer["services"][0]["reason"] == answer["rules"][0]["reason"]
+
+
+def test_a_malformed_one(road: Road) -> None:
+    with pytest.raises(InvalidRequestError, match=r"^The request has no field force; it may have digest, region, "):
+        road.request(explain={"repository": "app", "tag": "v2", "force": True})
