@@ -400,3 +400,34 @@ locals {
   # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
   schedule = "^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+( [^ ()]+){5}\\))$"
 }
+
+# A rule that changes nothing is mostly a mistake of its author, but no reason to stop him.
+locals {
+  # Pairs of rules of which the first lets every push go that the second does, to all that the second reaches.
+  covered = flatten([for second, narrow in var.rules : [for first, wide in slice(var.rules, 0, second) : {
+    first  = first
+    second = second
+    } if alltrue(concat(
+      [for field in local.never_empty :
+        field == "registries"
+        ? length(setsubtract(coalesce(narrow.registries, [local.account_id]), coalesce(wide.registries, [local.account_id]))) == 0
+        : contains(wide[field], "*") || length(setsubtract(narrow[field], wide[field])) == 0
+      ],
+      [
+        contains(wide.families, "*") || length(setsubtract(narrow.families, wide.families)) == 0,
+        length(setsubtract(wide.exclude_tags, narrow.exclude_tags)) == 0,
+        length(setsubtract(wide.change_calendars, narrow.change_calendars)) == 0,
+        wide.minimum_image_age <= narrow.minimum_image_age,
+        wide.semver == null || try(wide.semver == narrow.semver && (wide.include_prereleases || !narrow.include_prereleases), false),
+      ],
+  ))]])
+}
+
+check "every_rule_counts" {
+  assert {
+    condition = length(local.covered) == 0
+    error_message = join("\n", [for pair in local.covered :
+      "rules[${pair.second}] changes nothing: rules[${pair.first}] already lets all of its pushes go to all that it reaches. Remove it, or narrow rules[${pair.first}]."
+    ])
+  }
+}

@@ -124,3 +124,256 @@ run "the_longest_name_and_every_kind_of_glob_are_fine" {
     rules    = [{ services = ["web-[12]"] }, { clusters = ["prod"] }, {}]
   }
 }
+
+run "no_repositories" {
+  command = plan
+  variables {
+    rules = [{ repositories = [] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "no_tags" {
+  command = plan
+  variables {
+    rules = [{}, { tags = [] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "no_registries" {
+  command = plan
+  variables {
+    rules = [{ registries = [] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_malformed_glob_of_repositories" {
+  command = plan
+  variables {
+    rules = [{ repositories = ["App"] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_repository_by_its_host" {
+  command = plan
+  variables {
+    rules = [{ repositories = ["123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1"] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_malformed_glob_of_tags" {
+  command = plan
+  variables {
+    rules = [{ tags = ["v[0-9"] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_malformed_glob_of_excluded_tags" {
+  command = plan
+  variables {
+    rules = [{ exclude_tags = ["v 1"] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_malformed_glob_of_families" {
+  command = plan
+  variables {
+    rules = [{ families = ["web:1"] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "an_account_by_its_name" {
+  command = plan
+  variables {
+    rules = [{ registries = ["production"] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "an_account_without_its_zeros" {
+  command = plan
+  variables {
+    rules = [{ registries = ["1234567890"] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_range_that_is_none" {
+  command = plan
+  variables {
+    rules = [{ semver = "latest" }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_range_without_an_end" {
+  command = plan
+  variables {
+    rules = [{ semver = ">=1.4.0 <" }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_calendar_by_a_sentence" {
+  command = plan
+  variables {
+    rules              = [{ change_calendars = ["no nights"] }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_calendar_by_another_arn" {
+  command = plan
+  variables {
+    change_calendars   = ["arn:aws:s3:::calendar"]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [var.change_calendars]
+}
+
+run "an_age_below_zero" {
+  command = plan
+  variables {
+    rules              = [{ minimum_image_age = -1 }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_fraction_of_a_minute" {
+  command = plan
+  variables {
+    rules              = [{ minimum_image_age = 0.5 }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [var.rules]
+}
+
+run "an_age_that_nothing_ends" {
+  command = plan
+  variables {
+    rules = [{ minimum_image_age = 60 }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_calendar_that_nothing_ends" {
+  command = plan
+  variables {
+    change_calendars = ["nights"]
+  }
+  expect_failures = [var.change_calendars]
+}
+
+run "a_rules_calendar_that_nothing_ends" {
+  command = plan
+  variables {
+    rules = [{ change_calendars = ["nights"] }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_schedule_without_a_unit" {
+  command = plan
+  variables {
+    reconcile_schedule = "rate(15)"
+  }
+  expect_failures = [var.reconcile_schedule]
+}
+
+run "a_schedule_that_is_badly_counted" {
+  command = plan
+  variables {
+    reconcile_schedule = "rate(1 minutes)"
+  }
+  expect_failures = [var.reconcile_schedule]
+}
+
+run "a_cron_of_five_fields" {
+  command = plan
+  variables {
+    reconcile_schedule = "cron(0 6 * * *)"
+  }
+  expect_failures = [var.reconcile_schedule]
+}
+
+run "a_tag_key_of_aws" {
+  command = plan
+  variables {
+    enabled_tag_key = "aws:enabled"
+  }
+  expect_failures = [var.enabled_tag_key]
+}
+
+run "no_tag_key" {
+  command = plan
+  variables {
+    enabled_tag_key = ""
+  }
+  expect_failures = [var.enabled_tag_key]
+}
+
+run "too_little_time_to_be_live" {
+  command = plan
+  variables {
+    deployment_timeout_minutes = 4
+  }
+  expect_failures = [var.deployment_timeout_minutes]
+}
+
+run "too_much_time_to_be_live" {
+  command = plan
+  variables {
+    deployment_timeout_minutes = 1441
+  }
+  expect_failures = [var.deployment_timeout_minutes]
+}
+
+run "a_queue_for_a_topic" {
+  command = plan
+  variables {
+    notification_topic_arn = "arn:aws:sqs:eu-west-1:123456789012:people"
+  }
+  expect_failures = [var.notification_topic_arn]
+}
+
+run "a_rule_that_an_earlier_one_covers" {
+  command = plan
+  variables {
+    rules = [{ tags = ["v*"] }, { tags = ["v*"], clusters = ["prod"] }]
+  }
+  expect_failures = [check.every_rule_counts]
+}
+
+run "the_same_rule_twice" {
+  command = plan
+  variables {
+    rules = [{ semver = "^1", families = ["a"] }, { repositories = ["app"] }, { semver = "^1", families = ["a"] }]
+  }
+  expect_failures = [check.every_rule_counts]
+}
+
+run "rules_that_overlap_and_do_not_cover_one_another" {
+  command = plan
+  variables {
+    rules = [
+      { tags = ["v*"], exclude_tags = ["v9"] },
+      { tags = ["v*"] },
+      { semver = "^1", tags = ["v1*", "1*"] },
+      { semver = "^2", tags = ["v1*", "1*"] },
+      { registries = ["210987654321"] },
+      { registries = ["123456789012", "210987654321"], families = ["*"], clusters = ["prod"] },
+      { minimum_image_age = 5, services = ["a"], tags = ["x"] },
+      { services = ["a"], tags = ["x"], change_calendars = ["nights"] },
+    ]
+    reconcile_schedule = "cron(0/15 * * * ? *)"
+  }
+}
