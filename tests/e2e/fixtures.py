@@ -13,6 +13,16 @@ from tests.harness.lambda_runtime import Function
 from tests.harness.terraform import ZIP
 
 terraform("simple", scope="session")
+terraform("environments", scope="session")
+
+
+@pytest.fixture
+def _no_leftovers() -> Iterator[None]:
+    """Let no push of one example wait in the queues of another."""
+    yield
+    sqs = boto3.client("sqs")
+    for url in sqs.list_queues().get("QueueUrls", []):
+        sqs.purge_queue(QueueUrl=url)
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,10 @@ class Road:
     repository: str
     function: Function
     mapping: EventSourceMapping
+    queue_url: str
     dead_letter_queue_url: str
+    worker_repository: str
+    cluster: str
 
     def dead_letters(self) -> list[str]:
         """Take what lies in the dead-letter queue."""
@@ -38,4 +51,12 @@ def road(simple: Any) -> Iterator[Road]:
     """The road that `examples/simple` builds."""
     outputs = {name: output["value"] for name, output in simple.outputs.items()}
     with Function(outputs["function_name"], ZIP) as function:
-        yield Road(outputs["repository"], function, EventSourceMapping(function), outputs["dead_letter_queue_url"])
+        yield Road(
+            outputs["repository"],
+            function,
+            EventSourceMapping(function),
+            outputs["queue_url"],
+            outputs["dead_letter_queue_url"],
+            outputs["worker_repository"],
+            outputs["cluster"],
+        )

@@ -20,12 +20,14 @@ class Running:
 
 
 def running_services() -> dict[Service, Running]:
-    """Return what every service of every cluster runs, by name."""
+    """Return what every ACTIVE service of every cluster runs, by name."""
     ecs = boto3.client("ecs")
     fleet = {}
     for cluster in ecs.list_clusters()["clusterArns"]:
         for arn in ecs.list_services(cluster=cluster)["serviceArns"]:
             [service] = ecs.describe_services(cluster=cluster, services=[arn])["services"]
+            if service["status"] != "ACTIVE":
+                continue
             definition = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
             fleet[Service(cluster.rpartition("/")[2], service["serviceName"])] = Running(
                 revision=f"{definition['family']}:{definition['revision']}",

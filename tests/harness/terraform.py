@@ -1,7 +1,10 @@
 """Real Terraform on moto: the module to apply, and what a second plan would still change."""
 
 import json
+import os
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,21 @@ def copy_module(directory: Path) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, copy)
     return directory / "examples"
+
+
+def unexpected_changes_of(runner: Any) -> list[str]:
+    """Plan once more what pytest-terraform has applied, and return what that would change."""
+    with tempfile.TemporaryDirectory() as directory:
+        plan = f"{directory}/plan"
+        runner.plan(plan)
+        shown = subprocess.run(
+            [runner.tf_bin, "show", "-json", plan],
+            cwd=runner.module_dir,
+            env={**os.environ, "TF_DATA_DIR": runner.work_dir},
+            capture_output=True,
+            check=True,
+        )
+    return unexpected_changes(json.loads(shown.stdout))
 
 
 def unexpected_changes(plan: Mapping[str, Any]) -> list[str]:
