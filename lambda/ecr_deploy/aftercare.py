@@ -24,7 +24,7 @@ def follow(door: "Door", change: DeploymentChange) -> list[PushResult]:
     if door.settings.dry_run:
         return []
     try:
-        results = Watch(door.ecs, door.settings, door.now()).follow(change.target)
+        results = Watch(door.ecs, door.settings, door.now(), door.codedeploy).follow(change.target)
     except EcrDeployError as error:
         return [_failed(door, change.event_id, f"following {change.target.name}: {error}", error.retry)]
     _tell(door, change.event_id, results)
@@ -57,7 +57,7 @@ def _reconcile(door: "Door", event_id: str, settings: Settings, *, is_turn: bool
 
 
 def _watch(door: "Door", event_id: str, members: Iterable[Member], settings: Settings) -> list[PushResult]:
-    results = Watch(door.ecs, settings, door.now()).look_after(members)
+    results = Watch(door.ecs, settings, door.now(), door.codedeploy).look_after(members)
     _tell(door, event_id, [result for result in results if isinstance(result, RolloutResult)])
     errors = [result for result in results if isinstance(result, CallError)]
     return [_failed(door, event_id, f"looking after rollouts: {error}", error.retry) for error in errors]

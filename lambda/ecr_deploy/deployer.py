@@ -2,19 +2,20 @@
 
 from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import takewhile, zip_longest
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import planner, records
 from .ecs import WORKERS, Ecs
 from .errors import CallError, EcrDeployError, Retry
 from .events import Push
-from .planner import Change, Family, Member, Outcome, Plan, Service, Step, Verdict
+from .planner import CODE_DEPLOY, Change, Family, Member, Outcome, Plan, Service, Step, Verdict
 from .revisions import Revision
 from .rules import Rules, Target
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .codedeploy import CodeDeploy
     from .scheduled_tasks import TaskResult
 
 # Enough for whoever deploys beside us; a loop that registers without end must not take us with it.
@@ -54,8 +55,12 @@ class PushResult(NamedTuple):
         return Outcome.DEPLOYED in moved or any(one.outcome is Outcome.DEPLOYED for one in self.targets)
 
 
-def deploy(pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[PushResult]:
+def deploy(
+    pushes: Sequence[Push], ecs: Ecs, settings: Settings, codedeploy: "CodeDeploy | None" = None
+) -> list[PushResult]:
     """Deploy the pushes of one batch together; gives one result for each, in their order.
+
+    Services that CodeDeploy rolls out are left alone without `codedeploy`.
 
     Raises:
         CallError: ECS does not tell what runs.
@@ -69,7 +74,7 @@ def deploy(pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[PushRes
         hits, unknown = _find_hits(tuple(results), ecs, rules)
         # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool:
-            for outcomes in pool.map(lambda hit: _roll_out(hit, tuple(results), ecs, settings), hits):
+            for outcomes in pool.map(lambda hit: _roll_out(hit, tuple(results), ecs, settings, codedeploy), hits):
                 for push, result in outcomes:
                     results[push].append(result)
         for push, found in results.items():
@@ -145,17 +150,22 @@ def _find_hits(pushes: Sequence[Push], ecs: Ecs, rules: Rules) -> tuple[list[_Hi
     ], unknown
 
 
-def _roll_out(hit: _Hit, pushes: Sequence[Push], ecs: Ecs, settings: Settings) -> list[tuple[Push, TargetResult]]:
+def _roll_out(
+    hit: _Hit, pushes: Sequence[Push], ecs: Ecs, settings: Settings, codedeploy: "CodeDeploy | None"
+) -> list[tuple[Push, TargetResult]]:
     """Plan one family and do what the plan says."""
     try:
+        problems: Mapping[str, EcrDeployError] = {}
         family, unknown = _read_family(hit, pushes, ecs, settings)
+        if family and codedeploy:
+            family, problems = codedeploy.ask(family, planner.plan(pushes, family, settings))
         plan, revisions = _register(family, pushes, ecs, settings) if family else (planner.Plan(), [])
     except EcrDeployError as error:
         return [(push, _failed(target, before, error)) for push, target, before in hit.concerned]
     done: dict[str, Revision | EcrDeployError | None] = {}
     for step, revision in zip(plan.steps, revisions, strict=True):
-        done.update(_update(step, revision, ecs, dry_run=settings.dry_run))
-    results = [(verdict.push, _result(verdict, done)) for verdict in plan.verdicts]
+        done.update(_update(step, revision, ecs, codedeploy, dry_run=settings.dry_run))
+    results = [(verdict.push, _result(verdict, done, problems)) for verdict in plan.verdicts]
     return results + [(push, one) for one in unknown for push, target, _ in hit.concerned if target == one.target]
 
 
@@ -249,18 +259,28 @@ def _going_on_from(theirs: Revision, family: Family) -> Family:
 
 
 def _update(
-    step: Step, revision: Revision | EcrDeployError | None, ecs: Ecs, *, dry_run: bool
+    step: Step, revision: Revision | EcrDeployError | None, ecs: Ecs, codedeploy: "CodeDeploy | None", *, dry_run: bool
 ) -> dict[str, Revision | EcrDeployError | None]:
     """Update services to their revision; gives for each member what it runs now, or why it could not."""
-    arns = [member.arn for member in step.members]
+    done: dict[str, Revision | EcrDeployError | None] = {member.arn: revision for member in step.members}
     if dry_run or not isinstance(revision, Revision):
-        return dict.fromkeys(arns, revision)
-    problems = ecs.update([member.service for member in step.members if member.service], revision)
-    return {arn: problem or revision for arn, problem in zip_longest(arns, problems)}
+        return done
+    services = [member.service for member in step.members if member.service]
+    theirs = [service for service in services if codedeploy and service.controller == CODE_DEPLOY]
+    ours = [service for service in services if service not in theirs]
+    problems: list[EcrDeployError | None] = [*ecs.update(ours, revision)]
+    if codedeploy:
+        problems += codedeploy.update(theirs, revision)
+    return done | {service.arn: problem for service, problem in zip([*ours, *theirs], problems, strict=True) if problem}
 
 
-def _result(verdict: Verdict, done: Mapping[str, Revision | EcrDeployError | None]) -> TargetResult:
+def _result(
+    verdict: Verdict, done: Mapping[str, Revision | EcrDeployError | None], problems: Mapping[str, EcrDeployError]
+) -> TargetResult:
     member, before = verdict.member, str(verdict.member.running)
+    problem = problems.get(member.arn)
+    if problem and verdict.reason == str(problem):
+        return _failed(member.target, before, problem)
     if verdict.outcome is not Outcome.DEPLOYED:
         return TargetResult(member.target, verdict.outcome, verdict.reason, before, before)
     revision = done[member.arn]

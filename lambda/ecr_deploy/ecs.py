@@ -16,7 +16,7 @@ from . import aws, images, raw_json, revisions, rollouts
 from .errors import CallError, OutOfTimeError, Retry
 from .images import Repository
 from .pacing import Pacer
-from .planner import Service
+from .planner import CODE_DEPLOY, Service, TaskSet
 from .revisions import Revision
 from .rollouts import Deployment
 from .rules import Rules, Target, matches
@@ -285,22 +285,8 @@ class Ecs:
             "DescribeServices", f"cluster {cluster}", "services", cluster=cluster, services=names, include=["TAGS"]
         )
         # One that is gone since it was listed stands in `failures`, with the reason MISSING.
-        return [
-            Service(
-                cluster=cluster,
-                name=service["serviceName"],
-                arn=service["serviceArn"],
-                revision=service["taskDefinition"],
-                controller=_controller(service),
-                tags=_tags(service),
-                service_revisions=tuple(one["arn"] for one in service.get("currentServiceRevisions", ())),
-                deployments=tuple(_deployment(one) for one in service.get("deployments", ())),
-                service_deployment=service.get("currentServiceDeployment"),
-                reverts=_reverts(service.get("deploymentConfiguration", {})),
-            )
-            for service in answer["services"]
-            if service["status"] == "ACTIVE" and "taskDefinition" in service
-        ]
+        found = (one for one in answer["services"] if one["status"] == "ACTIVE" and "taskDefinition" in one)
+        return [_service(cluster, service) for service in found]
 
     def _describe_service_deployments(self, arns: list[str]) -> list[dict[str, Any]]:
         answer = self._call(
@@ -420,6 +406,39 @@ def _last_part(arn: str) -> str:
 
 def _tags(resource: Mapping[str, Any]) -> dict[str, str]:
     return {tag["key"]: tag.get("value", "") for tag in resource.get("tags", ())}
+
+
+def _service(cluster: str, service: Mapping[str, Any]) -> Service:
+    controller, runs = _controller(service), _primary_task_set(service)
+    return Service(
+        cluster=cluster,
+        name=service["serviceName"],
+        arn=service["serviceArn"],
+        revision=runs["taskDefinition"],
+        controller=controller,
+        tags=_tags(service),
+        service_revisions=tuple(one["arn"] for one in service.get("currentServiceRevisions", ())),
+        deployments=tuple(_deployment(one) for one in service.get("deployments", ())),
+        service_deployment=service.get("currentServiceDeployment"),
+        reverts=controller == CODE_DEPLOY or _reverts(service.get("deploymentConfiguration", {})),
+        task_set=_task_set(service, runs) if controller == CODE_DEPLOY else None,
+    )
+
+
+def _primary_task_set(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What takes the traffic of a service that CodeDeploy rolls out; the service itself where it has no task sets.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskSet.html
+    """
+    return next((one for one in service.get("taskSets", ()) if one["status"] == "PRIMARY"), service)
+
+
+def _task_set(service: Mapping[str, Any], runs: Mapping[str, Any]) -> TaskSet | None:
+    balancer = next(iter(service.get("loadBalancers") or runs.get("loadBalancers") or ()), None)
+    if balancer is None:
+        return None
+    providers = tuple(runs.get("capacityProviderStrategy", ()))
+    return TaskSet(balancer["containerName"], balancer["containerPort"], runs.get("platformVersion"), providers)
 
 
 def _deployment(deployment: Mapping[str, Any]) -> Deployment:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
@@ -20,6 +20,9 @@ from .queue import Message, Queue
 from .records import to_milliseconds
 from .rules import Moment
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .codedeploy import CodeDeploy
 
 # Kept back of the function's time for calls under way and for the report.
 _SECONDS_TO_REPORT = 10
@@ -44,6 +47,7 @@ class Door:
         self._queue: Queue | None = None
         self._bus: Any = None
         self._scheduled_tasks: Any = None
+        self._codedeploy: CodeDeploy | None = None
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:
         """Answer an invocation.
@@ -64,6 +68,15 @@ class Door:
 
         return operators.answer(self, event)
 
+    @property
+    def codedeploy(self) -> "CodeDeploy | None":
+        """CodeDeploy, where it may be used."""
+        if self._codedeploy is None and self.settings.codedeploy:
+            from .codedeploy import CodeDeploy  # noqa: PLC0415
+
+            self._codedeploy = CodeDeploy(self.client, self._pacer)
+        return self._codedeploy
+
     def now(self) -> datetime:
         """The time, in UTC, to the millisecond."""
         return to_milliseconds(datetime.fromtimestamp(self._clock.time(), UTC))
@@ -83,7 +96,7 @@ class Door:
             return []
         try:
             settings = self.settings_now(settings)
-            results = deployer.deploy(pushes, self.ecs, settings)
+            results = deployer.deploy(pushes, self.ecs, settings, self.codedeploy)
             if settings.scheduled_tasks:
                 results = self._move_scheduled_tasks(pushes, results, settings)
         except EcrDeployError as error:

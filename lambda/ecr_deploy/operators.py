@@ -52,7 +52,7 @@ def _explain(door: "Door", request: Explain) -> dict[str, Any]:
 
 def _roll_back(door: "Door", request: Rollback) -> dict[str, Any]:
     target = request.target
-    watch = Watch(door.ecs, door.settings, door.now())
+    watch = Watch(door.ecs, door.settings, door.now(), door.codedeploy)
     result = watch.take_back(target, dry_run=request.dry_run) if door.settings.rules.reaches(target) else None
     if result is None:
         message = (

@@ -30,11 +30,26 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
+# The deployment controller of services that CodeDeploy rolls out.
+CODE_DEPLOY = "CODE_DEPLOY"
 # A service with this tag stays where it is; the value may say why.
 PINNED = "ecr-deploy:pinned"
 ONLY_LATEST = "latest goes only to containers that run latest"
 
 SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+class TaskSet(NamedTuple):
+    """What the next task set of a service takes over from the one that runs: CodeDeploy keeps nothing by itself.
+
+    `container` and `port` are where its load balancer sends what comes in; `capacity_providers` is the strategy as ECS
+    writes it.
+    """
+
+    container: str
+    port: int
+    platform_version: str | None = None
+    capacity_providers: tuple[Mapping[str, Any], ...] = ()
 
 
 class Service(NamedTuple):
@@ -43,7 +58,8 @@ class Service(NamedTuple):
     `tags` are its own, `cluster_tags` those of its cluster. `service_revisions` are ECS's own ARNs for what it runs, of
     which there are several while it rolls out, and none where ECS keeps none. `deployments` are those that ECS tells
     with the service, and `service_deployment` is the ARN of the newest, where ECS keeps it. `reverts` says whether the
-    service goes back by itself where a rollout fails. `waits` says why it must not be updated now.
+    service goes back by itself where a rollout fails. `task_set` is for CodeDeploy alone. `waits`
+    says why it must not be updated now.
     """
 
     cluster: str
@@ -57,6 +73,7 @@ class Service(NamedTuple):
     deployments: tuple[Deployment, ...] = ()
     service_deployment: str | None = None
     reverts: bool = False
+    task_set: TaskSet | None = None
     waits: str | None = None
 
     @property
@@ -245,19 +262,22 @@ class _Decision:
         if not candidates:
             return
         winner = self._pick(candidates)
-        if own and self.member.running.digest_of(own) == winner.record.digest:
+        reference = images.parse(current.image)
+        after = str(reference.pointing_to(winner.record.tag, winner.record.digest, self._settings.image_reference))
+        # A version takes a container off latest for good, also where it is the same image: else the end would depend on
+        # which of the two came first.
+        leaves_latest = runs == "latest" != winner.record.tag and own and own.image != after
+        if own and self.member.running.digest_of(own) == winner.record.digest and not leaves_latest:
             self._find(winner, Outcome.UNCHANGED, "it runs this image already")
             self._refresh(winner.record)
         elif newer := self._newer(winner, self._known):
             self._find(winner, Outcome.SUPERSEDED, _by(newer))
-        elif reason := self._rejects(winner) or self._settings.rules.holds(winner.record, self.member.target):
+        elif reason := self._waits(winner) or self._rejects(winner):
             self._find(winner, Outcome.SKIPPED, reason)
         else:
-            reference = images.parse(current.image)
-            after = reference.pointing_to(winner.record.tag, winner.record.digest, self._settings.image_reference)
-            change = Change(container.name, own.image if own else container.image, str(after))
+            change = Change(container.name, own.image if own else container.image, after)
             self._find(winner, Outcome.DEPLOYED, None, change)
-            self.images[container.name] = str(after)
+            self.images[container.name] = after
             self.winners[repository] = winner
 
     def _pick(self, candidates: Sequence[Push]) -> Push:
@@ -283,6 +303,11 @@ class _Decision:
         superseding = (one for one in rivals if self._settings.rules.supersedes(one, push.record, target))
         return max(superseding, key=lambda one: one.order, default=None)
 
+    def _waits(self, push: Push) -> str | None:
+        """Why a push must not reach the service now, but may later."""
+        waits = self.member.service.waits if self.member.service else None
+        return waits or self._settings.rules.holds(push.record, self.member.target)
+
     def _rejects(self, push: Push) -> str | None:
         """Why a push that the service was taken back from must not come again by itself; a new push of it may."""
         bad = self.rejected.get(push.repository)
@@ -302,8 +327,10 @@ class _Decision:
         record = running.records.get(push.repository)
         if record is None and len(running.tags) < MOST_TAGS:
             self.refreshed.append(push)
-        if record and record.digest == push.digest and record.pushed_at < push.pushed_at:
-            self.refreshed.append(record._replace(pushed_at=push.pushed_at))
+        if record and record.digest == push.digest and record.order < push.order:
+            # Written by its digest alone, an image has the tag that is recorded.
+            by_digest = self._settings.image_reference == "digest"
+            self.refreshed.append(push if by_digest else record._replace(pushed_at=push.pushed_at))
 
     def _find(self, push: Push, outcome: Outcome, reason: str | None, *changes: Change) -> None:
         self._found[push].append(Verdict(push, self.member, outcome, reason, changes))
@@ -334,9 +361,9 @@ def obstacle(member: Member, settings: Settings) -> str | None:
         return f"neither it nor its cluster has the tag {enabled} = true"
     if service.tags.get(PINNED, "false") != "false":
         return f"it is pinned by its tag {PINNED} = {service.tags[PINNED]}"
-    if service.controller != "ECS":
+    if service.controller != "ECS" and not (settings.codedeploy and service.controller == CODE_DEPLOY):
         return f"its deployment controller is {service.controller}, which deploys by itself"
-    return service.waits
+    return None
 
 
 def follows(push: Record, running_tag: str | None) -> bool:

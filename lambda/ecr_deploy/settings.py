@@ -35,6 +35,7 @@ class Settings(NamedTuple):
     rollback_on_failure: bool
     deployment_timeout: timedelta
     scheduled_tasks: bool
+    codedeploy: bool
     queue_url: str
     dead_letter_queue_url: str
 
@@ -76,6 +77,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             minutes=read("deployment_timeout_minutes", "a number of minutes", _is_number, default=30)
         ),
         scheduled_tasks=read("scheduled_tasks", "true or false", _is_bool, default=False),
+        codedeploy=read("codedeploy", "true or false", _is_bool, default=False),
         queue_url=read("queue_url", "the URL of a queue", _is_text),
         dead_letter_queue_url=read("dead_letter_queue_url", "the URL of a queue", _is_text),
     )

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import rollouts
 from .ecs import Ecs
 from .errors import CallError, Retry
-from .planner import Member, Service
+from .planner import CODE_DEPLOY, Member, Service
 from .records import Record
 from .revisions import Revision
 from .rollouts import End, Rollout, State
 from .rules import Target
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .codedeploy import CodeDeploy
 
 
 class RolloutResult(NamedTuple):
@@ -55,10 +58,11 @@ class Watch:
     end first.
     """
 
-    def __init__(self, ecs: Ecs, settings: Settings, now: datetime) -> None:
+    def __init__(self, ecs: Ecs, settings: Settings, now: datetime, codedeploy: "CodeDeploy | None") -> None:
         self._ecs = ecs
         self._settings = settings
         self._now = now
+        self._codedeploy = codedeploy
 
     def follow(self, target: Target) -> list[RolloutResult]:
         """Find out which rollouts to a service have ended; each is told once, however often it is asked."""
@@ -78,10 +82,12 @@ class Watch:
         results: list[RolloutResult | CallError] = []
         for service, running in members:
             one = _watched(service, running) if service else None
-            if one and one.rollout.state is State.STARTED:
+            is_open = one is not None and one.rollout.state is State.STARTED
+            # What CodeDeploy rolls out, a service is not told to run until that takes the traffic.
+            if service and (is_open or self._codedeploy_of(service)):
                 try:
-                    ended = self.follow(one.service.target)
-                    results += ended or self._take_back_if_overdue(one.service.target)
+                    ended = self.follow(service.target)
+                    results += ended or self._take_back_if_overdue(service.target)
                 except CallError as error:
                     results.append(error)
         return results
@@ -109,10 +115,15 @@ class Watch:
 
     def _take_back(self, one: _Watched, reason: str | None) -> RolloutResult:
         if not (rollouts.is_rolling_out(one.service.deployments) and self._stop(one.service)):
-            [problem] = self._ecs.update([one.service], self._ecs.revision(one.before))
+            updating = self._codedeploy_of(one.service) or self._ecs
+            [problem] = updating.update([one.service], self._ecs.revision(one.before))
             if problem:
                 raise problem
         return self._end(one, End(State.ROLLED_BACK, reason))
+
+    def _codedeploy_of(self, service: Service) -> "CodeDeploy | None":
+        """CodeDeploy, where it rolls the service out."""
+        return self._codedeploy if service.controller == CODE_DEPLOY else None
 
     def _stop(self, service: Service) -> bool:
         """Whether ECS takes the deployment that runs back by itself."""
@@ -135,6 +146,9 @@ class Watch:
         return found + [self._ecs.read_again(arn) for arn in arns if arn not in (one.arn for one in found)]
 
     def _judge(self, one: _Watched) -> End | None:
+        if one.service.controller == CODE_DEPLOY:
+            codedeploy = self._codedeploy_of(one.service)
+            return codedeploy.end(one.service, one.revision, one.rollout.since) if codedeploy else None
         deployments = one.service.deployments
         if one.is_current:
             return rollouts.judge(one.revision.arn, deployments)
