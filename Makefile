@@ -19,7 +19,7 @@ export PIP_ROOT_USER_ACTION := ignore
 announce = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint package docs bench clean python-lint terraform-lint unit chaos e2e terraform
+.PHONY: help explain demo test test-long lint package docs bench clean python-lint terraform-lint unit chaos e2e terraform
 
 help: ## List these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ docs: $(VENV)/ready ## Write the generated tables of README.md and docs/*.md
 
 bench: $(VENV)/ready ## Measure it all beside two others (some 15 minutes); fewer with SIZES="1 10 100"
 	@PYTHONPATH=lambda $(RUN) bench $(SIZES)
+
+explain: $(VENV)/ready ## Say why a push deploys or not: FUNCTION=ecr-deploy REPOSITORY=app TAG=v2
+	@$(RUN) tools.explain $(FUNCTION) $(REPOSITORY) $(TAG)
 
 clean: ## Remove all that the other commands made, but the zip
 	@rm -rf $(VENV) build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis lambda/*.egg-info
