@@ -97,8 +97,9 @@ def test_every_block_of_shell_runs(block: Block, reader: Path, stand_ins: Path) 
     assert not ran.returncode, ran.stdout + ran.stderr
     if "lambda invoke" in block.text:
         [answer] = map(json.loads, ran.stdout.splitlines())
-        ends = [push["outcome"] for push in answer.get("pushes", [])]
-        assert ends == ([] if "explain" in block.text else ["deployed"])
+        ended = [*answer.get("pushes", []), *([answer["rollback"]] if "rollback" in answer else [])]
+        expected = [] if "explain" in block.text else ["rolled-back" if "rollback" in block.text else "deployed"]
+        assert [one["outcome"] for one in ended] == expected
 
 
 def _terraform(directory: Path, *words: str) -> str:
