@@ -121,7 +121,8 @@ resource "aws_iam_role_policy" "read" {
         Sid    = "WhatIamCannotNarrow"
         Effect = "Allow"
         Action = concat(
-          ["ecs:ListClusters", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"],
+          ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"],
+          can(regex("[*?[]", join("", var.clusters))) ? ["ecs:ListClusters"] : [],
           length(flatten(var.rules[*].families)) > 0 ? ["ecs:ListTaskDefinitionFamilies"] : [],
         )
         Resource = ["*"]
@@ -142,22 +143,16 @@ resource "aws_iam_role_policy" "read" {
         Resource = local.clusters
       },
       {
-        Sid      = "DescribeServicesOfTheClusters"
-        Effect   = "Allow"
-        Action   = ["ecs:DescribeServices", "ecs:ListServiceDeployments"]
-        Resource = local.services
-      },
-      {
-        Sid      = "DescribeWhatTheServicesRun"
-        Effect   = "Allow"
-        Action   = ["ecs:DescribeServiceRevisions"]
-        Resource = local.revisions
-      },
-      {
-        Sid      = "DescribeWhatBecameOfRollouts"
-        Effect   = "Allow"
-        Action   = ["ecs:DescribeServiceDeployments"]
-        Resource = local.deployments
+        Sid    = "DescribeServicesOfTheClusters"
+        Effect = "Allow"
+        Action = [
+          "ecs:DescribeServices",
+          "ecs:DescribeServiceRevisions",
+          "ecs:ListServiceDeployments",
+          "ecs:DescribeServiceDeployments",
+        ]
+        # Revisions and rollouts are described with leave for both them and their service.
+        Resource = concat(local.services, local.revisions, local.deployments)
       },
       {
         Sid      = "LookImagesUp"
@@ -210,16 +205,10 @@ resource "aws_iam_role_policy" "deploy" {
         }
       },
       {
-        Sid      = "UpdateServicesOfTheClusters"
+        Sid      = "UpdateServicesOfTheClustersAndTakeRolloutsBack"
         Effect   = "Allow"
-        Action   = ["ecs:UpdateService"]
-        Resource = local.services
-      },
-      {
-        Sid      = "TakeRolloutsBack"
-        Effect   = "Allow"
-        Action   = ["ecs:StopServiceDeployment"]
-        Resource = local.deployments
+        Action   = ["ecs:UpdateService", "ecs:StopServiceDeployment"]
+        Resource = concat(local.services, local.deployments)
       },
       {
         Sid       = "TellWhatBecomesOfPushes"

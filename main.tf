@@ -282,12 +282,21 @@ resource "aws_lambda_function" "this" {
       condition     = length(jsonencode(local.settings)) <= local.longest_settings
       error_message = "The settings are too long: Lambda takes 4 KiB in all, which leaves ${local.longest_settings} characters, but clusters and rules make them ${length(jsonencode(local.settings))} long. Write wildcards instead of lists of names, or use the module twice, with other names and rules."
     }
+
+    precondition {
+      condition     = local.length_of_policies <= local.longest_policies
+      error_message = "The role's policies are too long: IAM takes 10,240 characters in all, which leaves ${local.longest_policies}, but clusters and the rules' registries and repositories make them ${local.length_of_policies} long. Write wildcards instead of lists of names, or use the module twice, with other names and rules."
+    }
   }
 }
 
 locals {
   # Kept back from Lambda's 4 KiB: the variable's name and the two queues' URLs, which are unknown at plan.
   longest_settings = 4096 - 400
+
+  # Kept back from IAM's limit: the policies whose length is always the same, of queue and log.
+  longest_policies   = 10240 - 1200
+  length_of_policies = length(join("", concat(aws_iam_role_policy.read[*].policy, aws_iam_role_policy.deploy[*].policy)))
 }
 
 resource "aws_lambda_event_source_mapping" "queue" {

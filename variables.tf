@@ -165,7 +165,7 @@ variable "reconcile_schedule" {
 
   validation {
     condition     = var.reconcile_schedule == null || can(regex(local.schedule, var.reconcile_schedule))
-    error_message = "reconcile_schedule is ${jsonencode(var.reconcile_schedule)}, which is no schedule: write \"rate(15 minutes)\", \"rate(1 hour)\" or \"cron(0 6 * * ? *)\"."
+    error_message = "reconcile_schedule is ${jsonencode(var.reconcile_schedule)}, which is no schedule: write \"rate(15 minutes)\", \"rate(1 hour)\" or \"cron(0 6 * * ? *)\", whose third or fifth field must be a question mark."
   }
 }
 
@@ -178,6 +178,11 @@ variable "enabled_tag_key" {
   validation {
     condition     = can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", var.enabled_tag_key)) && !startswith(lower(var.enabled_tag_key), "aws:")
     error_message = "enabled_tag_key is ${jsonencode(var.enabled_tag_key)}, which is no tag key: write 1 to 128 letters, digits, spaces and _ . : / = + - @, and no aws: in front."
+  }
+
+  validation {
+    condition     = var.enabled_tag_key != "ecr-deploy:pinned"
+    error_message = "enabled_tag_key is \"ecr-deploy:pinned\", which holds a service where it is: write another key."
   }
 }
 
@@ -398,36 +403,49 @@ locals {
   calendar_fix = "which is no change calendar: give the name or the ARN of an aws_ssm_document of the type ChangeCalendar"
 
   # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
-  schedule = "^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+( [^ ()]+){5}\\))$"
+  schedule = "^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\(([^ ()]+ ){2}([^ ()]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()]+) [^ ()]+\\))$"
 }
 
 # A rule that changes nothing is mostly a mistake of its author, but no reason to stop him.
 locals {
-  # Pairs of rules of which the first lets every push go that the second does, to all that the second reaches.
-  covered = flatten([for second, narrow in var.rules : [for first, wide in slice(var.rules, 0, second) : {
-    first  = first
-    second = second
-    } if alltrue(concat(
-      [for field in local.never_empty :
-        field == "registries"
-        ? length(setsubtract(coalesce(narrow.registries, [local.account_id]), coalesce(wide.registries, [local.account_id]))) == 0
-        : contains(wide[field], "*") || length(setsubtract(narrow[field], wide[field])) == 0
-      ],
-      [
-        contains(wide.families, "*") || length(setsubtract(narrow.families, wide.families)) == 0,
-        length(setsubtract(wide.exclude_tags, narrow.exclude_tags)) == 0,
-        length(setsubtract(wide.change_calendars, narrow.change_calendars)) == 0,
-        wide.minimum_image_age <= narrow.minimum_image_age,
-        wide.semver == null || try(wide.semver == narrow.semver && (wide.include_prereleases || !narrow.include_prereleases), false),
-      ],
-  ))]])
+  # Each glob as a regular expression that matches the globs it covers, once they write ? instead of [...].
+  covering = {
+    for glob in toset(flatten([for rule in var.rules : [for field in keys(local.globs) : rule[field]]])) :
+    glob => "^${replace(replace(replace(replace(glob, ".", "\\."), "*", ".*"), "?", "[^*]"), "[!", "[^*?")}$"
+  }
+  simplified = { for glob, _ in local.covering : glob => replace(glob, "/\\[[^]]+\\]/", "?") }
+
+  # For each rule, and each rule beside it, whether the first lets every push go that the second does, to all that the
+  # second reaches, and no later.
+  covers = [for wide in var.rules : [for narrow in var.rules : alltrue(concat(
+    [
+      for globs in concat(
+        [for field in ["repositories", "tags", "clusters", "services", "families"] : { wide = wide[field], narrow = narrow[field] }],
+        [{ wide = narrow.exclude_tags, narrow = wide.exclude_tags }],
+        ) : alltrue([for glob in globs.narrow : anytrue([
+          for other in globs.wide : other == glob || can(regex(local.covering[other], local.simplified[glob]))
+      ])])
+    ],
+    [
+      length(setsubtract(coalesce(narrow.registries, [local.account_id]), coalesce(wide.registries, [local.account_id]))) == 0,
+      wide.semver == null || try(wide.semver == narrow.semver && (wide.include_prereleases || !narrow.include_prereleases), false),
+      length(setsubtract(wide.change_calendars, narrow.change_calendars)) == 0,
+      wide.minimum_image_age <= narrow.minimum_image_age,
+    ],
+  ))]]
+
+  # Of two rules that cover one another, the later one is too many.
+  covered = flatten([for wide, others in local.covers : [
+    for narrow, is_covered in others : { wide = wide, narrow = narrow }
+    if is_covered && narrow != wide && (narrow > wide || !local.covers[narrow][wide])
+  ]])
 }
 
 check "every_rule_counts" {
   assert {
     condition = length(local.covered) == 0
     error_message = join("\n", [for pair in local.covered :
-      "rules[${pair.second}] changes nothing: rules[${pair.first}] already lets all of its pushes go to all that it reaches. Remove it, or narrow rules[${pair.first}]."
+      "rules[${pair.narrow}] changes nothing: rules[${pair.wide}] already lets all of its pushes go to all that it reaches. Remove it, or narrow rules[${pair.wide}]."
     ])
   }
 }

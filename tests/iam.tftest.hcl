@@ -9,7 +9,7 @@ run "as_narrow_as_iam_allows" {
     clusters       = ["prod", "staging-*", "test-[12]?"]
     pass_role_arns = ["arn:aws:iam::123456789012:role/web-*"]
     rules = [
-      { repositories = ["app", "team/[ab]?"], registries = ["123456789012", "210987654321"] },
+      { repositories = ["app", "team/[ab]?"], registries = ["123456789012", "210987654321"], tags = ["v*"] },
       { repositories = ["app"] },
     ]
     notification_topic_arn = "arn:aws:sns:eu-west-1:123456789012:people"
@@ -61,7 +61,7 @@ run "as_narrow_as_iam_allows" {
       {
         Sid      = "WhatIamCannotNarrow"
         Effect   = "Allow"
-        Action   = ["ecs:ListClusters", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"]
+        Action   = ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "ecs:ListClusters"]
         Resource = ["*"]
       },
       {
@@ -88,28 +88,19 @@ run "as_narrow_as_iam_allows" {
       {
         Sid    = "DescribeServicesOfTheClusters"
         Effect = "Allow"
-        Action = ["ecs:DescribeServices", "ecs:ListServiceDeployments"]
+        Action = [
+          "ecs:DescribeServices",
+          "ecs:DescribeServiceRevisions",
+          "ecs:ListServiceDeployments",
+          "ecs:DescribeServiceDeployments",
+        ]
         Resource = [
           "arn:aws:ecs:eu-west-1:123456789012:service/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service/staging-*/*",
           "arn:aws:ecs:eu-west-1:123456789012:service/test-??/*",
-        ]
-      },
-      {
-        Sid    = "DescribeWhatTheServicesRun"
-        Effect = "Allow"
-        Action = ["ecs:DescribeServiceRevisions"]
-        Resource = [
           "arn:aws:ecs:eu-west-1:123456789012:service-revision/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service-revision/staging-*/*",
           "arn:aws:ecs:eu-west-1:123456789012:service-revision/test-??/*",
-        ]
-      },
-      {
-        Sid    = "DescribeWhatBecameOfRollouts"
-        Effect = "Allow"
-        Action = ["ecs:DescribeServiceDeployments"]
-        Resource = [
           "arn:aws:ecs:eu-west-1:123456789012:service-deployment/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service-deployment/staging-*/*",
           "arn:aws:ecs:eu-west-1:123456789012:service-deployment/test-??/*",
@@ -127,7 +118,7 @@ run "as_narrow_as_iam_allows" {
         ]
       },
     ]
-    error_message = "The function may read the clusters in scope, and this account's images."
+    error_message = "The function may read the clusters in scope, and the images of the repositories that the rules name."
   }
 
   assert {
@@ -156,20 +147,13 @@ run "as_narrow_as_iam_allows" {
         }
       },
       {
-        Sid    = "UpdateServicesOfTheClusters"
+        Sid    = "UpdateServicesOfTheClustersAndTakeRolloutsBack"
         Effect = "Allow"
-        Action = ["ecs:UpdateService"]
+        Action = ["ecs:UpdateService", "ecs:StopServiceDeployment"]
         Resource = [
           "arn:aws:ecs:eu-west-1:123456789012:service/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service/staging-*/*",
           "arn:aws:ecs:eu-west-1:123456789012:service/test-??/*",
-        ]
-      },
-      {
-        Sid    = "TakeRolloutsBack"
-        Effect = "Allow"
-        Action = ["ecs:StopServiceDeployment"]
-        Resource = [
           "arn:aws:ecs:eu-west-1:123456789012:service-deployment/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service-deployment/staging-*/*",
           "arn:aws:ecs:eu-west-1:123456789012:service-deployment/test-??/*",
@@ -196,6 +180,7 @@ run "as_narrow_as_iam_allows" {
 
 run "what_only_some_need" {
   variables {
+    clusters = ["prod", "staging"]
     rules = [
       { families = ["migrate-*"], change_calendars = ["holidays"] },
       { change_calendars = ["arn:aws:ssm:eu-west-1:210987654321:document/theirs"] },
@@ -205,8 +190,10 @@ run "what_only_some_need" {
   }
 
   assert {
-    condition     = contains(jsondecode(aws_iam_role_policy.read[0].policy).Statement[0].Action, "ecs:ListTaskDefinitionFamilies")
-    error_message = "Standalone families have to be listed."
+    condition = jsondecode(aws_iam_role_policy.read[0].policy).Statement[0].Action == [
+      "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "ecs:ListTaskDefinitionFamilies",
+    ]
+    error_message = "Standalone families have to be listed, and clusters have not where all are named."
   }
 
   assert {
@@ -285,7 +272,7 @@ run "other_partitions" {
   assert {
     condition = (
       jsondecode(aws_iam_role_policy.read[0].policy).Statement[1].Condition.ArnLike["ecs:cluster"] == ["arn:aws-cn:ecs:cn-north-1:123456789012:cluster/*"]
-      && jsondecode(aws_iam_role_policy.deploy[0].policy).Statement[6].Resource == ["arn:aws-cn:iam::123456789012:role/*"]
+      && jsondecode(aws_iam_role_policy.deploy[0].policy).Statement[5].Resource == ["arn:aws-cn:iam::123456789012:role/*"]
     )
     error_message = "By default, all clusters of the account and region are in scope, and all roles of the account may be passed."
   }

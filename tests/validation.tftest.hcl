@@ -121,7 +121,7 @@ run "the_longest_name_and_every_kind_of_glob_are_fine" {
   variables {
     name     = "a-name-of-48-characters-which-are-all-it-may-hav"
     clusters = ["*", "prod", "prod-?", "[a-c]_*", "[!x]*"]
-    rules    = [{ services = ["web-[12]"] }, { clusters = ["prod"] }, {}]
+    rules    = [{ services = ["web-[12]"] }, { clusters = ["prod"] }]
   }
 }
 
@@ -345,10 +345,54 @@ run "a_queue_for_a_topic" {
   expect_failures = [var.notification_topic_arn]
 }
 
+run "a_cron_for_two_kinds_of_days" {
+  command = plan
+  variables {
+    reconcile_schedule = "cron(0 6 * * * *)"
+  }
+  expect_failures = [var.reconcile_schedule]
+}
+
+run "a_tag_key_that_has_a_meaning" {
+  command = plan
+  variables {
+    enabled_tag_key = "ecr-deploy:pinned"
+  }
+  expect_failures = [var.enabled_tag_key]
+}
+
+run "policies_longer_than_iam_takes" {
+  command = plan
+  variables {
+    clusters = [for number in range(30) : "cluster-${number}"]
+  }
+  expect_failures = [aws_lambda_function.this[0]]
+}
+
 run "a_rule_that_an_earlier_one_covers" {
   command = plan
   variables {
     rules = [{ tags = ["v*"] }, { tags = ["v*"], clusters = ["prod"] }]
+  }
+  expect_failures = [check.every_rule_counts]
+}
+
+run "a_freeze_that_a_later_rule_goes_round" {
+  command = plan
+  variables {
+    rules              = [{ clusters = ["prod"], change_calendars = ["nights"] }, {}]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [check.every_rule_counts]
+}
+
+run "globs_that_wider_ones_cover" {
+  command = plan
+  variables {
+    rules = [
+      { repositories = ["team/*", "[!x]?"], tags = ["v?.*"], exclude_tags = ["v9.0"], families = ["nightly-*"] },
+      { repositories = ["team/app-*", "a[bc]"], tags = ["v1.*", "v[23].0"], exclude_tags = ["v9.*"], families = ["nightly-[ab]"] },
+    ]
   }
   expect_failures = [check.every_rule_counts]
 }
@@ -366,14 +410,33 @@ run "rules_that_overlap_and_do_not_cover_one_another" {
   variables {
     rules = [
       { tags = ["v*"], exclude_tags = ["v9"] },
-      { tags = ["v*"] },
+      { tags = ["v*"], exclude_tags = ["v8"] },
       { semver = "^1", tags = ["v1*", "1*"] },
       { semver = "^2", tags = ["v1*", "1*"] },
+      { semver = "^2", tags = ["v1*", "1*"], include_prereleases = true, services = ["web"] },
       { registries = ["210987654321"] },
       { registries = ["123456789012", "210987654321"], families = ["*"], clusters = ["prod"] },
       { minimum_image_age = 5, services = ["a"], tags = ["x"] },
       { services = ["a"], tags = ["x"], change_calendars = ["nights"] },
     ]
     reconcile_schedule = "cron(0/15 * * * ? *)"
+  }
+}
+
+run "globs_that_are_no_wider" {
+  command = plan
+  variables {
+    rules = [
+      { tags = ["v?"], services = ["[!ab]"] },
+      { tags = ["v*"], services = ["a"] },
+      { tags = ["v[12]"], services = ["b"] },
+      { tags = ["vv"], services = ["?"] },
+      { tags = ["w"], services = ["?"] },
+      { tags = ["w"], services = ["*x"] },
+      { tags = ["w[!x]"], services = ["w"] },
+      { tags = ["w*"], services = ["y"] },
+      { repositories = ["a.b"], tags = ["latest"] },
+      { repositories = ["a-b"], tags = ["latest"], services = ["a"] },
+    ]
   }
 }
