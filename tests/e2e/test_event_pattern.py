@@ -104,16 +104,39 @@ def draw_event(random: Random) -> dict[str, Any]:
     )
 
 
-@pytest.mark.parametrize("seed", [20261123])
-def test_what_the_pattern_refuses_the_rules_refuse(tmp_path: Path, seed: int) -> None:
+LONG_NAMES = [*WORDS[:2], *(f"a-long-name-of-a-repository-{index}" for index in range(10))]
+# Sets of rules by the parts of a push that are left to look at, once the pattern is short enough.
+NARROWEST: dict[tuple[str, ...], list[dict[str, Any]]] = {
+    ("one rule", "account", "repository-name", "image-tag"): [
+        {"repositories": LONG_NAMES[:2], "tags": ["v*"]},
+        {"tags": ["main-*"]},
+    ],
+    ("account", "repository-name", "image-tag"): [{"repositories": LONG_NAMES, "tags": [tag]} for tag in TAGS[:6]],
+    ("account",): [{"repositories": [f"{name}-{index}" for name in LONG_NAMES for index in range(9)], "tags": ["v*"]}],
+    (): [{"registries": [ACCOUNT, *(f"{number:012}" for number in range(150))]}],
+}
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, list[dict[str, Any]]]:
+    random = Random(20261123)  # noqa: S311 - no secret
+    return {f"rules-{index}": draw_rules(random) for index in range(100)} | {
+        " ".join(parts): rules for parts, rules in NARROWEST.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def found(drawn: dict[str, list[dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return patterns(tmp_path_factory.mktemp("patterns"), drawn)
+
+
+def test_what_the_pattern_refuses_the_rules_refuse(
+    drawn: dict[str, list[dict[str, Any]]], found: dict[str, str]
+) -> None:
     """A thousand events, ten to each of a hundred sets of rules."""
-    random = Random(seed)  # noqa: S311 - no secret
-    drawn = {f"rules-{index}": draw_rules(random) for index in range(100)}
-    found = patterns(tmp_path, drawn)
+    random = Random(20261123)  # noqa: S311 - no secret
     refused = 0
     for name, rules in drawn.items():
-        assert len(found[name]) <= LONGEST
-        assert "**" not in found[name]
         values = {"account_id": ACCOUNT, "queue_url": "q", "dead_letter_queue_url": "d", "rules": rules}
         parsed = settings.from_environment({settings.VARIABLE: json.dumps(values)}).rules
         for _ in range(10):
@@ -124,4 +147,18 @@ def test_what_the_pattern_refuses_the_rules_refuse(tmp_path: Path, seed: int) ->
                 refused += 1
                 assert parsed.refuses(push.record), (rules, delivered, found[name])
     assert refused > 200, "the patterns refuse next to nothing"
-    assert any(len(pattern) > LONGEST / 2 for pattern in found.values())
+
+
+def test_eventbridge_takes_every_pattern(found: dict[str, str]) -> None:
+    for pattern in found.values():
+        assert len(pattern) <= LONGEST
+        assert "**" not in pattern
+
+
+@pytest.mark.parametrize("parts", NARROWEST)
+def test_the_pattern_is_as_narrow_as_is_short_enough(found: dict[str, str], parts: tuple[str, ...]) -> None:
+    native, *others = [one for one in json.loads(found[" ".join(parts)])["$or"] if "action-type" in one["detail"]]
+    filtered = {part for part, filters in {**native, **native["detail"]}.items() if filters != [{"exists": True}]}
+
+    assert filtered & {"account", "repository-name", "image-tag"} == set(parts) - {"one rule"}
+    assert bool(others) is ("one rule" in parts)
