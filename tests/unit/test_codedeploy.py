@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from moto import mock_aws
 
-from tests.harness.road import APP, REGION, Registry, Road, definition, pushed
+from tests.harness.road import APP, REGION, Queues, Registry, Road, definition, pushed
 from tests.harness.strict_codedeploy import StrictCodeDeploy, refusal
 from tests.harness.strict_ecs import StrictEcs
 
@@ -29,6 +29,14 @@ def codedeploy(ecs: StrictEcs) -> StrictCodeDeploy:
 @pytest.fixture
 def road(ecs: StrictEcs, codedeploy: StrictCodeDeploy) -> Road:
     return build(ecs, codedeploy)
+
+
+@pytest.fixture
+def queued_road(road: Road, aws_queues: Queues) -> Road:
+    """One that could bury a message; a message that comes back is to be tried again."""
+    road.queues = aws_queues
+    road.cold_start()
+    return road
 
 
 def build(ecs: StrictEcs, codedeploy: StrictCodeDeploy, **inputs: Any) -> Road:
@@ -157,7 +165,8 @@ def test_the_deployment_group_is_found_once(codedeploy: StrictCodeDeploy, road: 
     assert codedeploy.count("CreateDeployment") == 2
 
 
-def test_a_group_that_moved_is_found_again(codedeploy: StrictCodeDeploy, road: Road, ecs: StrictEcs) -> None:
+def test_a_group_that_moved_is_found_again(ecs: StrictEcs, codedeploy: StrictCodeDeploy, queued_road: Road) -> None:
+    road = queued_road
     assert road.deliver(pushed("v2")) == []
     codedeploy.end()
     codedeploy.delete_group("shop")
@@ -262,7 +271,8 @@ def test_a_deployment_whose_answer_was_lost(codedeploy: StrictCodeDeploy, road: 
     assert len(codedeploy.deployments) == 1
 
 
-def test_somebody_who_was_quicker_is_waited_for_later(codedeploy: StrictCodeDeploy, road: Road) -> None:
+def test_somebody_who_was_quicker_is_waited_for_later(codedeploy: StrictCodeDeploy, queued_road: Road) -> None:
+    road = queued_road
     codedeploy.refusals["CreateDeployment"] = refusal("DeploymentLimitExceededException", "d-1 is active")
 
     assert road.deliver(pushed("v2")) == ["message-0"]
@@ -325,8 +335,9 @@ def test_a_call_that_is_not_allowed(codedeploy: StrictCodeDeploy, road: Road, op
     ids=["throttled", "silent"],
 )
 def test_a_call_that_may_succeed_later(
-    ecs: StrictEcs, codedeploy: StrictCodeDeploy, road: Road, operation: str, error: Exception
+    ecs: StrictEcs, codedeploy: StrictCodeDeploy, queued_road: Road, operation: str, error: Exception
 ) -> None:
+    road = queued_road
     codedeploy.refusals[operation] = error
     assert road.push(pushed("v2"))["reason"].startswith(f"{operation} of ")
     assert road.deliver(pushed("v2")) == ["message-0"]
@@ -443,9 +454,41 @@ def test_what_failed_is_told_and_stays_away_until_it_is_pushed_anew(
     assert road.push(pushed("v2", time="2026-11-23T08:00:00Z"))["outcome"] == "deployed"
     assert len(ecs.revisions("shop")) == 2
 
-    # That it failed before says nothing of this time.
+
+def test_that_it_failed_before_says_nothing_of_this_time(
+    ecs: StrictEcs, codedeploy: StrictCodeDeploy, road: Road
+) -> None:
+    road.push(pushed("v2"))
+    codedeploy.end("Failed")
     assert road.deliver(TICK) == []
-    assert told(road)[1:] == [("started", None)]
+    ecs.clock.sleep(60)
+    codedeploy.refusals["CreateDeployment"] = refusal("ThrottlingException")
+    again = pushed("v2", time="2026-11-23T08:00:00Z")
+    assert road.deliver(again) == ["message-0"]
+    codedeploy.refusals.clear()
+    road.events.taken.clear()
+
+    assert road.deliver(TICK) == []
+    assert told(road) == []
+    assert road.deliver(again) == []
+    codedeploy.end()
+    assert road.deliver(TICK) == []
+
+    assert told(road) == [("started", None), ("live", None)]
+
+
+def test_what_codedeploy_still_watches_over_is_not_taken_back(ecs: StrictEcs, codedeploy: StrictCodeDeploy) -> None:
+    """It waits for hours with the old task set at hand after the traffic has moved."""
+    road = build(ecs, codedeploy, rollback_on_failure=True)
+    road.push(pushed("v2"))
+    codedeploy.end()
+    codedeploy.deployments["d-000000001"]["status"] = "InProgress"
+    road.events.taken.clear()
+    ecs.clock.sleep(24 * 60 * 60)
+
+    assert road.deliver(TICK) == []
+
+    assert (told(road), codedeploy.count("CreateDeployment")) == ([], 1)
 
 
 def test_a_request_takes_it_back_through_codedeploy(ecs: StrictEcs, codedeploy: StrictCodeDeploy, road: Road) -> None:
