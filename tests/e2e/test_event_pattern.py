@@ -112,6 +112,10 @@ NARROWEST: dict[tuple[str, ...], list[dict[str, Any]]] = {
         {"tags": ["main-*"]},
     ],
     ("account", "repository-name", "image-tag"): [{"repositories": LONG_NAMES, "tags": [tag]} for tag in TAGS[:6]],
+    ("account", "image-tag"): [
+        {"tags": ["v*"]},
+        *({"repositories": LONG_NAMES, "tags": [tag]} for tag in TAGS[:6]),
+    ],
     ("account",): [{"repositories": [f"{name}-{index}" for name in LONG_NAMES for index in range(9)], "tags": ["v*"]}],
     (): [{"registries": [ACCOUNT, *(f"{number:012}" for number in range(150))]}],
 }
