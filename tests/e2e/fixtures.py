@@ -16,9 +16,9 @@ terraform("simple", scope="session")
 terraform("environments", scope="session")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def _no_leftovers() -> Iterator[None]:
-    """Let no push of one example wait in the queues of another."""
+    """Let no push of one example wait in the queues of another. SQS purges a queue once a minute at most."""
     yield
     sqs = boto3.client("sqs")
     for url in sqs.list_queues().get("QueueUrls", []):
