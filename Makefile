@@ -19,7 +19,7 @@ export PIP_ROOT_USER_ACTION := ignore
 announce = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help explain demo test test-long lint package docs bench clean python-lint terraform-lint unit chaos e2e terraform
+.PHONY: help explain demo test test-long unit lint package docs bench clean python-lint terraform-lint coverage handler guards chaos e2e terraform
 
 help: ## List these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ help: ## List these commands
 demo: terraform $(VENV)/ready ## Watch a push roll out: real Terraform and function, AWS played by moto
 	@$(RUN) tests.demo
 
-test: lint unit chaos e2e ## Run everything that CI runs
+test: lint coverage handler guards chaos e2e ## Run everything that CI runs
 
 test-long: $(VENV)/ready ## Run unit and chaos tests with the nightly number of generated examples
 	$(announce) 'Unit and chaos tests with the nightly profile'
@@ -68,10 +68,22 @@ terraform-lint: terraform
 	@terraform test -no-color >build/terraform-test.log 2>&1 || { cat build/terraform-test.log; exit 1; }
 	@tail -n 1 build/terraform-test.log
 
-unit: $(VENV)/ready
+unit: $(VENV)/ready ## Run the unit tests, some 20 seconds
+	$(announce) 'Unit tests'
+	@$(PYTEST) tests/unit
+
+coverage: $(VENV)/ready
 	$(announce) 'Unit tests, with the branches they cover'
 	@$(PYTEST) --cov --cov-report=json:build/coverage.json tests/unit
 	@$(RUN) tests.harness.branch_coverage build/coverage.json 95 || { $(RUN) coverage report -m --skip-covered; exit 1; }
+
+handler: $(VENV)/ready
+	$(announce) "The handler on moto's own ECS and CodeDeploy"
+	@$(RUN) pytest --quiet -p no:terraform tests/handler
+
+guards: $(VENV)/ready
+	$(announce) 'What holds the rest together: counts of calls and bytes, the zip, the documentation, our doubles'
+	@$(PYTEST) tests/guards
 
 chaos: $(VENV)/ready
 	$(announce) 'Faults, crashes and made-up stories on a strict double of ECS'

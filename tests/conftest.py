@@ -14,7 +14,7 @@ os.environ.update(
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
     os.environ.pop(name, None)
 
-for profile, examples in (("default", 100), ("nightly", 2000)):
+for profile, examples in (("default", 50), ("nightly", 2000)):
     settings.register_profile(
         profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )

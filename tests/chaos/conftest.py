@@ -5,6 +5,10 @@ from collections.abc import Iterator
 import pytest
 from moto import mock_aws
 
+from tests.harness.fixtures import _clients, ecs, road
+
+__all__ = ["_clients", "ecs", "road"]
+
 _FAULTS = pytest.StashKey[dict[str, list[str]]]()
 
 

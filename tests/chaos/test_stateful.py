@@ -20,7 +20,7 @@ from ecr_deploy import pacing, records
 from ecr_deploy.images import Repository
 from ecr_deploy.records import Record
 from tests.harness.road import APP, Road, definition, digest, pushed
-from tests.harness.strict_ecs import Answer, Died, FakeClock, Fault, StrictEcs
+from tests.harness.strict_ecs import Answer, Died, FakeClock, Fault, StrictEcs, reuse_clients
 
 SIDE = APP._replace(name="side")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -184,6 +184,7 @@ class Story(RuleBasedStateMachine):
             for name, family in FAMILIES.items():
                 for cluster, service in family.services:
                     assert without_images(self.ecs.running(cluster, service)) == self.settings[name][-1]
+        reuse_clients()
 
     def check(self) -> None:
         for name, family in FAMILIES.items():
@@ -235,7 +236,7 @@ class Story(RuleBasedStateMachine):
 
 
 Story.TestCase.settings = settings(
-    max_examples=settings().max_examples * (1 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 2),
+    max_examples=settings().max_examples * (1 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 4),
     stateful_step_count=15,
 )
 test_every_story_ends_well = Story.TestCase

@@ -5,10 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from jsonschema import Draft202012Validator
 from moto.core.models import botocore_stubber
 
@@ -19,11 +21,18 @@ from tests.harness.strict_ecs import Clock, StrictEcs
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
+_SESSION = boto3.Session("moto", "moto")
 SCHEMA = Draft202012Validator(
     json.loads((Path(__file__).parents[2] / "schemas" / "deployment.v1.json").read_text()),
     format_checker=Draft202012Validator.FORMAT_CHECKER,
 )
 APP = Repository(ACCOUNT, REGION, "app")
+
+
+@cache
+def client(service: str, config: Config | None = None, region_name: str = REGION) -> Any:
+    """A client for all tests: moto gives each a new default session, whose client costs more than the test."""
+    return _SESSION.client(service, region_name, config=config)
 
 
 def digest(text: object) -> str:
@@ -122,10 +131,10 @@ class Queues:
 
 def queues() -> Queues:
     """Make the queues; moto must be on."""
-    client = boto3.client("sqs", region_name=REGION)
+    sqs = client("sqs")
     fifo = {"FifoQueue": "true"}
-    urls = [client.create_queue(QueueName=f"{name}.fifo", Attributes=fifo)["QueueUrl"] for name in ("road", "dead")]
-    return Queues(client, *urls)
+    urls = [sqs.create_queue(QueueName=f"{name}.fifo", Attributes=fifo)["QueueUrl"] for name in ("road", "dead")]
+    return Queues(sqs, *urls)
 
 
 class Events:
@@ -227,9 +236,9 @@ class Road:
         if service == "events":
             return self.events
         if service != "ecs":
-            return boto3.client(service, **{"region_name": REGION, **kwargs})
-        client = self.ecs.client(**kwargs)
+            return client(service, **kwargs)
+        ecs = self.ecs.client(**kwargs)
         # moto answers every call of every client while it is on, even one that is answered already, and by no means
         # from several threads at once.
-        client.meta.events.unregister("before-send", botocore_stubber)
-        return client
+        ecs.meta.events.unregister("before-send", botocore_stubber)
+        return ecs

@@ -1,28 +1,5 @@
-"""Fixtures of the unit tests."""
+"""The product on a strict ECS."""
 
-from collections.abc import Iterator
+from tests.harness.fixtures import _clients, aws_queues, ecs, road
 
-import pytest
-from moto import mock_aws
-
-from tests.harness.road import Queues, Road, queues
-from tests.harness.strict_ecs import FakeClock, StrictEcs
-
-
-@pytest.fixture
-def ecs() -> StrictEcs:
-    """An empty ECS, whose clock makes no one wait."""
-    return StrictEcs(clock=FakeClock())
-
-
-@pytest.fixture
-def aws_queues() -> Iterator[Queues]:
-    """The queue and its dead-letter queue, on moto."""
-    with mock_aws():
-        yield queues()
-
-
-@pytest.fixture
-def road(ecs: StrictEcs) -> Road:
-    """The product on an empty ECS, with default settings."""
-    return Road(ecs)
+__all__ = ["_clients", "aws_queues", "ecs", "road"]

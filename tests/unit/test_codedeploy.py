@@ -4,12 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from moto import mock_aws
 
-from tests.harness.road import APP, REGION, Queues, Registry, Road, definition, pushed
+from tests.harness.road import APP, Queues, Registry, Road, definition, pushed
 from tests.harness.strict_codedeploy import StrictCodeDeploy, refusal
 from tests.harness.strict_ecs import StrictEcs
 
@@ -84,32 +82,6 @@ def test_a_deployment_brings_the_new_revision(ecs: StrictEcs, codedeploy: Strict
         ],
     }
     assert ecs.count("UpdateService") == 0
-
-
-def test_a_deployment_on_moto(ecs: StrictEcs) -> None:
-    """boto3's own client takes what is asked, and gives what is read."""
-    codedeploy = StrictCodeDeploy(ecs)
-    codedeploy.add_service("shop", ecs.register(definition("shop", f"{APP}:v1")))
-    with mock_aws():
-        client = boto3.client("codedeploy", region_name=REGION)
-        client.create_application(applicationName="functions", computePlatform="Lambda")
-        client.create_application(applicationName="shop", computePlatform="ECS")
-        client.create_deployment_group(
-            applicationName="shop",
-            deploymentGroupName="blue-green",
-            serviceRoleArn="arn:aws:iam::123456789012:role/codedeploy",
-            ecsServices=[{"clusterName": "prod", "serviceName": "shop"}],
-        )
-        road = Road(ecs, inputs={"codedeploy": True})
-
-        assert road.push(pushed("v2"))["outcome"] == "deployed"
-        assert road.push(pushed("v2"))["outcome"] == "unchanged"
-
-        [identifier] = client.list_deployments(
-            applicationName="shop", deploymentGroupName="blue-green", includeOnlyStatuses=["Created"]
-        )["deployments"]
-        revision = client.get_deployment(deploymentId=identifier)["deploymentInfo"]["revision"]
-    assert properties(json.loads(revision["appSpecContent"]["content"]))["TaskDefinition"] == ecs.revisions("shop")[-1]
 
 
 def test_a_capacity_provider_strategy_is_kept(ecs: StrictEcs, codedeploy: StrictCodeDeploy, road: Road) -> None:

@@ -62,7 +62,7 @@ definitions = values(REQUEST).map(consistent)
 
 
 class Fleet:
-    """One service after another, on one ECS: a new one takes longer than a push does."""
+    """One service after another, on one ECS: for each example a new one would take longer than its push does."""
 
     def __init__(self) -> None:
         self.ecs = StrictEcs(clock=FakeClock())
@@ -81,7 +81,7 @@ class Fleet:
         return revision
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def fleet() -> Fleet:
     return Fleet()
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
@@ -17,11 +16,9 @@ from moto.events.models import events_backends
 from moto.scheduler.models import scheduler_backends
 
 from ecr_deploy import scheduled_tasks
-from tests.harness.road import ACCOUNT, APP, REGION, Context, Queues, Road, batch, definition, pushed
+from tests.harness.road import ACCOUNT, APP, REGION, Context, Queues, Road, batch, client, definition, pushed
 from tests.harness.strict_ecs import StrictEcs
 
-# moto gives every test a new default session, which would read the models of the services again.
-SESSION = boto3.Session(region_name=REGION)
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/starts-tasks"
 OTHER_TARGET = {"Id": "function", "Arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:nightly"}
 FLEXIBLE = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15}
@@ -43,16 +40,20 @@ def target(revision: str, cluster: str = "prod", **parameters: Any) -> dict[str,
     return {"Arn": cluster_arn(cluster), "RoleArn": ROLE, "EcsParameters": ecs}
 
 
+# Tries of its own would take real time.
+ONCE = Config(retries={"total_max_attempts": 1})
+
+
 class Wire:
     """The product's client of a service: notes what it calls, and answers as it is told to, or as moto does."""
 
     def __init__(self, service: str) -> None:
-        # Tries of its own would take real time.
-        self.client = SESSION.client(service, config=Config(retries={"total_max_attempts": 1}))
+        self.client = client(service, ONCE)
         self.calls: list[tuple[str, Any]] = []
         self.answers: dict[str, tuple[int, Any]] = {}
         self.client.meta.events.unregister("before-send", botocore_stubber)
-        self.client.meta.events.register("before-send", self._send)
+        self.client.meta.events.unregister("before-send", unique_id="wire")
+        self.client.meta.events.register("before-send", self._send, unique_id="wire")
 
     @property
     def writes(self) -> list[Any]:
@@ -76,7 +77,7 @@ class World:
 
     def __init__(self, ecs: StrictEcs, **inputs: Any) -> None:
         self.ecs = ecs
-        self.owner = {name: SESSION.client(name) for name in ("events", "scheduler")}
+        self.owner = {name: client(name) for name in ("events", "scheduler")}
         self.events, self.scheduler = Wire("events"), Wire("scheduler")
         ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v1")))
         ecs.register(definition("nightly", f"{APP}:v1"))
@@ -115,10 +116,17 @@ class World:
         return self.events.writes + self.scheduler.writes
 
 
-@pytest.fixture(autouse=True)
-def _account() -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def _moto() -> Iterator[None]:
     with mock_aws():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _account() -> None:
+    """One in which nothing is scheduled."""
+    events_backends.reset()
+    scheduler_backends.reset()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ double adds none of ECS's defaults (such as an empty `mountPoints`), so that wha
 what runs. Where AWS promises no order, it answers in another order than it was asked in.
 """
 
-from .double import Call, StrictEcs
+from .double import Call, StrictEcs, reuse_clients
 from .errors import EcsError
 from .faults import Died, Fault
 from .operations import OPERATIONS, WRITES
@@ -34,4 +34,5 @@ __all__ = [
     "Fault",
     "StrictEcs",
     "SystemClock",
+    "reuse_clients",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import boto3.session
 from botocore.config import Config
@@ -26,6 +26,16 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 _SESSION_LOCK = threading.Lock()  # botocore's sessions are not thread-safe
+# A client costs more than a test does. Whoever knows that one test is over can have its clients for the next.
+_idle: defaultdict[str, list[BaseClient]] = defaultdict(list)
+_lent: list[tuple[str, BaseClient]] = []
+
+
+def reuse_clients() -> None:
+    """Let the next doubles have the clients of all doubles there were, which must not be used any more."""
+    for key, client in _lent:
+        _idle[key].append(client)
+    _lent.clear()
 
 
 class Call(NamedTuple):
@@ -102,8 +112,14 @@ class StrictEcs:
             "config": Config(retries={"total_max_attempts": 1}),
             **kwargs,
         }
+        config = cast("Config", settings["config"])
+        key = repr(settings | {"config": config._user_provided_options})  # noqa: SLF001 - the only way to compare two
         with _SESSION_LOCK:
-            client = boto3.session.Session(botocore_session=botocore_session()).client("ecs", **settings)
+            if _idle[key]:
+                client = _idle[key].pop()
+            else:
+                client = boto3.session.Session(botocore_session=botocore_session()).client("ecs", **settings)
+            _lent.append((key, client))
         self.attach(client)
         return client
 
