@@ -1,17 +1,17 @@
 """After the update: what ECS says of rollouts, and what the schedule's turn brings to light."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from . import bus, deployer, ecr, planner, reconcile, report
+from . import bus, deployer, ecr, planner, reconcile, report, rollouts
 from .deployer import PushResult
 from .errors import CallError, EcrDeployError, Retry
-from .events import DeploymentChange, NoPush, Tick
+from .events import DeploymentChange, GroupChange, NoPush, Tick
 from .images import Repository
 from .planner import Member, Outcome
 from .records import Record
 from .rollouts import State
-from .rules import Scope
+from .rules import Scope, Target
 from .settings import Settings
 from .watch import RolloutResult, Watch
 
@@ -21,17 +21,36 @@ if TYPE_CHECKING:
 
 def follow(door: "Door", change: DeploymentChange) -> list[PushResult]:
     """Tell how rollouts of a service ended; deploy what had to wait for one that was rolled back."""
-    if door.settings.dry_run:
+    return [] if door.settings.dry_run else _follow(door, change.target, change.event_id)
+
+
+def follow_group(door: "Door", change: GroupChange) -> list[PushResult]:
+    """The same for a service that CodeDeploy rolls out; a push waits for every end of a deployment there."""
+    if door.settings.dry_run or door.codedeploy is None:
         return []
     try:
-        results = Watch(door.ecs, door.settings, door.now(), door.codedeploy).follow(change.target)
+        targets = door.codedeploy.services(change.application, change.group)
     except EcrDeployError as error:
-        return [_failed(door, change.event_id, f"following {change.target.name}: {error}", error.retry)]
-    _tell(door, change.event_id, results)
-    if all(result.state is not State.ROLLED_BACK for result in results):
-        return []
-    scope = Scope((change.target.cluster or "",), (change.target.name,))
-    return _reconcile(door, change.event_id, door.settings._replace(rules=door.settings.rules.within(scope)))
+        return [_failed(door, change.event_id, f"following {change.application}: {error}", error.retry)]
+    reached = [target for target in targets if door.settings.rules.reaches(target)]
+    return [result for target in reached for result in _follow(door, target, change.event_id, waits=True)]
+
+
+def _follow(door: "Door", target: Target, event_id: str, *, waits: bool = False) -> list[PushResult]:
+    settings = door.settings
+    try:
+        results = Watch(door.ecs, settings, door.now(), door.codedeploy).follow(target)
+        _tell(door, event_id, results)
+        problems = []
+        if settings.rules.promote() and _is_live(door, target):
+            members, _ = deployer.read_fleet(door.ecs, settings)
+            problems = _promote(door, event_id, members)
+    except EcrDeployError as error:
+        return [_failed(door, event_id, f"following {target.name}: {error}", error.retry)]
+    if waits or any(result.state is State.ROLLED_BACK for result in results):
+        scope = Scope((target.cluster or "",), (target.name,))
+        problems += _reconcile(door, event_id, settings._replace(rules=settings.rules.within(scope)))
+    return problems
 
 
 def turn(door: "Door", tick: Tick) -> list[PushResult]:
@@ -44,7 +63,9 @@ def _reconcile(door: "Door", event_id: str, settings: Settings, *, is_turn: bool
     try:
         settings = door.settings_now(settings)
         members, _ = deployer.read_fleet(door.ecs, settings)
-        problems = _watch(door, event_id, members, settings) if is_turn and not settings.dry_run else []
+        problems = []
+        if is_turn and not settings.dry_run:
+            problems = _watch(door, event_id, members, settings) + _promote(door, event_id, members)
         if is_turn and not settings.reconcile:
             return problems
         members = [member for member in members if not planner.obstacle(member, settings)]
@@ -63,10 +84,50 @@ def _watch(door: "Door", event_id: str, members: Iterable[Member], settings: Set
     return [_failed(door, event_id, f"looking after rollouts: {error}", error.retry) for error in errors]
 
 
-def _tell(door: "Door", event_id: str, results: Iterable[RolloutResult]) -> None:
+def _tell(door: "Door", event_id: str, results: Sequence[RolloutResult]) -> None:
     for result in results:
         report.log_rollout(event_id, result, door.now())
         door.announce(bus.of_rollout(result, door.now()))
+    _deregister(door, event_id, {result.revision.family for result in results if result.state is State.LIVE})
+
+
+def _deregister(door: "Door", event_id: str, families: Collection[str]) -> None:
+    """Deregister the old revisions of families that have a new one live."""
+    keep = door.settings.keep_revisions
+    if keep is None or not families:
+        return
+    from . import old_revisions  # noqa: PLC0415
+
+    try:
+        for revision in old_revisions.deregister(families, keep, door.ecs, door.scheduled_tasks, door.settings):
+            report.log_deregistered(event_id, revision)
+    except EcrDeployError as error:
+        # No push has to wait for it: the next rollout of the family comes back to it.
+        report.logger.warning("old revisions of %s stay: %s", ", ".join(sorted(families)), error)
+
+
+def _is_live(door: "Door", target: Target) -> bool:
+    """Whether a service has one of our rollouts behind it, however often we are told."""
+    service = door.ecs.service(target)
+    rollout = rollouts.read(door.ecs.revision(service.revision).tags, target) if service else None
+    return rollout is not None and rollout.state is State.LIVE
+
+
+def _promote(door: "Door", event_id: str, members: Iterable[Member]) -> list[PushResult]:
+    """Give the tags of rules to what is live everywhere in them."""
+    rules = door.settings.rules
+    if not rules.promote():
+        return []
+    from . import promotion  # noqa: PLC0415
+
+    problems = []
+    for image, tag in promotion.due([one for one in members if not planner.obstacle(one, door.settings)], rules):
+        try:
+            if ecr.promote(door.client("ecr", region_name=image.repository.region), image, tag):
+                report.log_promoted(event_id, image, tag)
+        except CallError as error:
+            problems.append(_failed(door, event_id, f"promoting {image.repository}: {error}", error.retry))
+    return problems
 
 
 def _failed(door: "Door", event_id: str, reason: str, retry: Retry) -> PushResult:

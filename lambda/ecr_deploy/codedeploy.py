@@ -135,6 +135,17 @@ class CodeDeploy:
         group = self._find(service)
         return end_of(revision, self._deployments(group, createTimeRange={"start": since})) if group else None
 
+    def services(self, application: str, name: str) -> list[Target]:
+        """The services that a deployment group deploys; none if it is no more."""
+        group = {"applicationName": application, "deploymentGroupName": name}
+        try:
+            info = self._call("GetDeploymentGroup", str(Group(application, name)), **group)["deploymentGroupInfo"]
+        except CallError as error:
+            if error.code in _GONE:
+                return []
+            raise
+        return list(groups_of([info]))
+
     def _wait(self, member: Member, service: Service, known: Iterable[Revision]) -> Member:
         """The member, told to wait where its group deploys already, and taken to run what that deploys if we know."""
         group, _ = self._prepare(service)

@@ -9,6 +9,14 @@ from .errors import CallError, Retry
 from .images import Repository
 from .records import Record
 
+# All that an image may be; ECR would give a plain image for an index else.
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html
+_MANIFESTS = [
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+]
 _NOT_THERE = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
 
 
@@ -57,3 +65,39 @@ def tagged(client: Any, repository: Repository) -> list[Record]:
         for image in images
         for tag in image["imageTags"]
     ]
+
+
+def promote(client: Any, image: Record, tag: str) -> bool:
+    """Give an image a tag more; False if it has that already.
+
+    Raises:
+        CallError: the registry has no such image any more, lets no tag be moved, or does not answer.
+
+    """
+    place = {"registryId": image.repository.account, "repositoryName": image.repository.name}
+    image_id = {"imageDigest": image.digest}
+    operation = "BatchGetImage"
+    try:
+        answer = client.batch_get_image(**place, imageIds=[image_id, {"imageTag": tag}], acceptedMediaTypes=_MANIFESTS)
+        held = {one["imageId"].get("imageTag"): one for one in answer["images"]}
+        if tag in held and held[tag]["imageId"]["imageDigest"] == image.digest:
+            return False
+        found = next((one for one in answer["images"] if one["imageId"]["imageDigest"] == image.digest), None)
+        if found is None:
+            message = f"there is no image {image.repository}@{image.digest}"
+            raise CallError(message, operation, "ImageNotFoundException", Retry.NEVER)
+        media_type = found.get("imageManifestMediaType")
+        operation = "PutImage"
+        client.put_image(
+            **place,
+            imageManifest=found["imageManifest"],
+            imageTag=tag,
+            **({"imageManifestMediaType": media_type} if media_type else {}),
+        )
+    except (ClientError, BotoCoreError) as error:
+        explained = aws.explain(error, operation, f"{image.repository}:{tag}")
+        # Somebody was quicker.
+        if explained.code == "ImageAlreadyExistsException":
+            return False
+        raise explained from error
+    return True

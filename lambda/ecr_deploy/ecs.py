@@ -235,6 +235,10 @@ class Ecs:
         )
         self._revisions[revision.arn] = revisions.with_tags(revision, tags)
 
+    def deregister(self, revision: Revision) -> None:
+        """Let a revision be started no more."""
+        self._call("DeregisterTaskDefinition", str(revision), "taskDefinition", taskDefinition=revision.arn)
+
     def update(self, services: Iterable[Service], revision: Revision) -> list[CallError | OutOfTimeError | None]:
         """Update services to a revision; for each the reason why it could not be, or None."""
         return list(self._pool.map(lambda service: self._try_update(service, revision), services))
@@ -419,6 +423,7 @@ def _service(cluster: str, service: Mapping[str, Any]) -> Service:
         tags=_tags(service),
         service_revisions=tuple(one["arn"] for one in service.get("currentServiceRevisions", ())),
         deployments=tuple(_deployment(one) for one in service.get("deployments", ())),
+        task_sets=tuple(one["taskDefinition"] for one in service.get("taskSets", ())),
         service_deployment=service.get("currentServiceDeployment"),
         reverts=controller == CODE_DEPLOY or _reverts(service.get("deploymentConfiguration", {})),
         task_set=_task_set(service, runs) if controller == CODE_DEPLOY else None,

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from . import images, records
@@ -15,11 +16,6 @@ from .images import Repository
 from .records import Record
 from .rules import Target
 
-_NATIVE = "ECR Image Action"
-_REPLICATION = "ECR Replication Action"
-_CLOUDTRAIL = "AWS API Call via CloudTrail"
-_SCHEDULED = "Scheduled Event"
-_DEPLOYMENT = "ECS Deployment State Change"
 _SERVICE_ARN = re.compile(r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service/(?P<cluster>[^/]+)/(?P<service>[^/]+)")
 # What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is none.
 _IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json")
@@ -73,6 +69,14 @@ class DeploymentChange(NamedTuple):
     event_id: str
 
 
+class GroupChange(NamedTuple):
+    """News of a deployment of one of CodeDeploy's deployment groups, ours or not."""
+
+    application: str
+    group: str
+    event_id: str
+
+
 class InvalidEventError(EcrDeployError):
     """An event that claims to be a push, but lacks a field or holds a malformed one.
 
@@ -86,7 +90,7 @@ class InvalidEventError(EcrDeployError):
         self.value = value
 
 
-def parse(event: object) -> Push | NoPush | Tick | DeploymentChange:
+def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | GroupChange:
     """Read an EventBridge event.
 
     Raises:
@@ -98,17 +102,10 @@ def parse(event: object) -> Push | NoPush | Tick | DeploymentChange:
         raise InvalidEventError(field, event)
     event_id = str(event.get("id", ""))
     kind = event.get("detail-type")
-    if event.get("source") == "aws.ecr" and kind == _NATIVE:
-        return _native(event, event_id, "PUSH")
-    if event.get("source") == "aws.ecr" and kind == _REPLICATION:
-        return _native(event, event_id, "REPLICATE")
-    if event.get("source") == "aws.ecr" and kind == _CLOUDTRAIL:
-        return _cloudtrail(event, event_id)
-    if event.get("source") == "aws.events" and kind == _SCHEDULED:
-        return Tick(event_id)
-    if event.get("source") == "aws.ecs" and kind == _DEPLOYMENT:
-        return _deployment(event, event_id)
-    return NoPush(f"an event of source {event.get('source')!r} and type {kind!r} is no push", event_id)
+    read = _READERS.get((str(event.get("source")), str(kind)))
+    if read is None:
+        return NoPush(f"an event of source {event.get('source')!r} and type {kind!r} is no push", event_id)
+    return read(event, event_id)
 
 
 def _native(event: Mapping[str, Any], event_id: str, pushing: str) -> Push | NoPush:
@@ -150,6 +147,14 @@ def _cloudtrail(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
         time="detail.eventTime" if _optional(event, "detail.eventTime") else "time",
         artifact=_artifact_of(manifest),
     )
+
+
+def _group(event: Mapping[str, Any], event_id: str) -> GroupChange:
+    """Read which deployment group it is about.
+
+    https://docs.aws.amazon.com/codedeploy/latest/userguide/monitoring-cloudwatch-events.html
+    """
+    return GroupChange(_text(event, "detail.application"), _text(event, "detail.deploymentGroup"), event_id)
 
 
 def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
@@ -231,3 +236,16 @@ def _artifact_of(manifest: object) -> object:
         if isinstance(content, Mapping)
         else None
     )
+
+
+# By source and detail-type.
+_READERS: dict[
+    tuple[str, str], Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | GroupChange]
+] = {
+    ("aws.ecr", "ECR Image Action"): partial(_native, pushing="PUSH"),
+    ("aws.ecr", "ECR Replication Action"): partial(_native, pushing="REPLICATE"),
+    ("aws.ecr", "AWS API Call via CloudTrail"): _cloudtrail,
+    ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
+    ("aws.ecs", "ECS Deployment State Change"): _deployment,
+    ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,
+}

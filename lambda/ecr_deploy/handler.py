@@ -13,7 +13,7 @@ from . import deployer, events, queue, report, settings
 from .deployer import PushResult
 from .ecs import CONFIG, Ecs
 from .errors import CallError, EcrDeployError, InvalidRequestError, Retry
-from .events import DeploymentChange, InvalidEventError, NoPush, Push, Tick
+from .events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Push, Tick
 from .pacing import Clock, Pacer
 from .planner import Outcome
 from .queue import Message, Queue
@@ -23,12 +23,13 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .codedeploy import CodeDeploy
+    from .scheduled_tasks import ScheduledTasks
 
 # Kept back of the function's time for calls under way and for the report.
 _SECONDS_TO_REPORT = 10
 
 Client = Callable[..., Any]
-Read = Push | NoPush | Tick | DeploymentChange | InvalidEventError
+Read = Push | NoPush | Tick | DeploymentChange | GroupChange | InvalidEventError
 
 
 class Door:
@@ -46,7 +47,7 @@ class Door:
         self.ecs = Ecs(client("ecs", config=CONFIG), self._pacer)
         self._queue: Queue | None = None
         self._bus: Any = None
-        self._scheduled_tasks: Any = None
+        self._scheduled_tasks: ScheduledTasks | None = None
         self._codedeploy: CodeDeploy | None = None
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:
@@ -77,6 +78,15 @@ class Door:
             self._codedeploy = CodeDeploy(self.client, self._pacer)
         return self._codedeploy
 
+    @property
+    def scheduled_tasks(self) -> "ScheduledTasks":
+        """The account's scheduled tasks."""
+        if self._scheduled_tasks is None:
+            from .scheduled_tasks import ScheduledTasks  # noqa: PLC0415
+
+            self._scheduled_tasks = ScheduledTasks(self.client, self.region, self.ecs, self._pacer)
+        return self._scheduled_tasks
+
     def now(self) -> datetime:
         """The time, in UTC, to the millisecond."""
         return to_milliseconds(datetime.fromtimestamp(self._clock.time(), UTC))
@@ -98,7 +108,7 @@ class Door:
             settings = self.settings_now(settings)
             results = deployer.deploy(pushes, self.ecs, settings, self.codedeploy)
             if settings.scheduled_tasks:
-                results = self._move_scheduled_tasks(pushes, results, settings)
+                results = self.scheduled_tasks.follow(pushes, results, settings, self.now())
         except EcrDeployError as error:
             results = [PushResult(Outcome.FAILED, str(error), retry=error.retry)] * len(pushes)
         except Exception as error:  # noqa: BLE001 - see below
@@ -117,16 +127,6 @@ class Door:
 
             self._bus = Bus(lambda: self.client("events"))
         self._try(lambda: self._bus.put(told))
-
-    def _move_scheduled_tasks(
-        self, pushes: Sequence[Push], results: Sequence[PushResult], settings: Settings
-    ) -> list[PushResult]:
-        if self._scheduled_tasks is None:
-            from .scheduled_tasks import ScheduledTasks  # noqa: PLC0415
-
-            self._scheduled_tasks = ScheduledTasks(self.client, self.region, self.ecs, self._pacer)
-        moved: list[PushResult] = self._scheduled_tasks.follow(pushes, results, settings, self.now())
-        return moved
 
     def _take_batch(self, messages: Sequence[Message]) -> dict[str, Any]:
         read = [(message, self._read(message)) for message in messages]
@@ -169,12 +169,16 @@ class Door:
             self._announce(event, results[event], dry_run=self.settings.dry_run, given_up=True)
         return self._bury(message)
 
-    def _look_after(self, event: NoPush | Tick | DeploymentChange) -> list[PushResult]:
+    def _look_after(self, event: NoPush | Tick | DeploymentChange | GroupChange) -> list[PushResult]:
         if isinstance(event, NoPush):
             return []
         from . import aftercare  # noqa: PLC0415
 
-        return aftercare.turn(self, event) if isinstance(event, Tick) else aftercare.follow(self, event)
+        if isinstance(event, Tick):
+            return aftercare.turn(self, event)
+        if isinstance(event, GroupChange):
+            return aftercare.follow_group(self, event)
+        return aftercare.follow(self, event)
 
     def _announce(self, push: Push, result: PushResult, *, dry_run: bool, given_up: bool = False) -> None:
         if dry_run or (not result.targets and result.outcome is not Outcome.FAILED):

@@ -57,9 +57,9 @@ class Service(NamedTuple):
 
     `tags` are its own, `cluster_tags` those of its cluster. `service_revisions` are ECS's own ARNs for what it runs, of
     which there are several while it rolls out, and none where ECS keeps none. `deployments` are those that ECS tells
-    with the service, and `service_deployment` is the ARN of the newest, where ECS keeps it. `reverts` says whether the
-    service goes back by itself where a rollout fails. `task_set` is for CodeDeploy alone. `waits`
-    says why it must not be updated now.
+    with the service, `task_sets` the revisions of its task sets, and `service_deployment` is the ARN of the newest
+    deployment, where ECS keeps it. `reverts` says whether the service goes back by itself where a rollout fails.
+    `task_set` is for CodeDeploy alone. `waits` says why it must not be updated now.
     """
 
     cluster: str
@@ -71,6 +71,7 @@ class Service(NamedTuple):
     cluster_tags: Mapping[str, str] = MappingProxyType({})
     service_revisions: tuple[str, ...] = ()
     deployments: tuple[Deployment, ...] = ()
+    task_sets: tuple[str, ...] = ()
     service_deployment: str | None = None
     reverts: bool = False
     task_set: TaskSet | None = None

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from .deployer import PushResult, TargetResult
 from .events import InvalidEventError, NoPush, Push
 from .planner import Outcome
+from .records import Record
+from .revisions import Revision
 from .rollouts import BAD, State
 
 if TYPE_CHECKING:
@@ -88,6 +90,18 @@ def log_reconciled(event_id: str, repositories: int, missing: int) -> None:
     """Write what a reconciliation found before it mends it."""
     text = f"reconciled {repositories} repositories: {missing} pushes were missing"
     logger.info(text, extra={"event_id": event_id, "repositories": repositories, "missing": missing})
+
+
+def log_promoted(event_id: str, image: Record, tag: str) -> None:
+    """Write which image got a tag more."""
+    place = f"{image.repository}:{image.tag}"
+    fields = {"event_id": event_id, "image": place, "digest": image.digest, "promote_tag": tag}
+    logger.info("%s is live everywhere, and now %s, too", place, tag, extra=fields)
+
+
+def log_deregistered(event_id: str, revision: Revision) -> None:
+    """Write which old revision was deregistered."""
+    logger.info("deregistered %s", revision, extra={"event_id": event_id, "revision": str(revision)})
 
 
 def _declare(metrics: dict[str, int]) -> dict[str, Any]:

@@ -41,7 +41,8 @@ _AFTER_ALL = Moment(datetime.max.replace(tzinfo=UTC), {})
 class Rule(NamedTuple):
     """One rule; every field narrows it, and a push must pass all of them.
 
-    A push waits while a calendar is CLOSED, and until it is `minimum_image_age` old.
+    A push waits while a calendar is CLOSED, and until it is `minimum_image_age` old. What is live everywhere gets the
+    tag `promote_tag`; `promoted_tags` are those of all rules.
     """
 
     registries: tuple[str, ...]
@@ -54,6 +55,8 @@ class Rule(NamedTuple):
     families: tuple[str, ...] = ()
     change_calendars: tuple[str, ...] = ()
     minimum_image_age: timedelta = timedelta(0)
+    promote_tag: str | None = None
+    promoted_tags: tuple[str, ...] = ()
 
     def reaches(self, target: Target) -> bool:
         """Whether the target is in the rule's scope."""
@@ -77,7 +80,7 @@ class Rule(NamedTuple):
             return f"exclude_tags matches {push.tag}"
         if self.semver and not self.semver.admits(push.tag):
             return f"semver {self.semver.text} does not admit {push.tag}"
-        return None
+        return f"promote_tag is {push.tag}, which starts nothing" if push.tag in self.promoted_tags else None
 
     def lets(self, push: Record, target: Target) -> bool:
         """Whether the push may go to the target."""
@@ -180,6 +183,10 @@ class Rules(NamedTuple):
         """Whether any rule takes pushes to the registry of this account."""
         return any(account in rule.registries for rule in self.rules)
 
+    def promote(self) -> bool:
+        """Whether any rule gives what is live a tag."""
+        return any(rule.promote_tag for rule in self.rules)
+
     def exact_clusters(self) -> tuple[str, ...] | None:
         """The clusters in scope, if they are named without wildcards; None if they have to be listed."""
         rules = tuple(name for rule in self.rules for name in rule.clusters)
@@ -200,6 +207,10 @@ class Rules(NamedTuple):
         return target.cluster is None or all(
             matches(target.cluster, scope.clusters) and matches(target.name, scope.services) for scope in self.scopes
         )
+
+
+# To look at everything there is.
+EVERYTHING = Rules((Rule(registries=()),))
 
 
 def matches(name: str, globs: Sequence[str]) -> bool:

@@ -137,6 +137,20 @@ class ScheduledTasks:
         arn = f"arn:{self._events.meta.partition}:ecs:{self._region}:{settings.account_id}:cluster"
         return [f"{arn}/{name}" for name in self._ecs.clusters(settings.rules)]
 
+    def revisions(self, settings: Settings) -> set[str]:
+        """The ARNs of the revisions that targets in the clusters in scope name.
+
+        Raises:
+            EcrDeployError: not all could be read.
+
+        """
+        clusters = self.clusters(settings)
+        rules = dict.fromkeys(rule for cluster in clusters for rule in self.rules(cluster))
+        targets = [target for rule in rules for target in self.targets(rule)]
+        ours = (one for one in self.schedules() if one["Target"]["Arn"] in clusters)
+        targets += [whole["Target"] for one in ours for whole in self.schedule(one["GroupName"], one["Name"])]
+        return {target["EcsParameters"]["TaskDefinitionArn"] for target in targets if "EcsParameters" in target}
+
     def rules(self, cluster: str) -> Iterator[str]:
         """The names of the rules with a target in a cluster."""
         pages = self._pages(self._events, "ListRuleNamesByTarget", cluster, TargetArn=cluster, Limit=_MOST_PER_PAGE)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
 from .errors import EcrDeployError
-from .images import ImageReference, is_account
+from .images import ImageReference, is_account, is_tag
 from .rules import Rule, Rules, Scope
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Settings(NamedTuple):
     deployment_timeout: timedelta
     scheduled_tasks: bool
     codedeploy: bool
+    keep_revisions: int | None
     queue_url: str
     dead_letter_queue_url: str
 
@@ -58,12 +59,14 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     account_id = read("account_id", "an AWS account id of 12 digits", _is_account)
     calendars = read.texts("change_calendars")
     rules = read("rules", "a list of at least one object", _is_list_of(dict), [{}])
+    promoted = tuple(str(rule["promote_tag"]) for rule in rules if rule.get("promote_tag"))
     settings = Settings(
         account_id=account_id,
         rules=Rules(
             scopes=(Scope(clusters=read.globs("clusters", ("*",))),),
             rules=tuple(
-                _rule(_Reader(rule, f"rules[{index}]."), account_id, calendars) for index, rule in enumerate(rules)
+                _rule(_Reader(rule, f"rules[{index}]."), account_id, calendars, promoted)
+                for index, rule in enumerate(rules)
             ),
         ),
         image_reference=cast("ImageReference", read.one_of("image_reference", get_args(ImageReference), "tag")),
@@ -78,6 +81,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         ),
         scheduled_tasks=read("scheduled_tasks", "true or false", _is_bool, default=False),
         codedeploy=read("codedeploy", "true or false", _is_bool, default=False),
+        keep_revisions=read("keep_revisions", "a whole number from 1", _is_count, 0) or None,
         queue_url=read("queue_url", "the URL of a queue", _is_text),
         dead_letter_queue_url=read("dead_letter_queue_url", "the URL of a queue", _is_text),
     )
@@ -85,7 +89,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...]) -> Rule:
+def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...], promoted: tuple[str, ...]) -> Rule:
     rule = Rule(
         registries=tuple(
             read("registries", "a list of AWS account ids", _is_list_of(str, one=_is_account), (account_id,))
@@ -99,6 +103,8 @@ def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...]) -> Rule:
         families=read.texts("families"),
         change_calendars=(*calendars, *read.texts("change_calendars")),
         minimum_image_age=timedelta(minutes=read("minimum_image_age", "a number of minutes", _is_number, default=0)),
+        promote_tag=read("promote_tag", "an image tag", _is_tag, "") or None,
+        promoted_tags=promoted,
     )
     read.refuse_others()
     return rule
@@ -163,6 +169,14 @@ def _is_bool(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_tag(value: object) -> bool:
+    return isinstance(value, str) and is_tag(value)
 
 
 def _is_account(value: object) -> bool:

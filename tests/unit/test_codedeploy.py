@@ -10,6 +10,7 @@ from botocore.exceptions import ReadTimeoutError
 from tests.harness.road import APP, Queues, Registry, Road, definition, pushed
 from tests.harness.strict_codedeploy import StrictCodeDeploy, refusal
 from tests.harness.strict_ecs import StrictEcs
+from tests.unit.test_rollouts import EVENTS
 
 LATER = "2026-11-23T07:00:00Z"
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
@@ -49,6 +50,12 @@ def properties(app_spec: Mapping[str, Any]) -> dict[str, Any]:
     [resource] = app_spec["Resources"]
     properties: dict[str, Any] = resource["TargetService"]["Properties"]
     return properties
+
+
+def ended(state: str) -> dict[str, Any]:
+    """The recorded event of a deployment."""
+    event: dict[str, Any] = json.loads((EVENTS / f"codedeploy-{state}.json").read_text())
+    return event
 
 
 def told(road: Road) -> list[tuple[str, str | None]]:
@@ -183,6 +190,48 @@ def test_every_status_that_is_no_end_is_waited_for(codedeploy: StrictCodeDeploy,
     codedeploy.deployments[running]["status"] = status
 
     assert road.push(pushed("v2"))["outcome"] == "skipped"
+
+
+@pytest.mark.parametrize("end", ["success", "failure", "stop"])
+def test_what_waited_is_deployed_once_that_is_over(codedeploy: StrictCodeDeploy, road: Road, end: str) -> None:
+    codedeploy.begin("shop")
+    assert road.deliver(pushed("v2")) == []
+    codedeploy.end("Failed")
+
+    assert road.deliver(ended(end), ended(end)) == []
+
+    assert codedeploy.count("CreateDeployment") == 1
+
+
+def test_it_is_told_once_in_whatever_order_codedeploy_tells(codedeploy: StrictCodeDeploy, road: Road) -> None:
+    assert road.deliver(pushed("v2"), ended("start")) == []
+    codedeploy.end()
+
+    assert road.deliver(ended("success"), ended("start"), ended("success")) == []
+
+    assert told(road) == [("started", None), ("live", None)]
+
+
+def test_a_group_that_is_gone_or_not_in_scope_is_nothing_to_tell(
+    ecs: StrictEcs, codedeploy: StrictCodeDeploy, road: Road
+) -> None:
+    assert road.deliver(pushed("v2")) == []
+    codedeploy.end()
+
+    assert build(ecs, codedeploy, clusters=["elsewhere"]).deliver(ended("success")) == []
+    assert Road(ecs).deliver(ended("success")) == []
+    codedeploy.delete_group("shop")
+    assert road.deliver(ended("success")) == []
+
+    assert told(road) == [("started", None)]
+
+
+def test_what_codedeploy_does_not_tell_is_asked_again(codedeploy: StrictCodeDeploy, road: Road) -> None:
+    assert road.deliver(pushed("v2")) == []
+    codedeploy.end()
+    codedeploy.refusals["GetDeploymentGroup"] = refusal("ThrottlingException")
+
+    assert road.deliver(ended("success")) == ["message-0"]
 
 
 def test_what_waited_is_deployed_by_reconciliation(ecs: StrictEcs, codedeploy: StrictCodeDeploy) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,30 +14,16 @@ KEY = "ecr-deploy:rollout/prod/api"
 LATER = "2026-11-23T07:00:00Z"
 
 
-def changed(
-    name: str = "SERVICE_DEPLOYMENT_COMPLETED", *, service: str = "api", deployment: str = "ecs-svc/1"
-) -> dict[str, Any]:
-    """The event of a deployment, as the developer guide shows it."""
-    return {
-        "version": "0",
-        "id": "ddca6449-b258-46c0-8653-e0e3a6EXAMPLE",
-        "detail-type": "ECS Deployment State Change",
-        "source": "aws.ecs",
-        "account": "123456789012",
-        "time": "2026-11-23T06:10:00Z",
-        "region": "eu-west-1",
-        "resources": [f"arn:aws:ecs:eu-west-1:123456789012:service/prod/{service}"],
-        "detail": {
-            "eventType": "ERROR" if name.endswith("FAILED") else "INFO",
-            "eventName": name,
-            "deploymentId": deployment,
-            "updatedAt": "2026-11-23T06:10:00Z",
-            "reason": f"ECS deployment {deployment} told so.",
-        },
-    }
+EVENTS = Path(__file__).parents[1] / "events" / "deployments"
+IN_PROGRESS, COMPLETED, FAILED = "in-progress", "completed", "failed"
 
 
-IN_PROGRESS, COMPLETED, FAILED = (f"SERVICE_DEPLOYMENT_{end}" for end in ("IN_PROGRESS", "COMPLETED", "FAILED"))
+def changed(state: str = COMPLETED, *, service: str = "api", deployment: str = "ecs-svc/1") -> dict[str, Any]:
+    """The recorded event of a state of a deployment, for a service."""
+    event: dict[str, Any] = json.loads((EVENTS / f"{state}.json").read_text())
+    event["resources"] = [f"arn:aws:ecs:eu-west-1:123456789012:service/prod/{service}"]
+    event["detail"]["deploymentId"] = deployment
+    return event
 
 
 @pytest.fixture

@@ -264,10 +264,11 @@ class StrictEcs:
         """Give the definition that a service runs, as it was registered."""
         return self.definition(self.task_definition(cluster, name) or "")
 
-    def revisions(self, family: str) -> list[str]:
-        """Give the ARNs of all revisions of a family, the oldest first."""
+    def revisions(self, family: str, *, active: bool = False) -> list[str]:
+        """Give the ARNs of all revisions of a family, or of the ACTIVE ones, the oldest first."""
         with self._lock:
-            return [revision.arn for revision in self._account.families.get(family, [])]
+            revisions = self._account.families.get(family, [])
+            return [revision.arn for revision in revisions if revision.status == "ACTIVE" or not active]
 
     def definition(self, identifier: str) -> Json:
         """Give a definition as it was registered, without the members that ECS adds."""
