@@ -5,18 +5,29 @@ locals {
   ecs_arn = "arn:${local.partition}:ecs:${local.region}:${local.account_id}"
   # IAM has our wildcards * and ?, but no [...].
   iam_clusters = [for glob in var.clusters : replace(glob, "/\\[[^]]+\\]/", "?")]
-  clusters     = [for cluster in local.iam_clusters : "${local.ecs_arn}:cluster/${cluster}"]
   services     = [for cluster in local.iam_clusters : "${local.ecs_arn}:service/${cluster}/*"]
   deployments  = [for cluster in local.iam_clusters : "${local.ecs_arn}:service-deployment/${cluster}/*"]
-  revisions    = [for cluster in local.iam_clusters : "${local.ecs_arn}:service-revision/${cluster}/*"]
+  # A revision may be used in a cluster where nothing is to be deployed.
+  seen_clusters = var.keep_revisions == null ? local.iam_clusters : ["*"]
+  clusters      = [for cluster in local.seen_clusters : "${local.ecs_arn}:cluster/${cluster}"]
+  seen = flatten([for kind in ["service", "service-revision", "service-deployment"] : [
+    for cluster in local.seen_clusters : "${local.ecs_arn}:${kind}/${cluster}/*"
+  ]])
   # Every region of the registries: images are pushed where they are pushed.
-  repositories = distinct(flatten([for rule in var.rules : [for registry in coalesce(rule.registries, [local.account_id]) : [
+  repositories_of = [for rule in var.rules : flatten([for registry in coalesce(rule.registries, [local.account_id]) : [
     for glob in rule.repositories : "arn:${local.partition}:ecr:*:${registry}:repository/${replace(glob, "/\\[[^]]+\\]/", "?")}"
-  ]]]))
+  ]])]
+  repositories = distinct(flatten(local.repositories_of))
+  promoted     = distinct(flatten([for index, rule in var.rules : local.repositories_of[index] if rule.promote_tag != null]))
   calendars = [for name in distinct(concat(var.change_calendars, flatten(var.rules[*].change_calendars))) :
     startswith(name, "arn:") ? name : "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${name}"
   ]
   task_definitions = ["${local.ecs_arn}:task-definition/*:*"]
+  # The roles of tasks, and those that start them.
+  roles       = coalesce(var.pass_role_arns, ["arn:${local.partition}:iam::${local.account_id}:role/*"])
+  event_rules = ["arn:${local.partition}:events:${local.region}:${local.account_id}:rule/*"]
+  schedules   = ["arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule/*/*"]
+  codedeploy  = "arn:${local.partition}:codedeploy:${local.region}:${local.account_id}"
 
   # Without it, events vanish silently.
   policy_to_take_events = {
@@ -122,8 +133,9 @@ resource "aws_iam_role_policy" "read" {
         Effect = "Allow"
         Action = concat(
           ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"],
-          can(regex("[*?[]", join("", var.clusters))) ? ["ecs:ListClusters"] : [],
+          can(regex("[*?[]", join("", local.seen_clusters))) ? ["ecs:ListClusters"] : [],
           length(flatten(var.rules[*].families)) > 0 ? ["ecs:ListTaskDefinitionFamilies"] : [],
+          var.scheduled_tasks || var.keep_revisions != null ? ["events:ListRuleNamesByTarget", "scheduler:ListSchedules"] : [],
         )
         Resource = ["*"]
       },
@@ -152,7 +164,7 @@ resource "aws_iam_role_policy" "read" {
           "ecs:DescribeServiceDeployments",
         ]
         # Revisions and rollouts are described with leave for both them and their service.
-        Resource = concat(local.services, local.revisions, local.deployments)
+        Resource = local.seen
       },
       {
         Sid      = "LookImagesUp"
@@ -167,6 +179,26 @@ resource "aws_iam_role_policy" "read" {
         Action   = ["ssm:GetCalendarState"]
         Resource = local.calendars
       }] : [],
+      var.scheduled_tasks || var.keep_revisions != null ? [{
+        Sid      = "ReadWhatIsScheduled"
+        Effect   = "Allow"
+        Action   = ["events:ListTargetsByRule", "scheduler:GetSchedule"]
+        Resource = concat(local.event_rules, local.schedules)
+      }] : [],
+      [for statement in [
+        {
+          Sid      = "ListApplicationsOfCodeDeploy"
+          Effect   = "Allow"
+          Action   = ["codedeploy:ListApplications", "codedeploy:BatchGetApplications", "codedeploy:ListDeploymentGroups"]
+          Resource = ["${local.codedeploy}:application:*", "${local.codedeploy}:deploymentgroup:*/*"]
+        },
+        {
+          Sid      = "ReadDeploymentsOfCodeDeploy"
+          Effect   = "Allow"
+          Action   = ["codedeploy:GetDeploymentGroup", "codedeploy:ListDeployments", "codedeploy:BatchGetDeployments"]
+          Resource = ["${local.codedeploy}:deploymentgroup:*/*"]
+        },
+      ] : statement if var.codedeploy],
     )
   })
 }
@@ -179,7 +211,7 @@ resource "aws_iam_role_policy" "deploy" {
   role = aws_iam_role.this[0].name
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid      = "RegisterRevisions"
         Effect   = "Allow"
@@ -221,9 +253,60 @@ resource "aws_iam_role_policy" "deploy" {
         Sid       = "PassTheRolesOfTasks"
         Effect    = "Allow"
         Action    = ["iam:PassRole"]
-        Resource  = coalesce(var.pass_role_arns, ["arn:${local.partition}:iam::${local.account_id}:role/*"])
+        Resource  = local.roles
         Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
       },
-    ]
+      ],
+      [for statement in [
+        {
+          Sid      = "MoveRulesThatStartTasks"
+          Effect   = "Allow"
+          Action   = ["events:PutTargets"]
+          Resource = local.event_rules
+          Condition = {
+            "ForAllValues:ArnLike" = { "events:TargetArn" = [for cluster in local.iam_clusters : "${local.ecs_arn}:cluster/${cluster}"] }
+            # Without any target, "all values" is true.
+            Null = { "events:TargetArn" = "false" }
+          }
+        },
+        {
+          Sid      = "MoveSchedulesThatStartTasks"
+          Effect   = "Allow"
+          Action   = ["scheduler:UpdateSchedule"]
+          Resource = local.schedules
+        },
+        {
+          Sid       = "PassTheRolesThatStartTasks"
+          Effect    = "Allow"
+          Action    = ["iam:PassRole"]
+          Resource  = local.roles
+          Condition = { StringEquals = { "iam:PassedToService" = ["events.amazonaws.com", "scheduler.amazonaws.com"] } }
+        },
+      ] : statement if var.scheduled_tasks],
+      # CodeDeploy asks for leave to use a configuration and to register an AppSpec, too, when it begins a deployment.
+      var.codedeploy ? [{
+        Sid    = "DeployThroughCodeDeploy"
+        Effect = "Allow"
+        Action = ["codedeploy:CreateDeployment", "codedeploy:GetDeploymentConfig", "codedeploy:RegisterApplicationRevision"]
+        Resource = [
+          "${local.codedeploy}:deploymentgroup:*/*",
+          "${local.codedeploy}:deploymentconfig:*",
+          "${local.codedeploy}:application:*",
+        ]
+      }] : [],
+      length(local.promoted) > 0 ? [{
+        Sid      = "PromoteImages"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchGetImage", "ecr:PutImage"]
+        Resource = local.promoted
+      }] : [],
+      # IAM cannot narrow it: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+      var.keep_revisions != null ? [{
+        Sid      = "DeregisterOldRevisions"
+        Effect   = "Allow"
+        Action   = ["ecs:DeregisterTaskDefinition"]
+        Resource = ["*"]
+      }] : [],
+    )
   })
 }

@@ -43,6 +43,9 @@ locals {
     reconcile                  = var.reconcile_schedule != null
     rollback_on_failure        = var.rollback_on_failure
     deployment_timeout_minutes = var.deployment_timeout_minutes
+    scheduled_tasks            = var.scheduled_tasks
+    codedeploy                 = var.codedeploy
+    keep_revisions             = var.keep_revisions
   }
   taken_for_granted = [
     "registries=null",
@@ -56,6 +59,7 @@ locals {
     "families=[]",
     "change_calendars=[]",
     "minimum_image_age=0",
+    "promote_tag=null",
     "image_reference=\"tag\"",
     "base_revision=\"latest\"",
     "enabled_tag_key=\"ecr-deploy:enabled\"",
@@ -64,6 +68,9 @@ locals {
     "reconcile=false",
     "rollback_on_failure=false",
     "deployment_timeout_minutes=30",
+    "scheduled_tasks=false",
+    "codedeploy=false",
+    "keep_revisions=null",
   ]
 }
 
@@ -102,6 +109,21 @@ resource "aws_cloudwatch_event_rule" "deployments" {
   })
 }
 
+# Of those that CodeDeploy carries out, it tells itself. A deployment group is not told by its service's cluster.
+resource "aws_cloudwatch_event_rule" "codedeploy" {
+  count = var.enabled && var.codedeploy && !var.dry_run ? 1 : 0
+
+  name        = "${var.name}-codedeploy"
+  description = "Ends of CodeDeploy's deployments, for ${var.name}."
+  tags        = var.tags
+
+  event_pattern = jsonencode({
+    source      = ["aws.codedeploy"]
+    detail-type = ["CodeDeploy Deployment State-change Notification"]
+    detail      = { state = ["SUCCESS", "FAILURE", "STOP"] }
+  })
+}
+
 # The time to look for what was lost, had to wait, or takes too long.
 resource "aws_cloudwatch_event_rule" "schedule" {
   count = var.enabled && (var.reconcile_schedule != null || var.rollback_on_failure) ? 1 : 0
@@ -116,6 +138,7 @@ locals {
   rules_of_the_queue = concat(
     aws_cloudwatch_event_rule.this[*],
     aws_cloudwatch_event_rule.deployments[*],
+    aws_cloudwatch_event_rule.codedeploy[*],
     aws_cloudwatch_event_rule.schedule[*],
   )
 }

@@ -56,6 +56,8 @@ variable "rules" {
     - change_calendars: names or ARNs of Systems Manager change calendars that hold pushes back while CLOSED, beside
       those of the module. Default: [].
     - minimum_image_age: minutes that an image must be old before it is deployed. Default: 0.
+    - promote_tag: image tag that an image gets in ECR once it is live on every service of the rule that runs its
+      repository; pushes of this tag start nothing. Default: null, none.
   EOT
   type = list(object({
     registries          = optional(list(string))
@@ -69,6 +71,7 @@ variable "rules" {
     families            = optional(list(string), [])
     change_calendars    = optional(list(string), [])
     minimum_image_age   = optional(number, 0)
+    promote_tag         = optional(string)
   }))
   default  = [{}]
   nullable = false
@@ -118,6 +121,15 @@ variable "rules" {
       for name in rule.change_calendars : "rules[${index}].change_calendars holds ${jsonencode(name)}, ${local.calendar_fix}."
       if !can(regex(local.calendar, name))
     ]]))
+  }
+
+  # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageIdentifier.html
+  validation {
+    condition = alltrue([for rule in var.rules : rule.promote_tag == null || can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", rule.promote_tag))])
+    error_message = join("\n", [
+      for index, rule in var.rules : "rules[${index}].promote_tag is ${jsonencode(rule.promote_tag)}, which is no image tag: write up to 128 letters, digits, dots, hyphens and underscores."
+      if rule.promote_tag != null && !can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", rule.promote_tag))
+    ])
   }
 
   validation {
@@ -212,6 +224,31 @@ variable "deployment_timeout_minutes" {
   }
 }
 
+variable "scheduled_tasks" {
+  description = "Whether EventBridge rules and EventBridge Scheduler schedules that start a revision of a family in the clusters in scope are moved to its new one. Default: false."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "codedeploy" {
+  description = "Whether services that CodeDeploy rolls out are deployed, through their deployment group. Default: false, they are left alone."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "keep_revisions" {
+  description = "Number of the function's own newest revisions of a family, from 1, that stay when a new one is live; older ones are deregistered, but never one that a service, a deployment or a scheduled task uses. The function then reads the services of all clusters, which may share a family. Default: null, all stay."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.keep_revisions == null || try(var.keep_revisions >= 1 && floor(var.keep_revisions) == var.keep_revisions, false)
+    error_message = "keep_revisions is ${jsonencode(var.keep_revisions)}, but must be a whole number from 1: leave it out to keep all."
+  }
+}
+
 variable "notification_topic_arn" {
   description = "ARN of the SNS topic that is told when a rollout is live, rolled back or failed; its policy must let events.amazonaws.com publish. Default: null, none."
   type        = string
@@ -255,7 +292,7 @@ variable "dry_run" {
 }
 
 variable "pass_role_arns" {
-  description = "ARNs of the task and execution roles that the function may pass on, to ECS tasks only; * and ? are wildcards. Default: null, all roles of this account."
+  description = "ARNs of the roles that the function may pass on: task and execution roles to ECS tasks, and with scheduled_tasks those that start tasks to EventBridge; * and ? are wildcards. Default: null, all roles of this account."
   type        = list(string)
   default     = null
 
@@ -431,6 +468,7 @@ locals {
       wide.semver == null || try(wide.semver == narrow.semver && (wide.include_prereleases || !narrow.include_prereleases), false),
       length(setsubtract(wide.change_calendars, narrow.change_calendars)) == 0,
       wide.minimum_image_age <= narrow.minimum_image_age,
+      narrow.promote_tag == null,
     ],
   ))]]
 

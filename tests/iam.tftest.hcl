@@ -213,6 +213,124 @@ run "what_only_some_need" {
   }
 }
 
+run "what_features_add" {
+  variables {
+    clusters        = ["prod"]
+    rules           = [{ repositories = ["app"], promote_tag = "production" }, { repositories = ["side"] }]
+    pass_role_arns  = ["arn:aws:iam::123456789012:role/web-*"]
+    scheduled_tasks = true
+    codedeploy      = true
+    keep_revisions  = 5
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.read[0].policy).Statement : statement
+      if contains(["WhatIamCannotNarrow", "ReadWhatIsScheduled", "ListApplicationsOfCodeDeploy", "ReadDeploymentsOfCodeDeploy"], statement.Sid)
+      ] == [
+      {
+        Sid      = "WhatIamCannotNarrow"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "ecs:ListClusters", "events:ListRuleNamesByTarget", "scheduler:ListSchedules"]
+        Resource = ["*"]
+      },
+      {
+        Sid    = "ReadWhatIsScheduled"
+        Effect = "Allow"
+        Action = ["events:ListTargetsByRule", "scheduler:GetSchedule"]
+        Resource = [
+          "arn:aws:events:eu-west-1:123456789012:rule/*",
+          "arn:aws:scheduler:eu-west-1:123456789012:schedule/*/*",
+        ]
+      },
+      {
+        Sid    = "ListApplicationsOfCodeDeploy"
+        Effect = "Allow"
+        Action = ["codedeploy:ListApplications", "codedeploy:BatchGetApplications", "codedeploy:ListDeploymentGroups"]
+        Resource = [
+          "arn:aws:codedeploy:eu-west-1:123456789012:application:*",
+          "arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:*/*",
+        ]
+      },
+      {
+        Sid      = "ReadDeploymentsOfCodeDeploy"
+        Effect   = "Allow"
+        Action   = ["codedeploy:GetDeploymentGroup", "codedeploy:ListDeployments", "codedeploy:BatchGetDeployments"]
+        Resource = ["arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:*/*"]
+      },
+    ]
+    error_message = "The function may read what is scheduled, and what CodeDeploy deploys."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role_policy.read[0].policy).Statement[1].Condition.ArnLike["ecs:cluster"] == ["arn:aws:ecs:eu-west-1:123456789012:cluster/*"]
+      && jsondecode(aws_iam_role_policy.deploy[0].policy).Statement[3].Resource[0] == "arn:aws:ecs:eu-west-1:123456789012:service/prod/*"
+    )
+    error_message = "To know what is in use, the function may read the services of all clusters, and still write to those in scope only."
+  }
+
+  assert {
+    condition = slice(jsondecode(aws_iam_role_policy.deploy[0].policy).Statement, 6, 12) == [
+      {
+        Sid      = "MoveRulesThatStartTasks"
+        Effect   = "Allow"
+        Action   = ["events:PutTargets"]
+        Resource = ["arn:aws:events:eu-west-1:123456789012:rule/*"]
+        Condition = {
+          "ForAllValues:ArnLike" = { "events:TargetArn" = ["arn:aws:ecs:eu-west-1:123456789012:cluster/prod"] }
+          Null                   = { "events:TargetArn" = "false" }
+        }
+      },
+      {
+        Sid      = "MoveSchedulesThatStartTasks"
+        Effect   = "Allow"
+        Action   = ["scheduler:UpdateSchedule"]
+        Resource = ["arn:aws:scheduler:eu-west-1:123456789012:schedule/*/*"]
+      },
+      {
+        Sid       = "PassTheRolesThatStartTasks"
+        Effect    = "Allow"
+        Action    = ["iam:PassRole"]
+        Resource  = ["arn:aws:iam::123456789012:role/web-*"]
+        Condition = { StringEquals = { "iam:PassedToService" = ["events.amazonaws.com", "scheduler.amazonaws.com"] } }
+      },
+      {
+        Sid    = "DeployThroughCodeDeploy"
+        Effect = "Allow"
+        Action = ["codedeploy:CreateDeployment", "codedeploy:GetDeploymentConfig", "codedeploy:RegisterApplicationRevision"]
+        Resource = [
+          "arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:*/*",
+          "arn:aws:codedeploy:eu-west-1:123456789012:deploymentconfig:*",
+          "arn:aws:codedeploy:eu-west-1:123456789012:application:*",
+        ]
+      },
+      {
+        Sid      = "PromoteImages"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchGetImage", "ecr:PutImage"]
+        Resource = ["arn:aws:ecr:*:123456789012:repository/app"]
+      },
+      {
+        Sid      = "DeregisterOldRevisions"
+        Effect   = "Allow"
+        Action   = ["ecs:DeregisterTaskDefinition"]
+        Resource = ["*"]
+      },
+    ]
+    error_message = "Each feature may write what it is for, and nothing else."
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.codedeploy[0].event_pattern) == {
+      source      = ["aws.codedeploy"]
+      detail-type = ["CodeDeploy Deployment State-change Notification"]
+      detail      = { state = ["SUCCESS", "FAILURE", "STOP"] }
+    }
+    error_message = "The ends of CodeDeploy's deployments must come over the queue."
+  }
+}
+
 run "a_key_may_be_used_once_it_is_given" {
   variables {
     kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"

@@ -139,7 +139,7 @@ run "rules_and_what_comes_after" {
     clusters = ["prod-?", "[ab]*"]
     rules = [
       { repositories = ["app"], tags = ["main-*"], exclude_tags = ["*-rc"], registries = ["210987654321"] },
-      { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60 },
+      { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, promote_tag = "production" },
     ]
     change_calendars           = ["holidays"]
     reconcile_schedule         = "rate(15 minutes)"
@@ -147,6 +147,9 @@ run "rules_and_what_comes_after" {
     require_opt_in             = true
     rollback_on_failure        = true
     deployment_timeout_minutes = 20
+    scheduled_tasks            = true
+    codedeploy                 = true
+    keep_revisions             = 5
     notification_topic_arn     = "arn:aws:sns:eu-west-1:123456789012:people"
   }
 
@@ -156,7 +159,7 @@ run "rules_and_what_comes_after" {
       clusters   = ["prod-?", "[ab]*"]
       rules = [
         { repositories = ["app"], tags = ["main-*"], exclude_tags = ["*-rc"], registries = ["210987654321"] },
-        { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60 },
+        { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, promote_tag = "production" },
       ]
       change_calendars           = ["holidays"]
       enabled_tag_key            = "deploy"
@@ -164,6 +167,9 @@ run "rules_and_what_comes_after" {
       reconcile                  = true
       rollback_on_failure        = true
       deployment_timeout_minutes = 20
+      scheduled_tasks            = true
+      codedeploy                 = true
+      keep_revisions             = 5
       queue_url                  = aws_sqs_queue.this[0].url
       dead_letter_queue_url      = aws_sqs_queue.dead_letter[0].url
     }
@@ -194,7 +200,7 @@ run "rules_and_what_comes_after" {
   assert {
     condition = (
       aws_cloudwatch_event_rule.schedule[0].schedule_expression == "rate(15 minutes)"
-      && aws_cloudwatch_event_target.queue[*].rule == ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-schedule"]
+      && aws_cloudwatch_event_target.queue[*].rule == ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-codedeploy", "ecr-deploy-schedule"]
     )
     error_message = "The schedule's turn must come over the same queue."
   }

@@ -248,6 +248,37 @@ run "an_age_below_zero" {
   expect_failures = [var.rules]
 }
 
+run "a_tag_that_ecr_does_not_take" {
+  command = plan
+  variables {
+    rules = [{ promote_tag = "-production" }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "no_revision_at_all" {
+  command = plan
+  variables {
+    keep_revisions = 0
+  }
+  expect_failures = [var.keep_revisions]
+}
+
+run "half_a_revision" {
+  command = plan
+  variables {
+    keep_revisions = 1.5
+  }
+  expect_failures = [var.keep_revisions]
+}
+
+run "a_rule_that_promotes_changes_something" {
+  command = plan
+  variables {
+    rules = [{}, { clusters = ["prod"], promote_tag = "production" }]
+  }
+}
+
 run "a_fraction_of_a_minute" {
   command = plan
   variables {

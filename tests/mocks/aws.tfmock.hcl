@@ -26,6 +26,11 @@ override_resource {
 }
 
 override_resource {
+  target = aws_cloudwatch_event_rule.codedeploy[0]
+  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-codedeploy" }
+}
+
+override_resource {
   target = aws_cloudwatch_event_rule.schedule[0]
   values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-schedule" }
 }
