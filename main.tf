@@ -212,7 +212,8 @@ locals {
   sqs_managed_encryption  = var.kms_key_arn == null ? true : null
 }
 
-# People. Two rules, because what failed has a reason, and what is live has none.
+# People. Two rules, because what failed has a reason, and what is live has none. They are there without a topic, too, and
+# disabled: whether there is one may be unknown at plan, where the topic is made in the same apply.
 
 locals {
   notifications = {
@@ -228,10 +229,11 @@ locals {
 }
 
 resource "aws_cloudwatch_event_rule" "notifications" {
-  for_each = { for kind, told in local.notifications : kind => told if var.enabled && var.notification_topic_arn != null }
+  for_each = { for kind, told in local.notifications : kind => told if var.enabled }
 
   name        = "${var.name}-${each.key}"
   description = "What people want to know of deployments, from ${var.name}."
+  state       = var.notification_topic_arn == null ? "DISABLED" : "ENABLED"
   tags        = var.tags
 
   event_pattern = jsonencode({
@@ -244,7 +246,7 @@ resource "aws_cloudwatch_event_target" "notifications" {
   for_each = aws_cloudwatch_event_rule.notifications
 
   rule = each.value.name
-  arn  = var.notification_topic_arn
+  arn  = coalesce(var.notification_topic_arn, aws_sqs_queue.undelivered[0].arn)
 
   input_transformer {
     input_paths    = { for name in flatten(regexall("<([a-z_]+)>", local.notifications[each.key].text)) : name => "$.detail.${name}" }

@@ -36,7 +36,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_event_rule.schedule) == 0 && length(aws_cloudwatch_event_rule.notifications) == 0
+    condition     = length(aws_cloudwatch_event_rule.schedule) == 0 && alltrue([for rule in aws_cloudwatch_event_rule.notifications : rule.state == "DISABLED"])
     error_message = "By default there is no schedule, and nobody is told."
   }
 

@@ -14,6 +14,7 @@ from tests.harness.terraform import ZIP
 
 terraform("simple", scope="session")
 terraform("environments", scope="session")
+terraform("features", scope="module")
 
 
 @pytest.fixture(scope="module")

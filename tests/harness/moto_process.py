@@ -3,12 +3,33 @@
 The pipe is held by whoever started it, so it ends with its parent even if that is killed.
 """
 
+import copy
 import os
 import sys
+from typing import Any
 
+from moto.events.models import Rule
 from moto.events.utils import EventTemplateParser
 from moto.server import ThreadedMotoServer
+from moto.sns.models import sns_backends
 from moto.sqs.models import Queue
+from moto.utilities.arns import parse_arn
+
+_send = Rule.send_to_targets
+
+
+def _send_to_targets(rule: Rule, event: Any, transform_input: bool = True) -> None:  # noqa: FBT001, FBT002 - moto's own
+    """Send to topics, too, which moto does not know, and nothing on a schedule, which moto takes for every event."""
+    if rule.scheduled_expression or not rule.event_pattern.matches_event(event):
+        return
+    topics = [target for target in rule.targets if parse_arn(target["Arn"]).service == "sns"]
+    for target in topics:
+        transformer = target.get("InputTransformer", {})
+        text = EventTemplateParser.parse(transformer.get("InputTemplate"), transformer.get("InputPathsMap", {}), event)
+        sns_backends[rule.account_id][rule.region_name].publish(str(text), arn=target["Arn"])
+    others = copy.copy(rule)
+    others.targets = [target for target in rule.targets if target not in topics]
+    _send(others, event, transform_input)
 
 
 def main() -> None:
@@ -18,6 +39,7 @@ def main() -> None:
     # moto delivers events without the account that AWS says they come from.
     template = EventTemplateParser.DEFAULT_EVENT_INPUT_TEMPLATE
     EventTemplateParser.DEFAULT_EVENT_INPUT_TEMPLATE = template.replace("{", '{"account": "<account>", ', 1)
+    setattr(Rule, "send_to_targets", _send_to_targets)  # noqa: B010
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()

@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,8 +65,15 @@ def announce(detail: Mapping[str, Any]) -> None:
     _put_event("ECR Image Action", detail)
 
 
-def _put_event(detail_type: str, detail: Mapping[str, Any]) -> None:
-    entry = {"Source": "aws.ecr", "DetailType": detail_type, "Detail": json.dumps(detail)}
+def put_event(event: Mapping[str, Any]) -> None:
+    """Put a recorded event of whatever service on the bus."""
+    _put_event(event["detail-type"], event["detail"], event["source"], event["resources"])
+
+
+def _put_event(
+    detail_type: str, detail: Mapping[str, Any], source: str = "aws.ecr", resources: Sequence[str] = ()
+) -> None:
+    entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "Resources": list(resources)}
     answer = boto3.client("events").put_events(Entries=[entry])
     assert not answer["FailedEntryCount"], answer
 

@@ -13,15 +13,21 @@ _ROOT = Path(__file__).parents[2]
 ZIP = _ROOT / "lambda" / "ecr_deploy.zip"
 _LEFT_OUT_BY_MOTO = {("aws_lambda_function", "logging_config"), ("aws_ecs_service", "availability_zone_rebalancing")}
 _WHAT_TERRAFORM_READS = ("*.tf", "modules/*/*.tf", "examples/*/*.tf", "lambda/*.zip")
+_NO_EXAMPLES = ("tests/e2e/features",)
 
 
 def copy_module(directory: Path) -> Path:
-    """Copy the module and its examples, so that the checkout stays clean; return where the examples are."""
+    """Copy the module and its examples, so that the checkout stays clean; return where the examples are.
+
+    What is only tested stands beside them.
+    """
     for pattern in _WHAT_TERRAFORM_READS:
         for source in _ROOT.glob(pattern):
             copy = directory / source.relative_to(_ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, copy)
+    for name in _NO_EXAMPLES:
+        shutil.copytree(_ROOT / name, directory / "examples" / Path(name).name)
     return directory / "examples"
 
 

@@ -264,6 +264,11 @@ class StrictEcs:
         """Give the definition that a service runs, as it was registered."""
         return self.definition(self.task_definition(cluster, name) or "")
 
+    def retag(self, identifier: str, tags: Mapping[str, str]) -> None:
+        """Write tags on a revision."""
+        with self._lock:
+            self._revision(identifier).tags.update(tags)
+
     def revisions(self, family: str, *, active: bool = False) -> list[str]:
         """Give the ARNs of all revisions of a family, or of the ACTIVE ones, the oldest first."""
         with self._lock:
