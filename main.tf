@@ -258,10 +258,14 @@ resource "aws_cloudwatch_event_target" "notifications" {
 
 # The function.
 
+locals {
+  log_group_name = "/aws/lambda/${var.name}"
+}
+
 resource "aws_cloudwatch_log_group" "this" {
   count = var.enabled ? 1 : 0
 
-  name              = "/aws/lambda/${var.name}"
+  name              = local.log_group_name
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
   tags              = var.tags

@@ -3,12 +3,15 @@
 import json
 import logging
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from awslambdaric.lambda_runtime_log_utils import JsonFormatter
 
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
+_LANGUAGE_OF_QUERIES = {"fields", "filter", "sort", "stats", "by", "as", "desc", "like", "count", "pct", "max", "bin"}
 _STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {"Sum": sum, "Maximum": max}
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,
@@ -73,6 +76,14 @@ def values(lines: Iterable[str], metric: Metric) -> list[float]:
 def metrics(lines: Iterable[str]) -> set[Metric]:
     """All metrics that CloudWatch takes from log lines."""
     return {metric for line in lines for metric, _ in _metrics(json.loads(line))}
+
+
+def unknown_words(query: str, lines: Iterable[str]) -> set[str]:
+    """What a query of Logs Insights asks for, but the lines do not have."""
+    known = {"@timestamp", "@message"} | {field for line in lines for field in json.loads(line)}
+    made = set(re.findall(r" as (\w+)", query))
+    words = re.sub(r'/.*/|"[^"]*"|\b\d+\w?\b', "", query)
+    return set(re.findall(r"@?\w+", words)) - known - made - _LANGUAGE_OF_QUERIES
 
 
 def _metrics(line: Mapping[str, Any]) -> Iterator[tuple[Metric, float]]:
