@@ -264,8 +264,8 @@ variable "alarms" {
   description = <<-EOT
     CloudWatch alarms: on dead letters, failures, the age of the oldest message, and reconciliations that do not succeed.
     Default: null, none.
-    - topic_arns: ARNs of the SNS topics that are told when an alarm fires and when it is over; their policies must let
-      cloudwatch.amazonaws.com publish. Default: [], none.
+    - topic_arns: ARNs of the SNS topics that are told when an alarm fires and when it is over, five at most; those with
+      a policy or a key of their own must let cloudwatch.amazonaws.com use it. Default: [], none.
   EOT
   type = object({
     topic_arns = optional(list(string), [])

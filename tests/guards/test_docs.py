@@ -16,9 +16,9 @@ from moto import mock_aws
 
 from docs.generate import generated
 from ecr_deploy.planner import Outcome
-from tests.harness.cloudwatch import log_lines, unknown_words
+from tests.harness.cloudwatch import log_lines, metrics, unknown_words
 from tests.harness.documentation import PAGES, ROOT, SOURCE, Block, blocks
-from tests.harness.road import APP, Road, definition, pushed
+from tests.harness.road import APP, Queues, Registry, Road, definition, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 
 README = (ROOT / "README.md").read_text()
@@ -189,6 +189,29 @@ def test_queries_ask_for_what_the_log_has(block: Block, lines: list[str]) -> Non
     assert all(any(re.search(pattern, line) for line in lines) for pattern in patterns)
     for name, value in re.findall(r'filter (\w+) = "(\w+)"', block.text):
         assert value in {json.loads(line).get(name) for line in lines}
+
+
+def test_every_metric_has_its_row(road: Road, aws_queues: Queues) -> None:
+    ecs = road.ecs
+    road = Road(ecs, queues=aws_queues, inputs={"reconcile": True}, clients={"ecr": Registry()})
+    ecs.inject("UpdateService", Fault.THROTTLING)
+    with log_lines() as log:
+        road.push(pushed("v2"))
+        ecs.end_deployments()
+        road.deliver({"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
+    assert _first_column("docs/how-to.md", "Metric") == {metric.name for metric in metrics(log)}
+
+
+def test_every_alarm_has_its_row() -> None:
+    tables = (one["alarms"] for one in hcl2.loads((ROOT / "alarms.tf").read_text())["locals"] if "alarms" in one)
+    [alarms] = tables
+    assert _first_column("docs/how-to.md", "Alarm") == {f"ecr-deploy-{name}" for name in alarms}
+
+
+def _first_column(page: str, header: str) -> set[str]:
+    """The code in the first column of the table whose first header is this."""
+    table = (ROOT / page).read_text().partition(f"| {header} | ")[2].partition("\n\n")[0]
+    return set(re.findall(r"^\| `([\w-]+)`", table, re.MULTILINE))
 
 
 def test_picture_is_drawn_for_dark_backgrounds_too() -> None:
