@@ -7,8 +7,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 import logging
 import os
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -104,11 +103,11 @@ def log_deregistered(event_id: str, revision: Revision) -> None:
     logger.info("deregistered %s", revision, extra={"event_id": event_id, "revision": str(revision)})
 
 
-def log_throttled(operations: Iterable[str]) -> None:
+def log_throttled(operations: Collection[str]) -> None:
     """Write which calls of an invocation ECS refused because there were too many, if any."""
-    if counts := Counter(operations):
-        text = "ECS throttled " + ", ".join(f"{operation} ({count})" for operation, count in sorted(counts.items()))
-        logger.warning(text, extra=_measure({"ThrottledCalls": counts.total()}))
+    if operations:
+        text = f"ECS throttled {len(operations)} calls: {', '.join(sorted(set(operations)))}"
+        logger.warning(text, extra=_measure({"ThrottledCalls": len(operations)}))
 
 
 def _measure(metrics: dict[str, int], outcome: str | None = None) -> dict[str, Any]:
@@ -118,11 +117,10 @@ def _measure(metrics: dict[str, int], outcome: str | None = None) -> dict[str, A
     if outcome:
         dimensions["Outcome"] = outcome
         sets.append(["FunctionName", "Outcome"])
-    units = {name: "Seconds" if name.endswith("Seconds") else "Count" for name in metrics}
     directive = {
         "Namespace": _NAMESPACE,
         "Dimensions": sets,
-        "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
+        "Metrics": [{"Name": name, "Unit": "Seconds" if name.endswith("Seconds") else "Count"} for name in metrics],
     }
     return {
         **metrics,

@@ -94,7 +94,7 @@ def test_throttled_calls_are_counted_for_each_invocation(api: StrictEcs, log: li
     road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
 
     assert values(log, metric("ThrottledCalls")) == [3]
-    assert any("ECS throttled DescribeServices (1), UpdateService (2)" in line for line in log)
+    assert any("ECS throttled 3 calls: DescribeServices, UpdateService" in line for line in log)
 
 
 def test_a_reconciliation_is_counted_when_it_saw_everything(api: StrictEcs, aws_queues: Queues, log: list[str]) -> None:
