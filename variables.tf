@@ -255,9 +255,42 @@ variable "notification_topic_arn" {
   default     = null
 
   validation {
-    condition     = var.notification_topic_arn == null || can(regex("^arn:[^:]+:sns:[^:]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.notification_topic_arn))
+    condition     = var.notification_topic_arn == null || can(regex(local.topic, var.notification_topic_arn))
     error_message = "notification_topic_arn is ${jsonencode(var.notification_topic_arn)}, but must be the ARN of a standard topic: give the attribute arn of an aws_sns_topic."
   }
+}
+
+variable "alarms" {
+  description = <<-EOT
+    CloudWatch alarms: on dead letters, failures, the age of the oldest message, and reconciliations that do not succeed.
+    Default: null, none.
+    - topic_arns: ARNs of the SNS topics that are told when an alarm fires and when it is over, five at most; those with
+      a policy or a key of their own must let cloudwatch.amazonaws.com use it. Default: [], none.
+  EOT
+  type = object({
+    topic_arns = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition = alltrue([for arn in try(var.alarms.topic_arns, []) : can(regex(local.topic, arn))])
+    error_message = join("\n", [
+      for arn in try(var.alarms.topic_arns, []) : "alarms.topic_arns holds ${jsonencode(arn)}, but must hold ARNs of standard topics: give the attribute arn of an aws_sns_topic."
+      if !can(regex(local.topic, arn))
+    ])
+  }
+
+  validation {
+    condition     = length(try(var.alarms.topic_arns, [])) <= 5
+    error_message = "alarms.topic_arns holds ${length(try(var.alarms.topic_arns, []))} topics, but CloudWatch tells at most 5: subscribe the others to one of them."
+  }
+}
+
+variable "dashboard" {
+  description = "Whether there is a CloudWatch dashboard: what was deployed, what failed, and how long it took. Default: false."
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "image_reference" {
@@ -435,6 +468,8 @@ locals {
   semver_comparator = "(\\^|~|>=|<=|>|<|=)?\\s*v?${local.semver_part}(\\.${local.semver_part}(\\.${local.semver_part}(${local.semver_prerelease})?)?)?"
   semver_set        = "\\s*${local.semver_comparator}(\\s+${local.semver_comparator})*\\s*"
   semver_range      = "^${local.semver_set}(\\|\\|${local.semver_set})*$"
+
+  topic = "^arn:[^:]+:sns:[^:]+:[0-9]{12}:[A-Za-z0-9_-]+$"
 
   calendar     = "^([A-Za-z0-9_.-]{3,128}|arn:[^:]+:ssm:[^:]+:[0-9]{12}:document/[A-Za-z0-9_.-]{3,128})$"
   calendar_fix = "which is no change calendar: give the name or the ARN of an aws_ssm_document of the type ChangeCalendar"

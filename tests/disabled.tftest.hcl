@@ -7,6 +7,10 @@ run "creates_nothing" {
     enabled     = false
     clusters    = ["prod-[ab]"]
     kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    alarms      = {}
+    dashboard   = true
+
+    reconcile_schedule = "rate(1 hour)"
   }
 
   assert {
@@ -24,6 +28,8 @@ run "creates_nothing" {
       aws_iam_role_policy.log,
       aws_iam_role_policy.read,
       aws_iam_role_policy.deploy,
+      values(aws_cloudwatch_metric_alarm.this),
+      aws_cloudwatch_dashboard.this,
     )) == 0
     error_message = "enabled = false must create nothing."
   }

@@ -32,6 +32,22 @@ run "what_no_input_may_be" {
   ]
 }
 
+run "alarms_for_what_is_no_topic" {
+  command = plan
+  variables {
+    alarms = { topic_arns = ["arn:aws:sns:eu-west-1:123456789012:pager", "pager"] }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "more_topics_than_cloudwatch_tells" {
+  command = plan
+  variables {
+    alarms = { topic_arns = [for number in range(6) : "arn:aws:sns:eu-west-1:123456789012:pager-${number}"] }
+  }
+  expect_failures = [var.alarms]
+}
+
 run "too_little" {
   command = plan
   variables {

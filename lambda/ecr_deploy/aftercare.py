@@ -73,7 +73,7 @@ def _reconcile(door: "Door", event_id: str, settings: Settings, *, is_turn: bool
     except EcrDeployError as error:
         return [_failed(door, event_id, f"reconciling: {error}", error.retry)]
     pushes = reconcile.missing(members, tagged, settings.rules, now=door.now(), event_id=event_id)
-    report.log_reconciled(event_id, len(tagged), len(pushes))
+    report.log_reconciled(event_id, len(tagged), len(pushes), is_turn=is_turn)
     return problems + door.deploy(pushes, door.settings)
 
 

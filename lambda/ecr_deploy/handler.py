@@ -61,6 +61,12 @@ class Door:
             raise InvalidRequestError.of(event)
         seconds_left = context.get_remaining_time_in_millis() / 1000
         self._pacer.deadline = self._clock.time() + seconds_left - _SECONDS_TO_REPORT
+        try:
+            return self._answer(event)
+        finally:
+            report.log_throttled(self._pacer.all_refused())
+
+    def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         if "Records" in event:
             return self._take_batch([queue.read(record) for record in event["Records"]])
         if "detail-type" in event:

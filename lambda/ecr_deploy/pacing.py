@@ -93,6 +93,7 @@ class Pacer:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._buckets = {name: Bucket(*limits, clock) for name, limits in _LIMITS.items()}
+        self._refused: list[str] = []
         self.deadline = float("inf")
 
     def take(self, operation: str) -> None:
@@ -106,7 +107,13 @@ class Pacer:
 
     def refused(self, operation: str) -> None:
         """Take note of a ThrottlingException."""
+        self._refused.append(operation)
         self._buckets[_BUCKET_OF[operation]].empty()
+
+    def all_refused(self) -> list[str]:
+        """The operations of the calls that were refused since this was last asked."""
+        refused, self._refused = self._refused, []
+        return refused
 
     def pause(self, seconds: float) -> None:
         """Sleep before another try.

@@ -7,11 +7,12 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .deployer import PushResult, TargetResult
+from .errors import Retry
 from .events import InvalidEventError, NoPush, Push
 from .planner import Outcome
 from .records import Record
@@ -37,13 +38,12 @@ def log(push: Push | NoPush, result: PushResult, *, dry_run: bool) -> None:
     """Write the one line, and the metrics, that tell how a push ended."""
     spelled = _spell_push(push, result)
     updated = sum(one.outcome is Outcome.DEPLOYED for one in result.targets if one.target.cluster)
-    metrics = {"Pushes": 1, "ServicesUpdated": 0 if dry_run else updated}
+    # One that only ran out of time goes on, and counts when it ends.
+    metrics = {"Pushes": int(result.retry is not Retry.AT_ONCE), "ServicesUpdated": 0 if dry_run else updated}
     if updated and not dry_run and isinstance(push, Push):
         metrics["PushToUpdateSeconds"] = max(0, round(time.time() - push.record.pushed_at.timestamp()))
     text = f"{spelled['image'] or 'event'}: {result.outcome}" + (f": {result.reason}" if result.reason else "")
-    fields = {**spelled, "event_id": push.event_id, "dry_run": dry_run, **metrics, "_aws": _declare(metrics)}
-    fields["FunctionName"] = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
-    fields["Outcome"] = str(result.outcome)
+    fields = {**spelled, "event_id": push.event_id, "dry_run": dry_run, **_measure(metrics, str(result.outcome))}
     quiet = logging.WARNING if result.suspicious else logging.INFO
     logger.log(logging.ERROR if result.outcome is Outcome.FAILED else quiet, text, extra=fields)
 
@@ -56,9 +56,7 @@ def log_rollout(event_id: str, result: "RolloutResult", now: datetime) -> None:
         metrics["PushToLiveSeconds"] = max(0, round((now - result.record.pushed_at).total_seconds()))
     where = f"{result.target.name} in cluster {result.target.cluster}"
     reason = f": {result.reason}" if result.reason else ""
-    fields = {**spelled, "event_id": event_id, **metrics, "_aws": _declare(metrics)}
-    fields["FunctionName"] = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
-    fields["Outcome"] = spelled["outcome"]
+    fields = {**spelled, "event_id": event_id, **_measure(metrics, spelled["outcome"])}
     level = logging.ERROR if result.state in BAD else logging.INFO
     text = f"{spelled['image'] or result.revision}: {result.state} on {where}{reason}"
     logger.log(level, text, extra=fields)
@@ -86,10 +84,11 @@ def log_invalid(error: InvalidEventError, event_id: str) -> None:
     )
 
 
-def log_reconciled(event_id: str, repositories: int, missing: int) -> None:
-    """Write what a reconciliation found before it mends it."""
+def log_reconciled(event_id: str, repositories: int, missing: int, *, is_turn: bool) -> None:
+    """Write what a reconciliation found before it mends it; those on the schedule are counted."""
     text = f"reconciled {repositories} repositories: {missing} pushes were missing"
-    logger.info(text, extra={"event_id": event_id, "repositories": repositories, "missing": missing})
+    fields = {"event_id": event_id, "repositories": repositories, "missing": missing}
+    logger.info(text, extra={**fields, **_measure({"Reconciliations": int(is_turn)})})
 
 
 def log_promoted(event_id: str, image: Record, tag: str) -> None:
@@ -104,17 +103,29 @@ def log_deregistered(event_id: str, revision: Revision) -> None:
     logger.info("deregistered %s", revision, extra={"event_id": event_id, "revision": str(revision)})
 
 
-def _declare(metrics: dict[str, int]) -> dict[str, Any]:
-    units = {name: "Seconds" if name.endswith("Seconds") else "Count" for name in metrics}
+def log_throttled(operations: Collection[str]) -> None:
+    """Write which calls of an invocation ECS refused because there were too many, if any."""
+    if operations:
+        text = f"ECS throttled {len(operations)} calls: {', '.join(sorted(set(operations)))}"
+        logger.warning(text, extra=_measure({"ThrottledCalls": len(operations)}))
+
+
+def _measure(metrics: dict[str, int], outcome: str | None = None) -> dict[str, Any]:
+    """Spell the members of a line that make it metrics; by outcome, too, where there is one."""
+    dimensions = {"FunctionName": os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")}
+    sets = [["FunctionName"]]
+    if outcome:
+        dimensions["Outcome"] = outcome
+        sets.append(["FunctionName", "Outcome"])
+    directive = {
+        "Namespace": _NAMESPACE,
+        "Dimensions": sets,
+        "Metrics": [{"Name": name, "Unit": "Seconds" if name.endswith("Seconds") else "Count"} for name in metrics],
+    }
     return {
-        "Timestamp": int(time.time() * 1000),
-        "CloudWatchMetrics": [
-            {
-                "Namespace": _NAMESPACE,
-                "Dimensions": [["FunctionName"], ["FunctionName", "Outcome"]],
-                "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
-            }
-        ],
+        **metrics,
+        **dimensions,
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
     }
 
 

@@ -1,8 +1,6 @@
 """What the documentation says is so: its tables, its links, its figures, its messages, its answers."""
 
-import io
 import json
-import logging
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,13 +12,13 @@ from xml.etree import ElementTree as ET
 import boto3
 import hcl2
 import pytest
-from awslambdaric.lambda_runtime_log_utils import JsonFormatter
 from moto import mock_aws
 
 from docs.generate import generated
 from ecr_deploy.planner import Outcome
+from tests.harness.cloudwatch import log_lines, metrics, unknown_words
 from tests.harness.documentation import PAGES, ROOT, SOURCE, Block, blocks
-from tests.harness.road import APP, Road, definition, pushed
+from tests.harness.road import APP, Queues, Registry, Road, definition, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 
 README = (ROOT / "README.md").read_text()
@@ -30,8 +28,6 @@ LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#]*)#?(?P<anchor>[^)]*)\)")
 ACTION = re.compile(r"\b(?:ecr|ecs|events|iam|kms|logs|s3|scheduler|sns|sqs|ssm|codedeploy|cloudwatch):[A-Z]\w+")
 TIMES = "\N{MULTIPLICATION SIGN}"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
-# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
-LANGUAGE_OF_QUERIES = {"fields", "filter", "sort", "stats", "by", "as", "desc", "like", "count", "pct", "max", "bin"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -179,28 +175,43 @@ def _question_and_answer(page: str) -> tuple[Any, Any]:
 @pytest.fixture
 def lines(road: Road) -> list[str]:
     """What Lambda writes into the log for one push that deploys and one that fails."""
-    log = io.StringIO()
-    handler = logging.StreamHandler(log)
-    handler.setFormatter(JsonFormatter())
-    logger = logging.getLogger("ecr_deploy")
-    logger.addHandler(handler)
-    road.push(pushed("v2"))
-    road.ecs.inject("UpdateService", Fault.ACCESS_DENIED)
-    road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
-    logger.removeHandler(handler)
-    return log.getvalue().split("\n\n")[:-1]
+    with log_lines() as log:
+        road.push(pushed("v2"))
+        road.ecs.inject("UpdateService", Fault.ACCESS_DENIED)
+        road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
+    return log
 
 
 @pytest.mark.parametrize("block", blocks("logs-insights"), ids=lambda block: block.place)
 def test_queries_ask_for_what_the_log_has(block: Block, lines: list[str]) -> None:
-    known = {"@timestamp", "@message"} | {field for line in lines for field in json.loads(line)}
-    made = set(re.findall(r" as (\w+)", block.text))
+    assert unknown_words(block.text, lines) == set()
     patterns = re.findall(r"/(.*)/", block.text)
-    words = re.sub(r'/.*/|"[^"]*"|\b\d+\w?\b', "", block.text)
-    assert set(re.findall(r"@?\w+", words)) - known - made <= LANGUAGE_OF_QUERIES
     assert all(any(re.search(pattern, line) for line in lines) for pattern in patterns)
     for name, value in re.findall(r'filter (\w+) = "(\w+)"', block.text):
         assert value in {json.loads(line).get(name) for line in lines}
+
+
+def test_every_metric_has_its_row(road: Road, aws_queues: Queues) -> None:
+    ecs = road.ecs
+    road = Road(ecs, queues=aws_queues, inputs={"reconcile": True}, clients={"ecr": Registry()})
+    ecs.inject("UpdateService", Fault.THROTTLING)
+    with log_lines() as log:
+        road.push(pushed("v2"))
+        ecs.end_deployments()
+        road.deliver({"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
+    assert _first_column("docs/how-to.md", "Metric") == {metric.name for metric in metrics(log)}
+
+
+def test_every_alarm_has_its_row() -> None:
+    tables = (one["alarms"] for one in hcl2.loads((ROOT / "alarms.tf").read_text())["locals"] if "alarms" in one)
+    [alarms] = tables
+    assert _first_column("docs/how-to.md", "Alarm") == {f"ecr-deploy-{name}" for name in alarms}
+
+
+def _first_column(page: str, header: str) -> set[str]:
+    """The code in the first column of the table whose first header is this."""
+    table = (ROOT / page).read_text().partition(f"| {header} | ")[2].partition("\n\n")[0]
+    return set(re.findall(r"^\| `([\w-]+)`", table, re.MULTILINE))
 
 
 def test_picture_is_drawn_for_dark_backgrounds_too() -> None:

@@ -15,7 +15,8 @@ LEAST: dict[str, object] = {
     "queue_url": "https://queue",
     "dead_letter_queue_url": "https://dead",
 }
-FIELDS_OF_A_RULE = set(re.findall(r"(\w+) += optional", (ROOT / "variables.tf").read_text()))
+RULES = (ROOT / "variables.tf").read_text().partition('variable "rules"')[2].partition("\n}\n")[0]
+FIELDS_OF_A_RULE = set(re.findall(r"(\w+) += optional", RULES))
 MAIN = (ROOT / "main.tf").read_text()
 SETTINGS = set(re.findall(r"(\w+) +=", MAIN.partition("optional_settings = {")[2].partition("}")[0]))
 

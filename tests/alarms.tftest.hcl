@@ -1,0 +1,162 @@
+# Alarms and the dashboard: none unasked, and what is asked for looks at this module's own queues and metrics.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+run "nothing_unless_asked_for" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.this) == 0 && length(aws_cloudwatch_dashboard.this) == 0
+    error_message = "By default there are neither alarms nor a dashboard."
+  }
+}
+
+run "alarms" {
+  command = plan
+  variables {
+    name               = "rollout"
+    timeout            = 60
+    reconcile_schedule = "rate(15 minutes)"
+    alarms             = { topic_arns = ["arn:aws:sns:eu-west-1:123456789012:pager"] }
+    tags               = { team = "platform" }
+  }
+
+  assert {
+    condition = { for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name => alarm.dimensions } == {
+      rollout-dead-letters      = tomap({ QueueName = aws_sqs_queue.dead_letter[0].name })
+      rollout-undelivered       = tomap({ QueueName = aws_sqs_queue.undelivered[0].name })
+      rollout-failures          = tomap({ FunctionName = aws_lambda_function.this[0].function_name, Outcome = "failed" })
+      rollout-oldest-message    = tomap({ QueueName = aws_sqs_queue.this[0].name })
+      rollout-no-reconciliation = tomap({ FunctionName = aws_lambda_function.this[0].function_name })
+    }
+    error_message = "Each alarm must look at this module's own queue or function."
+  }
+
+  assert {
+    condition = { for name, alarm in aws_cloudwatch_metric_alarm.this : name => alarm.treat_missing_data } == {
+      dead-letters      = "notBreaching"
+      undelivered       = "notBreaching"
+      failures          = "notBreaching"
+      oldest-message    = "notBreaching"
+      no-reconciliation = "breaching"
+    }
+    error_message = "Only a reconciliation that is missing is an alarm."
+  }
+
+  assert {
+    condition = alltrue([for alarm in aws_cloudwatch_metric_alarm.this :
+      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:pager"])
+      && alarm.ok_actions == alarm.alarm_actions
+      && alarm.tags == tomap({ team = "platform" })
+    ])
+    error_message = "The topics must be told when an alarm fires and when it is over, and every alarm has the tags."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["oldest-message"].threshold == 720
+    error_message = "A push may wait for two batches and its tries, and no longer."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["no-reconciliation"].period == 900
+      && aws_cloudwatch_metric_alarm.this["no-reconciliation"].evaluation_periods == 4
+    )
+    error_message = "Four turns without success are an alarm."
+  }
+}
+
+run "alarms_that_tell_nobody" {
+  command = plan
+  variables {
+    alarms = {}
+  }
+
+  assert {
+    condition = keys(aws_cloudwatch_metric_alarm.this) == ["dead-letters", "failures", "oldest-message", "undelivered"] && alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.this : try(length(alarm.alarm_actions), 0) == 0
+    ])
+    error_message = "Without topics the alarms only show; without a schedule nothing says that reconciliations are missing."
+  }
+}
+
+
+run "turns_every_minute" {
+  command = plan
+  variables {
+    alarms             = {}
+    reconcile_schedule = "rate(1 minute)"
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["no-reconciliation"].period == 900
+      && aws_cloudwatch_metric_alarm.this["no-reconciliation"].evaluation_periods == 4
+    )
+    error_message = "A turn may wait for an hour behind long rollouts."
+  }
+}
+
+run "turns_by_cron" {
+  command = plan
+  variables {
+    alarms             = {}
+    reconcile_schedule = "cron(0 6 ? * MON-FRI *)"
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["no-reconciliation"].period == 3600
+      && aws_cloudwatch_metric_alarm.this["no-reconciliation"].evaluation_periods == 96
+    )
+    error_message = "A cron expression counts as daily, weekends aside."
+  }
+}
+
+run "turns_every_three_days" {
+  command = plan
+  variables {
+    alarms             = {}
+    reconcile_schedule = "rate(3 days)"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["no-reconciliation"].evaluation_periods == 168
+    error_message = "CloudWatch looks back for a week at most."
+  }
+}
+
+run "turns_too_rare_to_be_watched" {
+  command = plan
+  variables {
+    alarms             = {}
+    reconcile_schedule = "rate(4 days)"
+  }
+
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.this), "no-reconciliation")
+    error_message = "A week does not tell a late turn from none."
+  }
+}
+
+run "dashboard" {
+  command = plan
+  variables {
+    name      = "rollout"
+    dashboard = true
+  }
+
+  assert {
+    condition     = aws_cloudwatch_dashboard.this[0].dashboard_name == "rollout"
+    error_message = "The dashboard has the module's name."
+  }
+
+  assert {
+    condition = alltrue([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets :
+      widget.properties.region == "eu-west-1" && widget.x + widget.width <= 24
+    ])
+    error_message = "Every widget is of this region, and none sticks out."
+  }
+}
