@@ -5,7 +5,6 @@ moto keeps alarms, but does not evaluate them: what the function writes into its
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ecr_deploy.rollouts import State
 from tests.harness.cloudwatch import Alarm, Metric, log_lines, metrics, unknown_words, values
 from tests.harness.road import APP, Queues, Registry, Road, definition, pushed, queues
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs
-from tests.harness.terraform import copy_module
+from tests.harness.terraform import copy_module, plan
 
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 TIMEOUT = 300
@@ -47,10 +46,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     root = directory / "root"
     root.mkdir()
     (root / "main.tf").write_text(ROOT)
-    for command in (["init", "-input=false"], ["plan", "-input=false", "-out=plan"]):
-        subprocess.run(["terraform", *command], cwd=root, check=True, capture_output=True)
-    shown = subprocess.run(["terraform", "show", "-json", "plan"], cwd=root, check=True, capture_output=True)
-    [module] = json.loads(shown.stdout)["planned_values"]["root_module"]["child_modules"]
+    [module] = plan(root)["planned_values"]["root_module"]["child_modules"]
     return {one["address"].removeprefix("module.ecr_deploy."): one["values"] for one in module["resources"]}
 
 

@@ -13,7 +13,7 @@ _ROOT = Path(__file__).parents[2]
 ZIP = _ROOT / "lambda" / "ecr_deploy.zip"
 _LEFT_OUT_BY_MOTO = {("aws_lambda_function", "logging_config"), ("aws_ecs_service", "availability_zone_rebalancing")}
 _WHAT_TERRAFORM_READS = ("*.tf", "modules/*/*.tf", "examples/*/*.tf", "lambda/*.zip")
-_NO_EXAMPLES = ("tests/e2e/features",)
+_NO_EXAMPLES = ("tests/e2e/features", "tests/e2e/permissions")
 
 
 def copy_module(directory: Path) -> Path:
@@ -29,6 +29,16 @@ def copy_module(directory: Path) -> Path:
     for name in _NO_EXAMPLES:
         shutil.copytree(_ROOT / name, directory / "examples" / Path(name).name)
     return directory / "examples"
+
+
+def plan(root: Path, **variables: Any) -> dict[str, Any]:
+    """Plan a root module from nothing; return the plan as `terraform show -json` does."""
+    (root / "terraform.tfvars.json").write_text(json.dumps(variables))
+    for command in (["init", "-input=false"], ["plan", "-input=false", "-out=plan"]):
+        subprocess.run(["terraform", *command], cwd=root, check=True, capture_output=True)
+    shown = subprocess.run(["terraform", "show", "-json", "plan"], cwd=root, check=True, capture_output=True)
+    planned: dict[str, Any] = json.loads(shown.stdout)
+    return planned
 
 
 def unexpected_changes_of(runner: Any) -> list[str]:

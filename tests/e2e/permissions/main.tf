@@ -1,0 +1,37 @@
+# The module with each combination of features that tests were recorded with, to be planned for its policies.
+
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.79"
+    }
+  }
+}
+
+variable "combinations" {
+  type = map(set(string))
+}
+
+variable "registries" {
+  type = set(string)
+}
+
+module "ecr_deploy" {
+  source   = "../.."
+  for_each = var.combinations
+
+  name = each.key
+  rules = [{
+    registries  = var.registries
+    families    = contains(each.value, "families") ? ["*"] : []
+    promote_tag = contains(each.value, "promote_tag") ? "production" : null
+  }]
+  change_calendars   = contains(each.value, "change_calendars") ? ["holidays", "nights"] : []
+  reconcile_schedule = "rate(15 minutes)"
+  scheduled_tasks    = contains(each.value, "scheduled_tasks")
+  codedeploy         = contains(each.value, "codedeploy")
+  keep_revisions     = contains(each.value, "keep_revisions") ? 1 : null
+}
