@@ -64,10 +64,12 @@ def policies(aws: None, recorded: list[Recorded], tmp_path_factory: pytest.TempP
     sets = sorted({one.features for one in recorded} | {NONE, ALL}, key=sorted)
     combinations = {f"combination-{index}": features for index, features in enumerate(sets)}
     registries = {one.needed.resource.split(":")[4] for one in recorded if one.needed.action.startswith("ecr:")}
+    calendars = {one.needed.resource.rpartition("/")[2] for one in recorded if one.needed.action.startswith("ssm:")}
     planned = plan(
         copy_module(tmp_path_factory.mktemp("permissions")) / "permissions",
         combinations={name: sorted(features) for name, features in combinations.items()},
         registries=sorted(registries),
+        change_calendars=sorted(calendars),
     )
     statements: Policies = {features: [] for features in combinations.values()}
     for change in planned["resource_changes"]:
@@ -121,8 +123,9 @@ def test_only_what_takes_no_resource_is_granted_on_all(policies: Policies) -> No
     }
 
 
-def test_the_queue_and_the_log(recorded: list[Recorded], simple: Any) -> None:
-    function = boto3.client("lambda").get_function_configuration(FunctionName=simple.outputs["function_name"]["value"])
+def test_the_queue_and_the_log(recorded: list[Recorded], environments: Any) -> None:
+    name = environments.outputs["function_names"]["value"]["staging"]
+    function = boto3.client("lambda").get_function_configuration(FunctionName=name)
     role = function["Role"].rpartition("/")[2]
     policies = [boto3.client("iam").get_role_policy(RoleName=role, PolicyName=name) for name in ("queue", "log")]
     granted = {

@@ -19,6 +19,10 @@ variable "registries" {
   type = set(string)
 }
 
+variable "change_calendars" {
+  type = list(string)
+}
+
 module "ecr_deploy" {
   source   = "../.."
   for_each = var.combinations
@@ -29,7 +33,7 @@ module "ecr_deploy" {
     families    = contains(each.value, "families") ? ["*"] : []
     promote_tag = contains(each.value, "promote_tag") ? "production" : null
   }]
-  change_calendars   = contains(each.value, "change_calendars") ? ["holidays", "nights"] : []
+  change_calendars   = contains(each.value, "change_calendars") ? var.change_calendars : []
   reconcile_schedule = "rate(15 minutes)"
   scheduled_tasks    = contains(each.value, "scheduled_tasks")
   codedeploy         = contains(each.value, "codedeploy")
