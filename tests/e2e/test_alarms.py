@@ -16,7 +16,7 @@ from ecr_deploy.rollouts import State
 from tests.harness.cloudwatch import Alarm, Metric, log_lines, metrics, unknown_words, values
 from tests.harness.road import APP, Queues, Registry, Road, definition, pushed, queues
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs
-from tests.harness.terraform import copy_module, plan
+from tests.harness.terraform import Root, copy_module
 
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 TIMEOUT = 300
@@ -46,7 +46,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     root = directory / "root"
     root.mkdir()
     (root / "main.tf").write_text(ROOT)
-    [module] = plan(root)["planned_values"]["root_module"]["child_modules"]
+    [module] = Root(root).plan()["planned_values"]["root_module"]["child_modules"]
     return {one["address"].removeprefix("module.ecr_deploy."): one["values"] for one in module["resources"]}
 
 

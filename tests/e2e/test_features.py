@@ -74,11 +74,11 @@ def ecs() -> StrictEcs:
     ecs = StrictEcs()
     for name in ("live", "back-in-time", "back-by-hand", "job"):
         ecs.add_service("prod", name, ecs.register(definition(name, f"{REGISTRY}/{name}:v1")))
-    revision = ecs.register(definition("shop", f"{REGISTRY}/shop:v1"))
+    revision = ecs.register(definition("blue-green", f"{REGISTRY}/blue-green:v1"))
     balancer = {"targetGroupArn": "arn:blue", "containerName": "main", "containerPort": 8080}
     task_set = {"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": revision, "platformVersion": "1.4.0"}
     members = {"loadBalancers": [balancer], "taskSets": [{**task_set, "loadBalancers": [balancer]}]}
-    ecs.add_service("prod", "shop", revision, deployment_controller="CODE_DEPLOY", members=members)
+    ecs.add_service("prod", "blue-green", revision, deployment_controller="CODE_DEPLOY", members=members)
     return ecs
 
 
@@ -156,10 +156,10 @@ def test_codedeploy_gets_a_deployment_with_its_app_spec(account: Account) -> Non
         applicationName="shop",
         deploymentGroupName="blue-green",
         serviceRoleArn=f"arn:aws:iam::{ACCOUNT}:role/codedeploy",
-        ecsServices=[{"clusterName": "prod", "serviceName": "shop"}],
+        ecsServices=[{"clusterName": "prod", "serviceName": "blue-green"}],
     )
 
-    account.push("shop")
+    account.push("blue-green")
 
     [identifier] = codedeploy.list_deployments(applicationName="shop", deploymentGroupName="blue-green")["deployments"]
     deployment = codedeploy.get_deployment(deploymentId=identifier)["deploymentInfo"]
@@ -171,7 +171,7 @@ def test_codedeploy_gets_a_deployment_with_its_app_spec(account: Account) -> Non
                 "TargetService": {
                     "Type": "AWS::ECS::Service",
                     "Properties": {
-                        "TaskDefinition": account.ecs.revisions("shop")[-1],
+                        "TaskDefinition": account.ecs.revisions("blue-green")[-1],
                         "LoadBalancerInfo": {"ContainerName": "main", "ContainerPort": 8080},
                         "PlatformVersion": "1.4.0",
                     },
@@ -179,7 +179,7 @@ def test_codedeploy_gets_a_deployment_with_its_app_spec(account: Account) -> Non
             }
         ],
     }
-    assert account.ecs.definition("shop:2")["containerDefinitions"][0]["image"] == f"{REGISTRY}/shop:v2"
+    assert account.ecs.definition("blue-green:2")["containerDefinitions"][0]["image"] == f"{REGISTRY}/blue-green:v2"
 
 
 def test_every_target_and_schedule_follows_with_all_its_settings(account: Account) -> None:

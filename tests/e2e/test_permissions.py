@@ -16,7 +16,7 @@ import pytest
 
 from tests.harness.policy import Permission, allows
 from tests.harness.recorded_calls import FEATURES, FEATURES_OF_RULES
-from tests.harness.terraform import copy_module, plan
+from tests.harness.terraform import Root, copy_module
 
 Policies = dict[frozenset[str], list[dict[str, Any]]]
 
@@ -65,8 +65,7 @@ def policies(aws: None, recorded: list[Recorded], tmp_path_factory: pytest.TempP
     combinations = {f"combination-{index}": features for index, features in enumerate(sets)}
     registries = {one.needed.resource.split(":")[4] for one in recorded if one.needed.action.startswith("ecr:")}
     calendars = {one.needed.resource.rpartition("/")[2] for one in recorded if one.needed.action.startswith("ssm:")}
-    planned = plan(
-        copy_module(tmp_path_factory.mktemp("permissions")) / "permissions",
+    planned = Root(copy_module(tmp_path_factory.mktemp("permissions")) / "permissions").plan(
         combinations={name: sorted(features) for name, features in combinations.items()},
         registries=sorted(registries),
         change_calendars=sorted(calendars),

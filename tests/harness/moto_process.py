@@ -32,6 +32,17 @@ def _send_to_targets(rule: Rule, event: Any, transform_input: bool = True) -> No
     _send(others, event, transform_input)
 
 
+_set = Queue._set_attributes  # noqa: SLF001 - no public way leads there
+
+
+def _set_attributes(queue: Queue, attributes: dict[str, Any], *arguments: Any, **named: Any) -> None:
+    """Keep the policy of a queue, which moto forgets when anything else is set."""
+    before = getattr(queue, "policy", None)
+    _set(queue, attributes, *arguments, **named)
+    if "Policy" not in attributes:
+        queue.policy = before
+
+
 def main() -> None:
     # moto takes each message itself as it arrives, to run the function in Docker, and puts it back when there is none:
     # received once more, or swallowed. Here the mapping is polled by `event_source` alone.
@@ -40,6 +51,7 @@ def main() -> None:
     template = EventTemplateParser.DEFAULT_EVENT_INPUT_TEMPLATE
     EventTemplateParser.DEFAULT_EVENT_INPUT_TEMPLATE = template.replace("{", '{"account": "<account>", ', 1)
     setattr(Rule, "send_to_targets", _send_to_targets)  # noqa: B010
+    setattr(Queue, "_set_attributes", _set_attributes)  # noqa: B010
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,8 @@ _ROOT = Path(__file__).parents[2]
 ZIP = _ROOT / "lambda" / "ecr_deploy.zip"
 _LEFT_OUT_BY_MOTO = {("aws_lambda_function", "logging_config"), ("aws_ecs_service", "availability_zone_rebalancing")}
 _WHAT_TERRAFORM_READS = ("*.tf", "modules/*/*.tf", "examples/*/*.tf", "lambda/*.zip")
+# What init says where providers come from a mirror instead of a registry.
+_WARNINGS_OF_A_MIRROR = {"Incomplete lock file information for providers"}
 _NO_EXAMPLES = ("tests/e2e/features", "tests/e2e/permissions")
 
 
@@ -31,14 +34,46 @@ def copy_module(directory: Path) -> Path:
     return directory / "examples"
 
 
-def plan(root: Path, **variables: Any) -> dict[str, Any]:
-    """Plan a root module from nothing; return the plan as `terraform show -json` does."""
-    (root / "terraform.tfvars.json").write_text(json.dumps(variables))
-    for command in (["init", "-input=false"], ["plan", "-input=false", "-out=plan"]):
-        subprocess.run(["terraform", *command], cwd=root, check=True, capture_output=True)
-    shown = subprocess.run(["terraform", "show", "-json", "plan"], cwd=root, check=True, capture_output=True)
-    planned: dict[str, Any] = json.loads(shown.stdout)
-    return planned
+class Root:
+    """A root module, for tests that apply it more than once. Warnings are errors."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._run("init", "-input=false")
+
+    def plan(self, **variables: Any) -> dict[str, Any]:
+        """Plan with values of variables, which stay; return the plan as `terraform show -json` does."""
+        if variables:
+            (self._directory / "terraform.tfvars.json").write_text(json.dumps(variables))
+        self._run("plan", "-input=false", "-out=plan")
+        planned: dict[str, Any] = json.loads(self._run("show", "-json", "plan"))
+        return planned
+
+    def apply(self, **variables: Any) -> dict[str, Any]:
+        """Plan and apply; return the values of the outputs."""
+        self.plan(**variables)
+        self._run("apply", "-input=false", "plan")
+        outputs = json.loads(self._run("output", "-json"))
+        return {name: output["value"] for name, output in outputs.items()}
+
+    def unexpected_changes(self) -> list[str]:
+        """Return what the next apply would change."""
+        return unexpected_changes(self.plan())
+
+    def destroy(self) -> None:
+        """Destroy everything."""
+        self._run("destroy", "-auto-approve")
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["terraform", arguments[0], "-no-color", *arguments[1:]],
+            cwd=self._directory,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert set(re.findall("Warning: (.*)", done.stdout)) <= _WARNINGS_OF_A_MIRROR, done.stdout
+        return done.stdout
 
 
 def unexpected_changes_of(runner: Any) -> list[str]:

@@ -17,7 +17,7 @@ module "ecr_deploy" {
 
   name                       = "features"
   clusters                   = ["prod"]
-  rules                      = [{ repositories = ["live"], promote_tag = "production" }, { repositories = ["back-*", "shop", "job"] }]
+  rules                      = [{ repositories = ["live"], promote_tag = "production" }, { repositories = ["back-*", "blue-green", "job"] }]
   notification_topic_arn     = aws_sns_topic.people.arn
   rollback_on_failure        = true
   deployment_timeout_minutes = 5
@@ -40,7 +40,7 @@ locals {
 }
 
 resource "aws_ecr_repository" "this" {
-  for_each = toset(["live", "back-in-time", "back-by-hand", "shop", "job"])
+  for_each = toset(["live", "back-in-time", "back-by-hand", "blue-green", "job"])
 
   name         = each.key
   force_delete = true
