@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from tests.harness.road import APP, Queues, Road, client, definition, pushed, queues
@@ -117,6 +118,36 @@ def test_a_service_that_opted_out_is_not_waited_for(fleet: StrictEcs, aws_queues
     assert images.digest("production") == images.digest("v2")
 
 
+def test_what_somebody_else_deployed_counts_once_it_is_done(ecs: StrictEcs, aws_queues: Queues, images: Images) -> None:
+    """One service gets a revision of Terraform's, without a record of ours; another rule promotes nothing."""
+    ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v1", "nginx")))
+    ecs.add_service("prod", "web", ecs.register(definition("web", f"{APP}:v1")))
+    ecs.add_service("prod", "idle", ecs.register(definition("idle", f"{APP._replace(name='idle')}:v1")))
+    rules = [{"services": ["api", "web", "idle"], "promote_tag": "production"}, {"services": ["other"]}]
+    road = Road(ecs, queues=aws_queues, inputs={"rules": rules})
+    road.deliver(images.push("v2"))
+    ecs.update_service("prod", "web", ecs.register(definition("web", f"{APP}:v2")))
+
+    live(road, "api")
+    assert images.digest("production") is None
+
+    ecs.move_deployment("prod", "web", "SUCCESSFUL")
+    assert road.deliver(changed(service="api")) == []
+    assert images.digest("production") == images.digest("v2")
+
+
+def test_somebody_who_was_quicker_is_no_error(road: Road, images: Images, caplog: pytest.LogCaptureFixture) -> None:
+    road.deliver(images.push("v2"))
+    live(road, "api")
+    road.clients = {"ecr": Refusing(images.ecr, "ImageAlreadyExistsException", 400)}
+    road.cold_start()
+
+    live(road, "web")
+
+    assert "promoting" not in caplog.text
+    assert "is live everywhere" not in caplog.text
+
+
 def test_a_refusal_of_ecr_is_told_and_tried_again(road: Road, images: Images, caplog: pytest.LogCaptureFixture) -> None:
     road.deliver(images.push("v2"))
     live(road, "api")
@@ -159,15 +190,16 @@ def test_an_image_that_is_gone_is_told(road: Road, images: Images, caplog: pytes
 
 
 class Refusing:
-    """An ECR that does not let images be put for now."""
+    """An ECR that does not let images be put."""
 
-    def __init__(self, ecr: Any) -> None:
+    def __init__(self, ecr: Any, code: str = "ServerException", status: int = 500) -> None:
         self._ecr = ecr
+        self._error = {"Code": code, "Message": "not now"}
+        self._status = status
 
     def batch_get_image(self, **request: Any) -> Any:
         return self._ecr.batch_get_image(**request)
 
     def put_image(self, **_: Any) -> None:
-        error = {"Code": "ServerException", "Message": "not now"}
-        answer = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 500}}
-        raise self._ecr.exceptions.ServerException(answer, "PutImage")
+        answer = {"Error": self._error, "ResponseMetadata": {"HTTPStatusCode": self._status}}
+        raise ClientError(answer, "PutImage")
