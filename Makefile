@@ -23,7 +23,7 @@ announce = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
 .PHONY: help explain demo test test-long unit lint package docs bench clean python-lint terraform-lint python coverage handler guards chaos \
-	e2e e2e-road e2e-modules terraform
+	e2e e2e-road e2e-modules e2e-examples terraform
 
 help: ## List these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ demo: terraform $(VENV)/ready ## Watch a push roll out: real Terraform and funct
 	@$(RUN) tests.demo
 
 test: lint ## Run everything that CI runs
-	@$(MAKE) --no-print-directory --jobs 3 python e2e-road e2e-modules
+	@$(MAKE) --no-print-directory --jobs 4 python e2e
 
 test-long: $(VENV)/ready ## Run unit and chaos tests with the nightly number of generated examples
 	$(announce) 'Unit and chaos tests with the nightly profile'
@@ -101,20 +101,17 @@ chaos: $(VENV)/ready
 python: coverage
 	@$(MAKE) --no-print-directory handler guards chaos
 
-# In two parts, each with a moto of its own, because Terraform mostly waits.
-E2E_OF_THE_ROAD := $(addprefix tests/e2e/test_,road.py order.py harness.py documentation.py)
-e2e: e2e-road e2e-modules
+# In parts side by side, each with a moto of its own, because Terraform mostly waits.
+E2E_road := road order harness documentation
+E2E_modules := environments event_pattern features permissions alarms
+E2E_examples := examples terraform_managed_service
+E2E_PARTS := e2e-road e2e-modules e2e-examples
+e2e: $(E2E_PARTS)
 
-e2e-road: terraform $(VENV)/ready
-	$(announce) 'End to end: Terraform, moto and the function from the zip (build/e2e-road.log)'
-	@$(RUN) pytest --quiet $(E2E_OF_THE_ROAD) >build/e2e-road.log 2>&1 || { cat build/e2e-road.log; exit 1; }
-	@tail -n 1 build/e2e-road.log
-
-e2e-modules: terraform $(VENV)/ready
-	$(announce) 'End to end: the other modules (build/e2e-modules.log)'
-	@$(RUN) pytest --quiet $(filter-out $(E2E_OF_THE_ROAD),$(wildcard tests/e2e/test_*.py)) \
-		>build/e2e-modules.log 2>&1 || { cat build/e2e-modules.log; exit 1; }
-	@tail -n 1 build/e2e-modules.log
+$(E2E_PARTS): e2e-%: terraform $(VENV)/ready
+	$(announce) 'End to end, with Terraform, moto and the function from the zip: $* (build/$@.log)'
+	@$(RUN) pytest --quiet $(patsubst %,tests/e2e/test_%.py,$(E2E_$*)) >build/$@.log 2>&1 || { cat build/$@.log; exit 1; }
+	@tail -n 1 build/$@.log
 
 terraform:
 	@command -v terraform >/dev/null || { \

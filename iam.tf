@@ -29,6 +29,15 @@ locals {
   schedules   = ["arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule/*/*"]
   codedeploy  = "arn:${local.partition}:codedeploy:${local.region}:${local.account_id}"
 
+  joining = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
+
   # Without it, events vanish silently.
   policy_to_take_events = {
     for queue, rules in {
@@ -117,6 +126,32 @@ resource "aws_iam_role_policy" "log" {
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       Resource = ["${aws_cloudwatch_log_group.this[0].arn}:*"]
     }]
+  })
+}
+
+# Lambda makes the interfaces with this role. The function itself may not: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice
+resource "aws_iam_role_policy" "network" {
+  count = var.enabled && length(var.subnet_ids) > 0 ? 1 : 0
+
+  name = "network"
+  role = aws_iam_role.this[0].name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "LetLambdaJoinTheSubnets"
+        Effect   = "Allow"
+        Action   = local.joining
+        Resource = ["*"]
+      },
+      {
+        Sid       = "ButNotTheFunction"
+        Effect    = "Deny"
+        Action    = local.joining
+        Resource  = ["*"]
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name}" } }
+      },
+    ]
   })
 }
 

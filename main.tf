@@ -304,13 +304,23 @@ resource "aws_lambda_function" "this" {
     }
   }
 
+  dynamic "vpc_config" {
+    for_each = length(var.subnet_ids) > 0 ? ["this"] : []
+
+    content {
+      subnet_ids         = var.subnet_ids
+      security_group_ids = var.security_group_ids
+    }
+  }
+
   logging_config {
     log_format = "JSON"
     log_group  = aws_cloudwatch_log_group.this[0].name
   }
 
   # An early invocation would otherwise lose its log, and Lambda would make a log group that Terraform does not own.
-  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.log]
+  # One in a VPC needs its interfaces as soon as it is made.
+  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.log, aws_iam_role_policy.network]
 
   lifecycle {
     precondition {
@@ -331,7 +341,7 @@ locals {
 
   # Kept back from IAM's limit: the policies whose length is always the same, of queue and log.
   longest_policies   = 10240 - 1200
-  length_of_policies = length(join("", concat(aws_iam_role_policy.read[*].policy, aws_iam_role_policy.deploy[*].policy)))
+  length_of_policies = length(join("", concat(aws_iam_role_policy.network[*].policy, aws_iam_role_policy.read[*].policy, aws_iam_role_policy.deploy[*].policy)))
 }
 
 resource "aws_lambda_event_source_mapping" "queue" {

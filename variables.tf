@@ -381,6 +381,25 @@ variable "kms_key_arn" {
   }
 }
 
+variable "subnet_ids" {
+  description = "Ids of the subnets in which the function runs; from there it must reach the APIs of SQS, ECS, ECR, EventBridge and whatever else its inputs make it use, by endpoints or a NAT gateway. Default: [], in no VPC."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "security_group_ids" {
+  description = "Ids of the function's security groups in those subnets; it needs to reach port 443, and nobody needs to reach it. Default: []."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = (length(var.subnet_ids) > 0) == (length(var.security_group_ids) > 0)
+    error_message = "subnet_ids has ${length(var.subnet_ids)} and security_group_ids ${length(var.security_group_ids)} elements, but the function needs both to run in a VPC: name both, or neither."
+  }
+}
+
 variable "log_retention_days" {
   description = "Days for which the function's log is kept; 0 is for ever. Default: 30."
   type        = number

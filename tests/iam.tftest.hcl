@@ -331,6 +331,42 @@ run "what_features_add" {
   }
 }
 
+run "in_a_vpc" {
+  variables {
+    subnet_ids         = ["subnet-1", "subnet-2"]
+    security_group_ids = ["sg-1"]
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this[0].vpc_config[0].subnet_ids == toset(["subnet-1", "subnet-2"])
+      && aws_lambda_function.this[0].vpc_config[0].security_group_ids == toset(["sg-1"])
+    )
+    error_message = "The function must run in the subnets, with the security groups."
+  }
+
+  assert {
+    condition = [for one in jsondecode(aws_iam_role_policy.network[0].policy).Statement : [one.Effect, one.Action, one.Resource]] == [
+      for effect in ["Allow", "Deny"] : [effect, [
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:UnassignPrivateIpAddresses",
+      ], ["*"]]
+    ]
+    error_message = "Lambda may make the function's network interfaces."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.network[0].policy).Statement[1].Condition == {
+      ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:123456789012:function:ecr-deploy" }
+    }
+    error_message = "The function itself may not make network interfaces."
+  }
+}
+
 run "a_key_may_be_used_once_it_is_given" {
   variables {
     kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"

@@ -272,6 +272,22 @@ run "a_tag_that_ecr_does_not_take" {
   expect_failures = [var.rules]
 }
 
+run "subnets_without_a_security_group" {
+  command = plan
+  variables {
+    subnet_ids = ["subnet-1"]
+  }
+  expect_failures = [var.security_group_ids]
+}
+
+run "a_security_group_without_subnets" {
+  command = plan
+  variables {
+    security_group_ids = ["sg-1"]
+  }
+  expect_failures = [var.security_group_ids]
+}
+
 run "no_revision_at_all" {
   command = plan
   variables {

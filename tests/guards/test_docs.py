@@ -58,6 +58,12 @@ def test_contributing_points_to_files_that_are_there() -> None:
         assert (ROOT / path).exists() or (ROOT / "lambda" / "ecr_deploy" / path).exists(), path
 
 
+def test_every_end_to_end_test_is_in_a_part() -> None:
+    parts = re.findall(r"^E2E_[a-z]+ := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    files = [path.stem.removeprefix("test_") for path in (ROOT / "tests" / "e2e").glob("test_*.py")]
+    assert sorted(" ".join(parts).split()) == sorted(files)
+
+
 def test_no_block_is_in_a_language_that_nobody_checks() -> None:
     assert {block.language for block in blocks()} == {"hcl", "shell", "json", "logs-insights"}
 

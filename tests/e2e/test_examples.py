@@ -1,0 +1,75 @@
+"""The examples that need no story: they apply, do what they are for, plan nothing more, and are destroyed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.harness.event_source import EventSourceMapping
+from tests.harness.fleet import Service, running_services
+from tests.harness.lambda_runtime import Function
+from tests.harness.registry import push
+from tests.harness.road import ACCOUNT, REGION, definition
+from tests.harness.terraform import ZIP, Root, copy_module
+
+pytestmark = pytest.mark.usefixtures("aws", "_no_leftovers")
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_module(tmp_path_factory.mktemp("examples"))
+
+
+@contextmanager
+def applied(root: Root, **variables: Any) -> Iterator[dict[str, Any]]:
+    try:
+        yield root.apply(**variables)
+        assert root.unexpected_changes() == []
+    finally:
+        root.destroy()
+
+
+def test_vpc_and_kms(examples: Path) -> None:
+    with applied(Root(examples / "vpc-and-kms")) as outputs:
+        function = boto3.client("lambda").get_function_configuration(FunctionName=outputs["function_name"])
+        role = boto3.client("iam").get_role(RoleName=outputs["role_arn"].rpartition("/")[2])["Role"]
+        key = function["KMSKeyArn"]
+
+        assert len(function["VpcConfig"]["SubnetIds"]) == len(function["VpcConfig"]["SecurityGroupIds"]) == 1
+        assert role["Path"] == "/private/"
+        assert role["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith(":policy/private-boundary")
+        assert role["Tags"] == [{"Key": "team", "Value": "platform"}]
+        assert set(keys_of_queues("private-deploy")) == {key}
+        [log] = boto3.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/private-deploy")["logGroups"]
+        assert log["kmsKeyId"] == key
+
+
+def keys_of_queues(prefix: str) -> list[str]:
+    sqs = boto3.client("sqs")
+    urls = sqs.list_queues(QueueNamePrefix=prefix)["QueueUrls"]
+    assert len(urls) == 3
+    attributes = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"] for url in urls]
+    return [one["KmsMasterKeyId"] for one in attributes]
+
+
+def test_existing_service(examples: Path) -> None:
+    ecs = boto3.client("ecs")
+    boto3.client("ecr").create_repository(repositoryName="old-shop")
+    ecs.create_cluster(clusterName="old")
+    image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/old-shop:v1"
+    for name in ("asked", "untouched"):
+        ecs.register_task_definition(**definition(name, image))
+        service = ecs.create_service(cluster="old", serviceName=name, taskDefinition=name, desiredCount=0)["service"]
+        if name == "asked":
+            ecs.tag_resource(resourceArn=service["serviceArn"], tags=[{"key": "ecr-deploy:enabled", "value": "true"}])
+
+    with applied(Root(examples / "existing-service"), clusters=["old"], repositories=["old-shop"]) as outputs:
+        with Function(outputs["function_name"], ZIP) as function:
+            digest = push("old-shop", "v2")
+            EventSourceMapping(function).drain()
+
+        running = {name: running_services()[Service("old", name)].images["main"] for name in ("asked", "untouched")}
+        assert running == {"asked": f"{image.removesuffix('v1')}v2@{digest}", "untouched": image}
