@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from . import bus, deployer, ecr, planner, reconcile, report, rollouts
-from .deployer import PushResult
+from .deployer import PushResult, TargetResult
 from .errors import CallError, EcrDeployError, Retry
 from .events import DeploymentChange, GroupChange, NoPush, Tick
 from .images import Repository
@@ -43,8 +43,7 @@ def _follow(door: "Door", target: Target, event_id: str, *, waits: bool = False)
         _tell(door, event_id, results)
         problems = []
         if settings.rules.promote() and _is_live(door, target):
-            members, _ = deployer.read_fleet(door.ecs, settings)
-            problems = _promote(door, event_id, members)
+            problems = _promote(door, event_id, *deployer.read_fleet(door.ecs, settings))
     except EcrDeployError as error:
         return [_failed(door, event_id, f"following {target.name}: {error}", error.retry)]
     if waits or any(result.state is State.ROLLED_BACK for result in results):
@@ -62,10 +61,10 @@ def _reconcile(door: "Door", event_id: str, settings: Settings, *, is_turn: bool
     """Deploy what the registries hold and services should run, but don't."""
     try:
         settings = door.settings_now(settings)
-        members, _ = deployer.read_fleet(door.ecs, settings)
+        members, unknown = deployer.read_fleet(door.ecs, settings)
         problems = []
         if is_turn and not settings.dry_run:
-            problems = _watch(door, event_id, members, settings) + _promote(door, event_id, members)
+            problems = _watch(door, event_id, members, settings) + _promote(door, event_id, members, unknown)
         if is_turn and not settings.reconcile:
             return problems
         members = [member for member in members if not planner.obstacle(member, settings)]
@@ -113,11 +112,15 @@ def _is_live(door: "Door", target: Target) -> bool:
     return rollout is not None and rollout.state is State.LIVE
 
 
-def _promote(door: "Door", event_id: str, members: Iterable[Member]) -> list[PushResult]:
-    """Give the tags of rules to what is live everywhere in them."""
+def _promote(
+    door: "Door", event_id: str, members: Iterable[Member], unknown: Iterable[TargetResult]
+) -> list[PushResult]:
+    """Give the tags of rules to what is live everywhere in them; of what is unknown nobody can say so."""
     rules = door.settings.rules
     if not rules.promote():
         return []
+    if unsure := [one for one in unknown if one.outcome is Outcome.FAILED]:
+        return [_failed(door, event_id, f"promoting: {unsure[0].reason}", unsure[0].retry)]
     from . import promotion  # noqa: PLC0415
 
     problems = []

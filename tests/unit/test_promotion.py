@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from tests.harness.road import APP, Queues, Road, client, definition, pushed, queues
-from tests.harness.strict_ecs import StrictEcs
+from tests.harness.strict_ecs import Fault, StrictEcs
 from tests.unit.test_rollouts import changed
 
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
@@ -133,6 +133,22 @@ def test_what_somebody_else_deployed_counts_once_it_is_done(ecs: StrictEcs, aws_
 
     ecs.move_deployment("prod", "web", "SUCCESSFUL")
     assert road.deliver(changed(service="api")) == []
+    assert images.digest("production") == images.digest("v2")
+
+
+def test_what_is_unknown_is_not_live(road: Road, images: Images) -> None:
+    road.deliver(images.push("v2"))
+    live(road, "api")
+    road.ecs.move_deployment("prod", "web", "SUCCESSFUL")
+    road.cold_start()
+    # The first is asked for the rollout, the next for the fleet.
+    road.ecs.inject("DescribeTaskDefinition", Fault.ACCESS_DENIED, nth=2, times=9)
+
+    road.deliver(changed(service="web"))
+    assert images.digest("production") is None
+
+    road.ecs.heal()
+    assert road.deliver(changed(service="web")) == []
     assert images.digest("production") == images.digest("v2")
 
 
