@@ -2,7 +2,7 @@
 
 import threading
 
-_QUIET_SECONDS = 0.15
+_QUIET_SECONDS = 0.3
 
 
 class Rounds:

@@ -43,16 +43,15 @@ class Root:
 
     def plan(self, **variables: Any) -> dict[str, Any]:
         """Plan with values of variables, which stay; return the plan as `terraform show -json` does."""
-        if variables:
-            (self._directory / "terraform.tfvars.json").write_text(json.dumps(variables))
+        self._set(variables)
         self._run("plan", "-input=false", "-out=plan")
         planned: dict[str, Any] = json.loads(self._run("show", "-json", "plan"))
         return planned
 
     def apply(self, **variables: Any) -> dict[str, Any]:
-        """Plan and apply; return the values of the outputs."""
-        self.plan(**variables)
-        self._run("apply", "-input=false", "plan")
+        """Apply with values of variables, which stay; return the values of the outputs."""
+        self._set(variables)
+        self._run("apply", "-input=false", "-auto-approve")
         outputs = json.loads(self._run("output", "-json"))
         return {name: output["value"] for name, output in outputs.items()}
 
@@ -63,6 +62,10 @@ class Root:
     def destroy(self) -> None:
         """Destroy everything."""
         self._run("destroy", "-auto-approve")
+
+    def _set(self, variables: Mapping[str, Any]) -> None:
+        if variables:
+            (self._directory / "terraform.tfvars.json").write_text(json.dumps(variables))
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
