@@ -21,11 +21,20 @@ def ecs() -> StrictEcs:
     return StrictEcs(clock=FakeClock())
 
 
-@pytest.fixture
-def aws_queues() -> Iterator[Queues]:
-    """The queue and its dead-letter queue, on moto."""
+@pytest.fixture(scope="session")
+def _moto() -> Iterator[None]:
+    """One moto for all tests: to start it takes longer than a test does."""
     with mock_aws():
-        yield queues()
+        yield
+
+
+@pytest.fixture
+def aws_queues(_moto: None) -> Iterator[Queues]:
+    """The queue and its dead-letter queue, on moto."""
+    made = queues()
+    yield made
+    for url in (made.url, made.dead_letter_url):
+        made.client.delete_queue(QueueUrl=url)
 
 
 @pytest.fixture
