@@ -22,7 +22,7 @@ export PIP_ROOT_USER_ACTION := ignore
 announce = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help explain demo test test-long unit lint package docs bench clean python-lint terraform-lint python coverage handler guards chaos \
+.PHONY: help demo test test-long unit lint package docs bench clean python-lint terraform-lint python coverage handler guards chaos \
 	e2e e2e-road e2e-modules e2e-examples terraform
 
 help: ## List these commands
@@ -48,9 +48,6 @@ docs: $(VENV)/ready ## Write the generated tables of README.md and docs/*.md
 
 bench: $(VENV)/ready ## Measure it all beside two others (some 15 minutes); fewer with SIZES="1 10 100"
 	@PYTHONPATH=lambda $(RUN) bench $(SIZES)
-
-explain: $(VENV)/ready ## Say why a push deploys or not: FUNCTION=ecr-deploy REPOSITORY=app TAG=v2
-	@$(RUN) tools.explain $(FUNCTION) $(REPOSITORY) $(TAG)
 
 clean: ## Remove all that the other commands made, but the zip
 	@rm -rf $(VENV) build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis lambda/*.egg-info
@@ -102,7 +99,7 @@ python: coverage
 # In parts side by side, each with a moto of its own, because Terraform mostly waits.
 E2E_road := road order harness documentation
 E2E_modules := environments event_pattern features permissions alarms
-E2E_examples := examples terraform_managed_service
+E2E_examples := examples ownership
 E2E_PARTS := e2e-road e2e-modules e2e-examples
 e2e: $(E2E_PARTS)
 

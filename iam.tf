@@ -22,6 +22,9 @@ locals {
   calendars = [for name in distinct(concat(var.change_calendars, flatten(var.rules[*].change_calendars))) :
     startswith(name, "arn:") ? name : "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${name}"
   ]
+  image_parameters = [for prefix in var.image_parameter_prefix[*] : [
+    for cluster in local.iam_clusters : "arn:${local.partition}:ssm:${local.region}:${local.account_id}:parameter${prefix}/${cluster}/*"
+  ]]
   task_definitions = ["${local.ecs_arn}:task-definition/*:*"]
   # The roles of tasks, and those that start them.
   roles       = coalesce(var.pass_role_arns, ["arn:${local.partition}:iam::${local.account_id}:role/*"])
@@ -335,6 +338,12 @@ resource "aws_iam_role_policy" "deploy" {
         Action   = ["ecr:BatchGetImage", "ecr:PutImage"]
         Resource = local.promoted
       }] : [],
+      [for parameters in local.image_parameters : {
+        Sid      = "TellWhichImagesRun"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameters", "ssm:PutParameter"]
+        Resource = parameters
+      }],
       # IAM cannot narrow it: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
       var.keep_revisions != null ? [{
         Sid      = "DeregisterOldRevisions"

@@ -46,6 +46,7 @@ locals {
     scheduled_tasks            = var.scheduled_tasks
     codedeploy                 = var.codedeploy
     keep_revisions             = var.keep_revisions
+    image_parameter_prefix     = var.image_parameter_prefix
   }
   taken_for_granted = [
     "registries=null",
@@ -71,6 +72,7 @@ locals {
     "scheduled_tasks=false",
     "codedeploy=false",
     "keep_revisions=null",
+    "image_parameter_prefix=null",
   ]
 }
 

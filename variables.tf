@@ -249,6 +249,18 @@ variable "keep_revisions" {
   }
 }
 
+variable "image_parameter_prefix" {
+  description = "Path under which Systems Manager's Parameter Store is told which image each container of a service runs, as PREFIX/CLUSTER/SERVICE/CONTAINER, for Terraform to read it back. Default: null, none."
+  type        = string
+  default     = null
+
+  # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html: 15 levels in all.
+  validation {
+    condition     = var.image_parameter_prefix == null || can(regex("^(/[A-Za-z0-9_.-]+){1,12}$", var.image_parameter_prefix)) && !can(regex("^/(?i:aws|ssm)", var.image_parameter_prefix))
+    error_message = "image_parameter_prefix is ${jsonencode(var.image_parameter_prefix)}, but must be a path of 1 to 12 levels, such as \"/ecr-deploy/images\", that ends without a slash and begins with neither /aws nor /ssm."
+  }
+}
+
 variable "notification_topic_arn" {
   description = "ARN of the SNS topic that is told when a rollout is live, rolled back or failed; its policy must let events.amazonaws.com publish. Default: null, none."
   type        = string

@@ -221,6 +221,20 @@ run "what_features_add" {
     scheduled_tasks = true
     codedeploy      = true
     keep_revisions  = 5
+
+    image_parameter_prefix = "/images"
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.deploy[0].policy).Statement : statement if statement.Sid == "TellWhichImagesRun"
+      ] == [{
+        Sid      = "TellWhichImagesRun"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameters", "ssm:PutParameter"]
+        Resource = ["arn:aws:ssm:eu-west-1:123456789012:parameter/images/prod/*"]
+    }]
+    error_message = "The function may write the parameters of its clusters, and no others."
   }
 
   assert {

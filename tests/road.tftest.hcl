@@ -150,6 +150,7 @@ run "rules_and_what_comes_after" {
     scheduled_tasks            = true
     codedeploy                 = true
     keep_revisions             = 5
+    image_parameter_prefix     = "/ecr-deploy/images"
     notification_topic_arn     = "arn:aws:sns:eu-west-1:123456789012:people"
   }
 
@@ -170,6 +171,7 @@ run "rules_and_what_comes_after" {
       scheduled_tasks            = true
       codedeploy                 = true
       keep_revisions             = 5
+      image_parameter_prefix     = "/ecr-deploy/images"
       queue_url                  = aws_sqs_queue.this[0].url
       dead_letter_queue_url      = aws_sqs_queue.dead_letter[0].url
     }

@@ -296,6 +296,30 @@ run "no_revision_at_all" {
   expect_failures = [var.keep_revisions]
 }
 
+run "a_prefix_without_its_slash" {
+  command = plan
+  variables {
+    image_parameter_prefix = "images"
+  }
+  expect_failures = [var.image_parameter_prefix]
+}
+
+run "a_prefix_with_a_slash_too_many" {
+  command = plan
+  variables {
+    image_parameter_prefix = "/images/"
+  }
+  expect_failures = [var.image_parameter_prefix]
+}
+
+run "a_prefix_of_aws" {
+  command = plan
+  variables {
+    image_parameter_prefix = "/AWS/images"
+  }
+  expect_failures = [var.image_parameter_prefix]
+}
+
 run "half_a_revision" {
   command = plan
   variables {

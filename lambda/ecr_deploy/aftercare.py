@@ -16,7 +16,7 @@ from .settings import Settings
 from .watch import RolloutResult, Watch
 
 if TYPE_CHECKING:
-    from .handler import Door
+    from .door import Door
 
 
 def follow(door: "Door", change: DeploymentChange) -> list[PushResult]:
@@ -40,7 +40,7 @@ def _follow(door: "Door", target: Target, event_id: str, *, waits: bool = False)
     settings = door.settings
     try:
         results = Watch(door.ecs, settings, door.now(), door.codedeploy).follow(target)
-        _tell(door, event_id, results)
+        tell(door, event_id, results, [target])
         problems = []
         if settings.rules.promote() and _is_live(door, target):
             problems = _promote(door, event_id, *deployer.read_fleet(door.ecs, settings))
@@ -77,16 +77,31 @@ def _reconcile(door: "Door", event_id: str, settings: Settings, *, is_turn: bool
 
 
 def _watch(door: "Door", event_id: str, members: Iterable[Member], settings: Settings) -> list[PushResult]:
+    if settings.image_parameter_prefix:
+        from . import image_parameters  # noqa: PLC0415
+
+        image_parameters.write(door, members)
     results = Watch(door.ecs, settings, door.now(), door.codedeploy).look_after(members)
-    _tell(door, event_id, [result for result in results if isinstance(result, RolloutResult)])
+    told = [result for result in results if isinstance(result, RolloutResult)]
+    tell(door, event_id, told, [result.target for result in told])
     errors = [result for result in results if isinstance(result, CallError)]
     return [_failed(door, event_id, f"looking after rollouts: {error}", error.retry) for error in errors]
 
 
-def _tell(door: "Door", event_id: str, results: Sequence[RolloutResult]) -> None:
+def tell(door: "Door", event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]) -> None:
+    """Report rollouts that ended, and write what the targets run now.
+
+    Raises:
+        CallError: that can't be written.
+
+    """
     for result in results:
         report.log_rollout(event_id, result, door.now())
         door.announce(bus.of_rollout(result, door.now()))
+    if door.settings.image_parameter_prefix:
+        from . import image_parameters  # noqa: PLC0415
+
+        image_parameters.refresh(door, targets)
     _deregister(door, event_id, {result.revision.family for result in results if result.state is State.LIVE})
 
 

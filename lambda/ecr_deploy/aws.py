@@ -26,10 +26,10 @@ def explain(error: ClientError | BotoCoreError, operation: str, subject: str) ->
     detail = error.response["Error"].get("Message", "")
     status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
     if role := _PASS_ROLE.search(detail):
-        message = f"the function may not pass the role {role[1]}: add it to the module's input pass_role_arns"
+        message = f"the role {role[1]} may not be passed: add it to the module's input pass_role_arns"
         return CallError(message, operation, "PassRole", Retry.NEVER)
     if code in _DENIED:
-        message = f"the function's role does not allow {operation} of {subject}: {detail}"
+        message = f"{operation} of {subject} is not allowed: {detail}"
         return CallError(message, operation, code, Retry.NEVER)
     passing = code in THROTTLED | _OVERTAKEN | _SERVER_FAULTS or status >= 500  # noqa: PLR2004
     passing = passing or _CONCURRENT_REGISTER in detail or _DEREGISTERED in detail

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import bus, deployer, ecr, explain, history, report, requests
+from . import aftercare, deployer, ecr, explain, history, report, requests
 from .errors import InvalidRequestError
 from .events import Push
 from .records import Record
@@ -11,7 +11,7 @@ from .requests import Deploy, Explain, History, Rollback
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from .handler import Door
+    from .door import Door
 
 
 def answer(door: "Door", event: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,8 +61,7 @@ def _roll_back(door: "Door", request: Rollback) -> dict[str, Any]:
         )
         raise InvalidRequestError(message)
     if not request.dry_run:
-        report.log_rollout("request", result, door.now())
-        door.announce(bus.of_rollout(result, door.now()))
+        aftercare.tell(door, "request", [result], [target])
     return {"dry_run": request.dry_run, "rollback": report.spell_rollout(result)}
 
 

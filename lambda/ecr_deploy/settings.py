@@ -37,6 +37,7 @@ class Settings(NamedTuple):
     scheduled_tasks: bool
     codedeploy: bool
     keep_revisions: int | None
+    image_parameter_prefix: str | None
     queue_url: str
     dead_letter_queue_url: str
 
@@ -82,6 +83,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         scheduled_tasks=read("scheduled_tasks", "true or false", _is_bool, default=False),
         codedeploy=read("codedeploy", "true or false", _is_bool, default=False),
         keep_revisions=read("keep_revisions", "a whole number from 1", _is_count, 0) or None,
+        image_parameter_prefix=read("image_parameter_prefix", "a path", _is_text, "") or None,
         queue_url=read("queue_url", "the URL of a queue", _is_text),
         dead_letter_queue_url=read("dead_letter_queue_url", "the URL of a queue", _is_text),
     )

@@ -222,7 +222,7 @@ def test_a_role_that_may_not_be_passed(road: Road, aws_queues: Queues, caplog: p
     assert sorted(images(road)) == ["v1", "v2", "v2"]
     assert registered(road.ecs) == 2
     [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert f"the function may not pass the role {ROLE}: add it to the module's input pass_role_arns" in line
+    assert f"the role {ROLE} may not be passed: add it to the module's input pass_role_arns" in line
 
 
 class OneService(StrictEcs):

@@ -18,6 +18,9 @@ _APP = f"{_ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app"
 # For whoever is not here: what AWS's CLI would ask, we ask moto; what make would do, it only says.
 _STAND_INS = {
     "aws": f'PYTHONPATH="{ROOT}:{ROOT}/lambda" exec "{sys.executable}" -m tests.harness.aws_cli "$@"',
+    "python": f'exec "{sys.executable}" "$@"',
+    # Ours is here, not there; the rest is what pip would fetch.
+    "pip": f"""exec "{sys.executable}" -m pip --quiet install --dry-run "${{2/git+https:*v0.1.0/file://{ROOT}}}" """,
     "make": f'PATH="{os.environ["PATH"]}" exec make --dry-run --directory="{ROOT}" "$@"',
 }
 
@@ -72,7 +75,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("stand-ins")
     for name, command in _STAND_INS.items():
-        (directory / name).write_text(f"#!/bin/sh\n{command}\n")
+        (directory / name).write_text(f"#!/bin/bash\n{command}\n")
         (directory / name).chmod(0o755)
     return directory
 

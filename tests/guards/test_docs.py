@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import boto3
 import hcl2
 import pytest
-from moto import mock_aws
 
 from docs.generate import generated
 from ecr_deploy.planner import Outcome
 from tests.harness.cloudwatch import log_lines, metrics, unknown_words
 from tests.harness.documentation import PAGES, ROOT, SOURCE, Block, blocks
-from tests.harness.road import APP, Queues, Registry, Road, definition, pushed
+from tests.harness.road import APP, Queues, Registry, Road, client, definition, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 
 README = (ROOT / "README.md").read_text()
@@ -148,14 +146,14 @@ def _container(tag: str) -> dict[str, Any]:
     return {"name": "api", "image": f"{APP}:{tag}", "memory": 128}
 
 
+@pytest.mark.usefixtures("moto")
 def test_answer_of_a_dry_run(road: Road) -> None:
     request, expected = _question_and_answer("README.md")
-    with mock_aws():
-        ecr = boto3.client("ecr")
-        ecr.create_repository(repositoryName="app")
-        manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": []})
-        image = ecr.put_image(repositoryName="app", imageTag="v2", imageManifest=manifest)["image"]
-        answer = road.request(**request)
+    ecr = client("ecr")
+    ecr.create_repository(repositoryName="app")
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": []})
+    image = ecr.put_image(repositoryName="app", imageTag="v2", imageManifest=manifest)["image"]
+    answer = road.request(**request)
     expected["pushes"][0]["digest"] = image["imageId"]["imageDigest"]
     assert answer == expected
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from moto import mock_aws
+from moto.core.base_backend import BackendDict
 
 from tests.harness.road import Queues, Road, queues
 from tests.harness.strict_ecs import FakeClock, StrictEcs, reuse_clients
@@ -29,12 +30,16 @@ def _moto() -> Iterator[None]:
 
 
 @pytest.fixture
-def aws_queues(_moto: None) -> Iterator[Queues]:
+def moto(_moto: None) -> None:
+    """An empty account."""
+    BackendDict.reset()
+
+
+@pytest.fixture
+def aws_queues(moto: None) -> Queues:
     """The queue and its dead-letter queue, on moto."""
-    made = queues()
-    yield made
-    for url in (made.url, made.dead_letter_url):
-        made.client.delete_queue(QueueUrl=url)
+    del moto
+    return queues()
 
 
 @pytest.fixture

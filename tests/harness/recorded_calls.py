@@ -14,7 +14,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-FEATURES = ("scheduled_tasks", "codedeploy", "keep_revisions", "change_calendars")
+FEATURES = ("scheduled_tasks", "codedeploy", "keep_revisions", "image_parameter_prefix", "change_calendars")
 FEATURES_OF_RULES = ("families", "promote_tag", "change_calendars")
 
 _found: set[str] = set()
@@ -24,13 +24,13 @@ def pytest_sessionstart() -> None:
     # Not before: the conftest makes the environment that the function needs to be imported.
     from tests.harness.road import REGION, Road  # noqa: PLC0415
 
-    make = Road._client  # noqa: SLF001 - every client of the product is made by it
+    make = Road.client  # every client of the product is made by it
 
     def recording(road: Any, service: str, **kwargs: Any) -> _Recording:
         region = kwargs.get("region_name", REGION)
         return _Recording(make(road, service, **kwargs), service, region, road.inputs)
 
-    setattr(Road, "_client", recording)  # noqa: B010
+    setattr(Road, "client", recording)  # noqa: B010
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -12,10 +12,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from jsonschema import Draft202012Validator
-from moto.core.models import botocore_stubber
 
 from ecr_deploy import settings
-from ecr_deploy.handler import Door
+from ecr_deploy.door import Door
 from ecr_deploy.images import Repository
 from tests.harness.strict_ecs import Clock, StrictEcs
 
@@ -155,7 +154,7 @@ class Events:
 
 
 class Registry:
-    """As much of ECR as a reconciliation asks: which tags there are, their digests, and when they were pushed."""
+    """As much of ECR as is asked when nothing was pushed: which tags there are, their digests, and since when."""
 
     def __init__(self) -> None:
         self.pushed: dict[str, dict[str, datetime]] = {}
@@ -165,6 +164,14 @@ class Registry:
     def push(self, tag: str, repository: str = "app", time: str = "2026-11-23T06:00:00Z") -> None:
         """Put an image that `digest(tag)` stands for."""
         self.pushed.setdefault(repository, {})[tag] = datetime.fromisoformat(time)
+
+    def describe_images(self, *, repositoryName: str, imageIds: list[dict[str, str]], **_: object) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        [page] = [
+            page
+            for page in self.paginate(repositoryName=repositoryName)
+            if page["imageDetails"][0]["imageTags"] == [imageIds[0]["imageTag"]]
+        ]
+        return page
 
     def get_paginator(self, operation: str) -> "Registry":
         assert operation == "describe_images"
@@ -208,7 +215,7 @@ class Road:
         urls = (self.queues.url, self.queues.dead_letter_url) if self.queues else ("https://queue", "https://dead")
         values = {"account_id": ACCOUNT, "queue_url": urls[0], "dead_letter_queue_url": urls[1], **self.inputs}
         environment = {settings.VARIABLE: json.dumps(values)}
-        return Door(settings.from_environment(environment), REGION, self._client, self.clock or self.ecs.clock)
+        return Door(settings.from_environment(environment), REGION, self.client, self.clock or self.ecs.clock)
 
     def push(self, event: Mapping[str, Any], **context: float) -> dict[str, Any]:
         """Hand one bare event over; gives what came of the push."""
@@ -230,15 +237,12 @@ class Road:
         containers: Sequence[Mapping[str, Any]] = self.ecs.running(cluster, service)["containerDefinitions"]
         return str(next(one["image"] for one in containers if one["name"] == container))
 
-    def _client(self, service: str, **kwargs: Any) -> Any:
+    def client(self, service: str, **kwargs: Any) -> Any:
+        """Make a client as boto3 would."""
         if service in self.clients:
             return self.clients[service]
         if service == "events":
             return self.events
         if service != "ecs":
             return client(service, **kwargs)
-        ecs = self.ecs.client(**kwargs)
-        # moto answers every call of every client while it is on, even one that is answered already, and by no means
-        # from several threads at once.
-        ecs.meta.events.unregister("before-send", botocore_stubber)
-        return ecs
+        return self.ecs.client(**kwargs)

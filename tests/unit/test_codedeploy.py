@@ -343,7 +343,7 @@ def test_a_call_that_is_not_allowed(codedeploy: StrictCodeDeploy, road: Road, op
 
     result = road.push(pushed("v2"))
 
-    said = f"the function's role does not allow {operation} of {subject}: No."
+    said = f"{operation} of {subject} is not allowed: No."
     assert (result["outcome"], result["reason"]) == ("failed", said)
     codedeploy.refusals.clear()
     assert road.push(pushed("v2"))["outcome"] == "deployed"

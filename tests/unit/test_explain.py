@@ -1,7 +1,5 @@
 """The answer to "why did my push not deploy?"."""
 
-import io
-import json
 from typing import Any
 
 import pytest
@@ -9,7 +7,6 @@ import pytest
 from ecr_deploy.errors import InvalidRequestError
 from tests.harness.road import APP, Road, definition
 from tests.harness.strict_ecs import StrictEcs
-from tools import explain as tool
 
 RULES = [
     {"tags": ["main-*"], "clusters": ["staging"]},
@@ -98,26 +95,3 @@ def test_a_rule_that_makes_it_wait(ecs: StrictEcs) -> None:
 def test_a_malformed_one(road: Road) -> None:
     with pytest.raises(InvalidRequestError, match=r"^The request has no field force; it may have digest, region, "):
         road.request(explain={"repository": "app", "tag": "v2", "force": True})
-
-
-def test_make_explain(road: Road, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    class Lambda:
-        def invoke(self, *, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-            assert FunctionName == "ecr-deploy"
-            try:
-                return {"Payload": io.StringIO(json.dumps(road.request(**json.loads(Payload))))}
-            except InvalidRequestError as error:
-                return {"Payload": io.StringIO(json.dumps({"errorMessage": str(error)})), "FunctionError": "Unhandled"}
-
-    monkeypatch.setattr("boto3.client", lambda _: Lambda())
-    monkeypatch.setenv("COLUMNS", "120")
-
-    assert tool.main("ecr-deploy", "app", "v1.4.0") == 0
-    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == f"{APP}:v1.4.0"
-    assert "│ 0 │ no │ tags does not match v1.4.0 │" in lines
-    assert "│ prod │ api │ yes │ │" in lines
-    assert "│ │ migrate-db │ yes │ │" in lines
-
-    assert tool.main("ecr-deploy", "App", "v2") == 1
-    assert "The field repository of the request must be" in capsys.readouterr().out

@@ -1,23 +1,14 @@
 """Revisions of ours beyond the newest few are deregistered once a rollout is live, but none that something uses."""
 
-from collections.abc import Iterator
-
 import pytest
 from botocore.config import Config
-from moto import mock_aws
 
-from tests.harness.road import ACCOUNT, APP, REGION, Queues, Road, client, definition, pushed, queues
+from tests.harness.road import ACCOUNT, APP, REGION, Queues, Road, client, definition, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 from tests.unit.test_rollouts import changed
 
 CLUSTER = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/prod"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/starts-tasks"
-
-
-@pytest.fixture
-def aws_queues() -> Iterator[Queues]:
-    with mock_aws():
-        yield queues()
 
 
 @pytest.fixture

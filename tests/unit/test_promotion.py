@@ -1,14 +1,12 @@
 """What is live everywhere in a rule gets the rule's tag in ECR; that push starts nothing."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
-from tests.harness.road import APP, Queues, Road, client, definition, pushed, queues
+from tests.harness.road import APP, Queues, Road, client, definition, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 from tests.unit.test_rollouts import changed
 
@@ -35,12 +33,6 @@ class Images:
     def digest(self, tag: str) -> str | None:
         found = self.ecr.batch_get_image(repositoryName="app", imageIds=[{"imageTag": tag}])["images"]
         return str(found[0]["imageId"]["imageDigest"]) if found else None
-
-
-@pytest.fixture
-def aws_queues() -> Iterator[Queues]:
-    with mock_aws():
-        yield queues()
 
 
 @pytest.fixture

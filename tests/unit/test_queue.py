@@ -3,32 +3,15 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto import mock_aws
 from moto.backends import get_backend
 
-from tests.harness.road import ACCOUNT, APP, REGION, Context, Queues, Road, definition, pushed, queues
+from tests.harness.road import ACCOUNT, APP, REGION, Context, Queues, Road, definition, pushed
 from tests.harness.strict_ecs import Answer, Fault, StrictEcs
 
 OTHER = APP._replace(name="other")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _moto() -> Iterator[None]:
-    """One moto for all tests: a new one takes longer than a test does."""
-    with mock_aws():
-        yield
-
-
-@pytest.fixture
-def aws_queues() -> Iterator[Queues]:
-    made = queues()
-    yield made
-    for url in made.client.list_queues().get("QueueUrls", []):
-        made.client.delete_queue(QueueUrl=url)
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def test_a_repository_that_is_closed_to_us_keeps_no_other_from_being_looked_at(
     assert road.deliver(TICK) == []
 
     assert road.image("prod", "api") == f"{APP}:v2"
-    assert "does not allow DescribeImages" in caplog.text
+    assert f"DescribeImages of {APP._replace(name='theirs')} is not allowed" in caplog.text
 
 
 def test_a_registry_that_does_not_answer_is_asked_again(ecs: StrictEcs) -> None:

@@ -22,7 +22,7 @@ SUBJECTS = {
 }
 # fault: what is said of a call that it hits every time
 SAID = {
-    Fault.ACCESS_DENIED: "the function's role does not allow {call}: ",
+    Fault.ACCESS_DENIED: "{call} is not allowed: ",
     Fault.INTERNAL: "{call} was refused: ServerException: ",
     Fault.CONNECTION_RESET: "{call} got no answer: ",
     Fault.MALFORMED: "{call} was answered without ",
@@ -56,7 +56,7 @@ def test_a_role_that_may_not_be_passed_is_named_with_the_input_to_set(ecs: Stric
 
     result = road.push(pushed("v2"))
 
-    assert result["reason"] == f"the function may not pass the role {role}: add it to the module's input pass_role_arns"
+    assert result["reason"] == f"the role {role} may not be passed: add it to the module's input pass_role_arns"
 
 
 def test_one_service_that_is_refused_stops_no_other(ecs: StrictEcs, road: Road) -> None:
@@ -120,11 +120,11 @@ CONCURRENT = "Too many concurrent attempts to create a new revision of the speci
 @pytest.mark.parametrize(
     ("error", "retry", "said"),
     [
-        (refusal("AccessDeniedException"), Retry.NEVER, "the function's role does not allow UpdateService of it: No."),
+        (refusal("AccessDeniedException"), Retry.NEVER, "UpdateService of it is not allowed: No."),
         (
             refusal("AccessDenied", status=403),
             Retry.NEVER,
-            "the function's role does not allow UpdateService of it: No.",
+            "UpdateService of it is not allowed: No.",
         ),
         (refusal("ThrottlingException"), Retry.LATER, "UpdateService of it was refused: ThrottlingException: No."),
         (refusal("RequestLimitExceeded"), Retry.LATER, "UpdateService of it was refused: RequestLimitExceeded: No."),

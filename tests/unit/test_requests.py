@@ -1,33 +1,22 @@
 """An operator's request by direct invocation."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from ecr_deploy.errors import CallError, InvalidRequestError
-from tests.harness.road import ACCOUNT, APP, REGION, Context, Road, definition, digest, pushed
+from tests.harness.road import ACCOUNT, APP, REGION, Context, Road, client, definition, digest, pushed
 from tests.harness.strict_ecs import StrictEcs
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 
-@pytest.fixture(scope="module")
-def _moto() -> Iterator[Any]:
-    """One moto for all tests: a new one takes longer than a test does."""
-    with mock_aws():
-        yield boto3.client("ecr")
-
-
 @pytest.fixture
-def _ecr(_moto: Any) -> Iterator[None]:
+def _ecr(moto: None) -> None:
     """An ECR with an empty repository."""
-    _moto.create_repository(repositoryName="app")
-    yield
-    _moto.delete_repository(repositoryName="app", force=True)
+    del moto
+    client("ecr").create_repository(repositoryName="app")
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +32,7 @@ def upload(tag: str) -> str:
     manifest = json.dumps(
         {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": {"digest": digest(tag)}, "layers": []}
     )
-    answer = boto3.client("ecr").put_image(repositoryName="app", imageTag=tag, imageManifest=manifest)
+    answer = client("ecr").put_image(repositoryName="app", imageTag=tag, imageManifest=manifest)
     return str(answer["image"]["imageId"]["imageDigest"])
 
 

@@ -38,4 +38,6 @@ module "ecr_deploy" {
   scheduled_tasks    = contains(each.value, "scheduled_tasks")
   codedeploy         = contains(each.value, "codedeploy")
   keep_revisions     = contains(each.value, "keep_revisions") ? 1 : null
+
+  image_parameter_prefix = contains(each.value, "image_parameter_prefix") ? "/ecr-deploy/images" : null
 }

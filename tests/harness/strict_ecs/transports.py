@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from moto.core.models import botocore_stubber
 
 from .faults import AnswerLost, ConnectionReset, Died
 
@@ -59,6 +60,9 @@ def attach(client: BaseClient, handle: Handle) -> None:
 
     client.meta.events.unregister(HOOK, unique_id=HOOK_ID)
     client.meta.events.register(HOOK, answer, unique_id=HOOK_ID)
+    # While moto is on it answers every call, even one that is answered already, and by no means from several threads
+    # at once.
+    client.meta.events.unregister("before-send", botocore_stubber)
 
 
 @contextmanager
