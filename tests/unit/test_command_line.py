@@ -11,6 +11,7 @@ from botocore.hooks import HierarchicalEmitter
 
 from ecr_deploy import settings
 from ecr_deploy.cli.main import main
+from ecr_deploy.ecs import CONFIG
 from tests.harness.road import ACCOUNT, APP, REGION, Registry, Road, definition, digest
 from tests.harness.strict_ecs import Fault, StrictEcs
 
@@ -43,11 +44,12 @@ class Callers:
 
 
 class Session:
-    """A session of boto3 whose clients are the road's, and those that only the command line needs."""
+    """A session of boto3 whose clients are the road's, and those that only the command line has."""
 
     def __init__(self, road: Road, functions: Functions, region_name: str | None = REGION) -> None:
         self._road = road
-        self._own = {"lambda": functions, "sts": Callers()}
+        # One client for all that a test types: to make one takes longer than the rest.
+        self._own = {"lambda": functions, "sts": Callers(), "ecs": road.client("ecs", config=CONFIG)}
         self.region_name = region_name
         self.events = HierarchicalEmitter()
 
@@ -73,7 +75,8 @@ def functions() -> Functions:
 
 @pytest.fixture
 def run(road: Road, functions: Functions) -> Run:
-    return lambda *words, clock=road.ecs.clock: main(words, lambda **_: Session(road, functions), clock)
+    session = Session(road, functions)
+    return lambda *words, clock=road.ecs.clock: main(words, lambda **_: session, clock)
 
 
 def table(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
