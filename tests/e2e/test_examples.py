@@ -1,5 +1,6 @@
 """The examples that need no story: they apply, do what they are for, plan nothing more, and are destroyed."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,12 +9,15 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.harness.documentation import ROOT
 from tests.harness.event_source import EventSourceMapping
 from tests.harness.fleet import Service, running_services
 from tests.harness.lambda_runtime import Function
 from tests.harness.registry import push
 from tests.harness.road import ACCOUNT, REGION, definition
 from tests.harness.terraform import ZIP, Root, copy_module
+
+OTHER_ACCOUNT = "111122223333"
 
 pytestmark = pytest.mark.usefixtures("aws", "_no_leftovers")
 
@@ -30,6 +34,11 @@ def applied(root: Root, **variables: Any) -> Iterator[dict[str, Any]]:
         assert root.unexpected_changes() == []
     finally:
         root.destroy()
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in ROOT.glob("examples/*/main.tf")))
+def test_nothing_is_deprecated(examples: Path, name: str) -> None:
+    assert Root(examples / name).diagnostics() == []
 
 
 def test_vpc_and_kms(examples: Path) -> None:
@@ -53,6 +62,29 @@ def keys_of_queues(prefix: str) -> list[str]:
     assert len(urls) == 3
     attributes = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"] for url in urls]
     return [one["KmsMasterKeyId"] for one in attributes]
+
+
+def test_cross_account(examples: Path) -> None:
+    role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/terraform"
+    credentials = boto3.client("sts").assume_role(RoleArn=role, RoleSessionName="docker")["Credentials"]
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    registry = boto3.Session(*(credentials[name] for name in names), REGION)
+
+    with applied(Root(examples / "cross-account"), registry_role_arn=role) as outputs:
+        boto3.client("ecr").create_repository(repositoryName=outputs["repository"])
+        with Function(outputs["function_name"], ZIP) as function:
+            push(outputs["repository"], "v2", aws=registry)
+            # The same name in the account of the clusters is another repository.
+            push(outputs["repository"], "v3")
+            EventSourceMapping(function).drain()
+
+        assert outputs["repository_url"].startswith(OTHER_ACCOUNT)
+        assert running_services()[Service("shared", "shared")].images == {"app": f"{outputs['repository_url']}:v2"}
+        readers = registry.client("ecr").get_repository_policy(repositoryName=outputs["repository"])["policyText"]
+        assert {statement["Principal"]["AWS"] for statement in json.loads(readers)["Statement"]} == {
+            outputs["role_arn"],
+            outputs["execution_role_arn"],
+        }
 
 
 def test_existing_service(examples: Path) -> None:

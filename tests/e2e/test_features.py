@@ -59,6 +59,12 @@ class Account:
         [container] = self.ecs.running("prod", service)["containerDefinitions"]
         return str(container["image"]).rpartition("/")[2]
 
+    def written(self, name: str) -> str:
+        """What Systems Manager says that a service runs."""
+        parameter = f"/features/images/prod/{name}/main"
+        value = boto3.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
+        return str(value).rpartition("/")[2]
+
     def told(self) -> list[str]:
         """What people were told since they last looked."""
         sqs = boto3.client("sqs")
@@ -93,7 +99,7 @@ def account(features: Any, ecs: StrictEcs) -> Iterator[Account]:
 
 def test_people_are_told_what_is_live_and_ecr_is_told_too(account: Account) -> None:
     digest = account.push("live")
-    assert account.running("live") == "live:v2"
+    assert account.running("live") == account.written("live") == "live:v2"
     assert account.told() == []
 
     account.live("live")
@@ -132,7 +138,7 @@ def test_a_rollout_that_takes_too_long_is_taken_back(account: Account) -> None:
 
     account.ticks()
 
-    assert account.running("back-in-time") == "back-in-time:v1"
+    assert account.running("back-in-time") == account.written("back-in-time") == "back-in-time:v1"
     assert account.told() == [taken_back("back-in-time", "it was not live after 5 minutes")]
 
 
@@ -144,7 +150,7 @@ def test_a_rollout_is_taken_back_on_request(account: Account) -> None:
     answer = account.function.invoke({"rollback": {"cluster": "prod", "service": "back-by-hand"}})
 
     assert (answer["rollback"]["from"], answer["rollback"]["to"]) == ("back-by-hand:1", "back-by-hand:2")
-    assert account.running("back-by-hand") == "back-by-hand:v1"
+    assert account.running("back-by-hand") == account.written("back-by-hand") == "back-by-hand:v1"
     assert account.told() == [taken_back("back-by-hand", "on request")]
 
 

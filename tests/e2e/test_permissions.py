@@ -64,7 +64,9 @@ def policies(aws: None, recorded: list[Recorded], tmp_path_factory: pytest.TempP
     sets = sorted({one.features for one in recorded} | {NONE, ALL}, key=sorted)
     combinations = {f"combination-{index}": features for index, features in enumerate(sets)}
     registries = {one.needed.resource.split(":")[4] for one in recorded if one.needed.action.startswith("ecr:")}
-    calendars = {one.needed.resource.rpartition("/")[2] for one in recorded if one.needed.action.startswith("ssm:")}
+    calendars = {
+        one.needed.resource.rpartition("/")[2] for one in recorded if one.needed.action == "ssm:GetCalendarState"
+    }
     planned = Root(copy_module(tmp_path_factory.mktemp("permissions")) / "permissions").plan(
         combinations={name: sorted(features) for name, features in combinations.items()},
         registries=sorted(registries),

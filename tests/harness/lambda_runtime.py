@@ -184,11 +184,19 @@ class Function:
 
 
 def _environment(configuration: dict[str, Any], task_root: str, runtime_api: str) -> dict[str, str]:
-    """Return what a function sees: its own variables and Lambda's, and of this machine the road to AWS alone."""
+    """Return what a function sees: its own variables and Lambda's, and of this machine the road to AWS alone.
+
+    Lambda's are the credentials of the function's role.
+    """
+    session = {"RoleArn": configuration["Role"], "RoleSessionName": configuration["FunctionName"]}
+    credentials = boto3.client("sts").assume_role(**session)["Credentials"]
     machine = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     return {
         **machine,
         **configuration.get("Environment", {}).get("Variables", {}),
+        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": credentials["SessionToken"],
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration['Runtime']}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration["MemorySize"]),
         "AWS_LAMBDA_FUNCTION_NAME": configuration["FunctionName"],

@@ -12,6 +12,9 @@ from tests.harness.road import ACCOUNT, REGION
 
 Context = dict[str, list[str]]
 
+# The statement of whoever may do anything.
+EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
 
 class Permission(NamedTuple):
     """An action on a resource, and what conditions can ask of the request."""
@@ -94,6 +97,10 @@ def _group(arn: str, request: Mapping[str, Any]) -> list[str]:
     return [f"{arn}:deploymentgroup:{request['applicationName']}/{request['deploymentGroupName']}"]
 
 
+def _queue(arn: str, request: Mapping[str, Any]) -> list[str]:
+    return [f"{arn}:{_last(request['QueueUrl'])}"]
+
+
 _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "DescribeClusters": lambda arn, request: [f"{arn}:cluster/{name}" for name in request["clusters"]],
     "DescribeServices": lambda arn, request: [_service(arn, request, name) for name in request["services"]],
@@ -110,6 +117,12 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "GetCalendarState": lambda arn, request: [
         one if one.startswith("arn:") else f"{arn}:document/{one}" for one in request["CalendarNames"]
     ],
+    "GetParameters": lambda arn, request: [f"{arn}:parameter{name}" for name in request["Names"]],
+    "PutParameter": lambda arn, request: [f"{arn}:parameter{request['Name']}"],
+    "SendMessage": _queue,
+    "SendMessageBatch": _queue,
+    "ChangeMessageVisibility": _queue,
+    "ChangeMessageVisibilityBatch": _queue,
     "PutEvents": lambda arn, _: [f"{arn}:event-bus/default"],
     "ListTargetsByRule": _rule,
     "PutTargets": _rule,

@@ -18,8 +18,10 @@ _MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 
 
-def upload(repository: str, tag: str) -> dict[str, Any]:
+def upload(repository: str, tag: str, aws: Any = boto3) -> dict[str, Any]:
     """Put a new image into ECR, unannounced, in a second of its own; return it as PutImage answers.
+
+    `aws` is a session in the registry's account.
 
     ECR and its events tell the time in whole seconds: of two pushes in one second, either might count as the later.
     """
@@ -31,7 +33,7 @@ def upload(repository: str, tag: str) -> dict[str, Any]:
         "layers": [],
     }
     manifest = json.dumps(content)
-    image: dict[str, Any] = boto3.client("ecr").put_image(
+    image: dict[str, Any] = aws.client("ecr").put_image(
         repositoryName=repository,
         imageTag=tag,
         imageDigest=f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}",
@@ -41,9 +43,9 @@ def upload(repository: str, tag: str) -> dict[str, Any]:
     return image
 
 
-def push(repository: str, tag: str, *, trail: bool = False) -> str:
+def push(repository: str, tag: str, *, trail: bool = False, aws: Any = boto3) -> str:
     """Push a new image and announce it, by CloudTrail's event too in an account with a trail; return its digest."""
-    image = upload(repository, tag)
+    image = upload(repository, tag, aws)
     digest: str = image["imageId"]["imageDigest"]
     announce(
         {
@@ -53,16 +55,17 @@ def push(repository: str, tag: str, *, trail: bool = False) -> str:
             "image-digest": digest,
             "image-tag": tag,
             "manifest-media-type": _MANIFEST_TYPE,
-        }
+        },
+        aws,
     )
     if trail:
         _put_event("AWS API Call via CloudTrail", _put_image_call(image))
     return digest
 
 
-def announce(detail: Mapping[str, Any]) -> None:
+def announce(detail: Mapping[str, Any], aws: Any = boto3) -> None:
     """Put ECR's own event about an image on the bus, whatever its detail says."""
-    _put_event("ECR Image Action", detail)
+    _put_event("ECR Image Action", detail, aws=aws)
 
 
 def put_event(event: Mapping[str, Any]) -> None:
@@ -71,10 +74,14 @@ def put_event(event: Mapping[str, Any]) -> None:
 
 
 def _put_event(
-    detail_type: str, detail: Mapping[str, Any], source: str = "aws.ecr", resources: Sequence[str] = ()
+    detail_type: str,
+    detail: Mapping[str, Any],
+    source: str = "aws.ecr",
+    resources: Sequence[str] = (),
+    aws: Any = boto3,
 ) -> None:
     entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "Resources": list(resources)}
-    answer = boto3.client("events").put_events(Entries=[entry])
+    answer = aws.client("events").put_events(Entries=[entry])
     assert not answer["FailedEntryCount"], answer
 
 

@@ -41,6 +41,11 @@ class Root:
         self._directory = directory
         self._run("init", "-input=false")
 
+    def diagnostics(self) -> list[dict[str, Any]]:
+        """Return what Terraform has to say of the configuration, deprecated arguments included."""
+        found: list[dict[str, Any]] = json.loads(self._run("validate", "-json"))["diagnostics"]
+        return found
+
     def plan(self, **variables: Any) -> dict[str, Any]:
         """Plan with values of variables, which stay; return the plan as `terraform show -json` does."""
         self._set(variables)

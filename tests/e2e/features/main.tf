@@ -24,6 +24,9 @@ module "ecr_deploy" {
   scheduled_tasks            = true
   codedeploy                 = true
   keep_revisions             = 2
+  image_parameter_prefix     = "/features/images"
+  alarms                     = { topic_arns = [aws_sns_topic.people.arn] }
+  dashboard                  = true
 }
 
 data "aws_caller_identity" "this" {}
