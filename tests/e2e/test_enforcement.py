@@ -48,8 +48,8 @@ def _enforced(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _let_pass(calls: float) -> None:
     """Let moto check nobody for so many calls."""
-    url = f"{os.environ['AWS_ENDPOINT_URL']}/moto-api/reset-auth"
-    with urllib.request.urlopen(urllib.request.Request(url, str(calls).encode(), method="POST")) as answer:  # noqa: S310
+    url, headers = f"{os.environ['AWS_ENDPOINT_URL']}/moto-api/reset-auth", {"Content-Type": "text/plain"}
+    with urllib.request.urlopen(urllib.request.Request(url, str(calls).encode(), headers)) as answer:  # noqa: S310
         assert answer.status == 200
 
 
