@@ -23,7 +23,7 @@ announce = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long unit lint package docs bench clean python-lint terraform-lint python coverage handler guards chaos \
-	e2e e2e-road e2e-modules e2e-examples terraform
+	e2e e2e-road e2e-modules e2e-examples e2e-ownership terraform
 
 help: ## List these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ demo: terraform $(VENV)/ready ## Watch a push roll out: real Terraform and funct
 	@$(RUN) tests.demo
 
 test: $(VENV)/ready ## Run everything that CI runs
-	@$(MAKE) --no-print-directory --jobs 5 python-lint terraform-lint python e2e
+	@$(MAKE) --no-print-directory --jobs 6 python-lint terraform-lint python e2e
 
 test-long: $(VENV)/ready ## Run unit and chaos tests with the nightly number of generated examples
 	$(announce) 'Unit and chaos tests with the nightly profile'
@@ -99,8 +99,9 @@ python: coverage
 # In parts side by side, each with a moto of its own, because Terraform mostly waits.
 E2E_road := road order harness documentation
 E2E_modules := environments enforcement event_pattern features permissions alarms
-E2E_examples := examples ownership
-E2E_PARTS := e2e-road e2e-modules e2e-examples
+E2E_examples := examples
+E2E_ownership := ownership
+E2E_PARTS := e2e-road e2e-modules e2e-examples e2e-ownership
 e2e: $(E2E_PARTS)
 
 $(E2E_PARTS): e2e-%: terraform $(VENV)/ready

@@ -119,7 +119,7 @@ class Door:
             results = [PushResult(Outcome.FAILED, str(error), retry=error.retry)] * len(pushes)
         except Exception as error:  # noqa: BLE001 - see below
             # A mistake of ours must not end an invocation without a word for each push, and a longer wait for all.
-            report.logger.exception("unexpected")
+            report.logger.exception("unexpected", extra=report.of_failed(pushes))
             results = [PushResult(Outcome.FAILED, f"unexpected: {error!r}", retry=Retry.LATER)] * len(pushes)
         for push, result in zip(pushes, results, strict=True):
             report.log(push, result, dry_run=settings.dry_run)

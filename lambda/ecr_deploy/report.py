@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 import logging
 import os
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +84,12 @@ def log_invalid(error: InvalidEventError, event_id: str) -> None:
     )
 
 
+def of_failed(pushes: Sequence[Push]) -> dict[str, str]:
+    """Spell what a line is about that is written before each of some pushes gets its own."""
+    events, images = (push.event_id for push in pushes), (push.image for push in pushes)
+    return {"event_id": ", ".join(events), "image": ", ".join(images), "outcome": str(Outcome.FAILED)}
+
+
 def log_reconciled(event_id: str, repositories: int, missing: int, *, is_turn: bool) -> None:
     """Write what a reconciliation found before it mends it; those on the schedule are counted."""
     text = f"reconciled {repositories} repositories: {missing} pushes were missing"
@@ -94,7 +100,13 @@ def log_reconciled(event_id: str, repositories: int, missing: int, *, is_turn: b
 def log_promoted(event_id: str, image: Record, tag: str) -> None:
     """Write which image got a tag more."""
     place = f"{image.repository}:{image.tag}"
-    fields = {"event_id": event_id, "image": place, "digest": image.digest, "promote_tag": tag}
+    fields = {
+        "event_id": event_id,
+        "image": place,
+        "digest": image.digest,
+        "outcome": str(State.LIVE),
+        "promote_tag": tag,
+    }
     logger.info("%s is live everywhere, and now %s, too", place, tag, extra=fields)
 
 

@@ -17,7 +17,7 @@ from tests.harness.lambda_runtime import Function
 from tests.harness.registry import push
 from tests.harness.terraform import ZIP
 
-pytestmark = pytest.mark.usefixtures("_no_leftovers", "_enforced")
+pytestmark = pytest.mark.usefixtures("_enforced")
 
 
 @pytest.fixture(scope="module")

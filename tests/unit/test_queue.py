@@ -243,8 +243,12 @@ def test_a_mistake_of_ours_is_told_and_tried_again(
     """Whatever goes wrong unforeseen: here an answer of ECS that nobody would expect."""
     monkeypatch.setattr(ecs, "handle", lambda *_: Answer(200, {}, b'{"clusterArns": 5}'))
 
-    assert Road(ecs, queues=aws_queues).deliver(pushed("v2"), "poison") == ["message-0", "message-1"]
+    bodies = [pushed("v2", event_id="mine"), "poison"]
+    assert Road(ecs, queues=aws_queues).deliver(*bodies) == ["message-0", "message-1"]
 
+    [traceback] = [record for record in caplog.records if record.exc_info]
+    told = vars(traceback)
+    assert (told["event_id"], told["image"], told["outcome"]) == ("mine", f"{APP}:v2", "failed")
     assert any("app:v2: failed: unexpected: TypeError" in line for line in errors(caplog))
 
 

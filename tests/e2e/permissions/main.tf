@@ -39,5 +39,5 @@ module "ecr_deploy" {
   codedeploy         = contains(each.value, "codedeploy")
   keep_revisions     = contains(each.value, "keep_revisions") ? 1 : null
 
-  image_parameter_prefix = contains(each.value, "image_parameter_prefix") ? "/ecr-deploy/images" : null
+  image_parameter_prefix = contains(each.value, "image_parameter_prefix") ? "/images" : null
 }
