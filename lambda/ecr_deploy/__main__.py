@@ -2,7 +2,12 @@
 
 import sys
 
-from .cli.main import main
+try:
+    from .cli.main import main
+except ModuleNotFoundError as error:
+    if str(error.name).partition(".")[0] != "rich":
+        raise
+    sys.exit("The command line needs its extra: install ecr-deploy[cli].")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

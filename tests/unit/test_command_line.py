@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -229,6 +231,12 @@ def test_a_service_that_is_deleted_while_it_waits(ecs: StrictEcs, run: Run, caps
     assert ["prod", "api", "api:2", "failed", "the service was deleted meanwhile"] in table(capsys)
 
 
+def test_nothing_is_waited_for_where_nothing_was_started(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("deploy", "app:v2", "--set", "rules=[{}]", "--service", "nobody", "--yes", "--wait", "--json") == 3
+
+    assert "rollouts" not in answer(capsys)
+
+
 def test_rollback(ecs: StrictEcs, road: Road, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("deploy", "app:v2", "--yes") == 0
     ecs.end_deployments()
@@ -405,6 +413,22 @@ def test_what_is_no_image(run: Run, capsys: pytest.CaptureFixture[str], image: s
 
     assert caught.value.code == 2
     assert f"argument image: {sentence}" in capsys.readouterr().err
+
+
+def test_as_a_module() -> None:
+    def ran(program: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    run_it = "import runpy, sys; sys.argv[1:] = ['--help']; runpy.run_module('ecr_deploy', run_name='__main__')"
+    without_rich = f"import sys; sys.modules['rich'] = None; {run_it}"
+
+    helped, refused = ran(run_it), ran(without_rich)
+
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert re.findall(r"^    (\w+) ", helped.stdout, re.MULTILINE) == [
+        *("plan", "deploy", "explain", "history", "rollback", "status")
+    ]
+    assert (refused.returncode, refused.stderr) == (1, "The command line needs its extra: install ecr-deploy[cli].\n")
 
 
 def test_without_a_region(road: Road, capsys: pytest.CaptureFixture[str]) -> None:

@@ -179,7 +179,7 @@ def _show(
     caller: _Caller, answer: Answer, shown: Sequence[RenderableType], expected: Sequence[Expected], since: datetime
 ) -> int:
     """Show an answer, with --wait only once what it started has ended."""
-    if not caller.read.wait:
+    if not (caller.read.wait and expected):
         caller.screen.show(answer, shown)
         return DONE
     with caller.screen.working("Waiting for rollouts"):
