@@ -5,18 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import planner, records
-from .ecs import WORKERS, Ecs
-from .errors import CallError, EcrDeployError, Retry
-from .events import Push
-from .planner import CODE_DEPLOY, Change, Family, Member, Outcome, Plan, Service, Step, Verdict
-from .revisions import Revision
-from .rules import Rules, Target
-from .settings import Settings
+from ecr_deploy.aws.ecs import WORKERS, Ecs
+from ecr_deploy.core import planner, records
+from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.planner import CODE_DEPLOY, Change, Family, Member, Outcome, Plan, Service, Step, Verdict
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rules import Rules, Target
+from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
-    from .codedeploy import CodeDeploy
-    from .scheduled_tasks import TaskResult
+    from ecr_deploy.aws.codedeploy import CodeDeploy
+    from ecr_deploy.follow_ups.scheduled_tasks import TaskResult
 
 # Enough for whoever deploys beside us; a loop that registers without end must not take us with it.
 _MOST_PLANS = 3

@@ -5,21 +5,23 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from . import deployer, events, queue, report
-from .deployer import PushResult
-from .ecs import CONFIG, Ecs
-from .errors import CallError, EcrDeployError, InvalidRequestError, Retry
-from .events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Push, Tick
-from .pacing import Clock, Pacer
-from .planner import Outcome
-from .queue import Message, Queue
-from .records import to_milliseconds
-from .rules import Moment
-from .settings import Settings
+from ecr_deploy import deployer, report
+from ecr_deploy.aws import sqs
+from ecr_deploy.aws.ecs import CONFIG, Ecs
+from ecr_deploy.aws.pacing import Clock, Pacer
+from ecr_deploy.aws.sqs import Message, Queue
+from ecr_deploy.core import events
+from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError, Retry
+from ecr_deploy.core.events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Push, Tick
+from ecr_deploy.core.planner import Outcome
+from ecr_deploy.core.records import to_milliseconds
+from ecr_deploy.core.rules import Moment
+from ecr_deploy.core.settings import Settings
+from ecr_deploy.deployer import PushResult
 
 if TYPE_CHECKING:
-    from .codedeploy import CodeDeploy
-    from .scheduled_tasks import ScheduledTasks
+    from ecr_deploy.aws.codedeploy import CodeDeploy
+    from ecr_deploy.follow_ups.scheduled_tasks import ScheduledTasks
 
 # Kept back of the function's time for calls under way and for the report.
 _SECONDS_TO_REPORT = 10
@@ -64,10 +66,10 @@ class Door:
 
     def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         if "Records" in event:
-            return self._take_batch([queue.read(record) for record in event["Records"]])
+            return self._take_batch([sqs.read(record) for record in event["Records"]])
         if "detail-type" in event:
             return self._take_event(event)
-        from . import operators  # noqa: PLC0415
+        from ecr_deploy import operators  # noqa: PLC0415
 
         return operators.answer(self, event)
 
@@ -75,7 +77,7 @@ class Door:
     def codedeploy(self) -> "CodeDeploy | None":
         """CodeDeploy, where it may be used."""
         if self._codedeploy is None and self.settings.codedeploy:
-            from .codedeploy import CodeDeploy  # noqa: PLC0415
+            from ecr_deploy.aws.codedeploy import CodeDeploy  # noqa: PLC0415
 
             self._codedeploy = CodeDeploy(self.client, self._pacer)
         return self._codedeploy
@@ -84,7 +86,7 @@ class Door:
     def scheduled_tasks(self) -> "ScheduledTasks":
         """The account's scheduled tasks."""
         if self._scheduled_tasks is None:
-            from .scheduled_tasks import ScheduledTasks  # noqa: PLC0415
+            from ecr_deploy.follow_ups.scheduled_tasks import ScheduledTasks  # noqa: PLC0415
 
             self._scheduled_tasks = ScheduledTasks(self.client, self.region, self.ecs, self._pacer)
         return self._scheduled_tasks
@@ -97,7 +99,7 @@ class Door:
         """The settings with their rules asked at this moment: freezes depend on it."""
         closed: Mapping[str, str] = {}
         if names := settings.rules.change_calendars():
-            from . import calendars  # noqa: PLC0415
+            from ecr_deploy.aws import calendars  # noqa: PLC0415
 
             closed = calendars.closed(self.client("ssm"), names)
         return settings._replace(rules=settings.rules.at(Moment(self.now(), closed)))
@@ -112,7 +114,7 @@ class Door:
             if settings.scheduled_tasks:
                 results = self.scheduled_tasks.follow(pushes, results, settings, self.now())
             if settings.image_parameter_prefix and not settings.dry_run:
-                from . import image_parameters  # noqa: PLC0415
+                from ecr_deploy.follow_ups import image_parameters  # noqa: PLC0415
 
                 results = image_parameters.follow(self, results)
         except EcrDeployError as error:
@@ -129,7 +131,7 @@ class Door:
     def announce(self, told: Sequence[tuple[str, dict[str, Any]]]) -> None:
         """Put events on the bus; where it does not take them, only the log says so."""
         if self._bus is None:
-            from .bus import Bus  # noqa: PLC0415
+            from ecr_deploy.aws.event_bus import Bus  # noqa: PLC0415
 
             self._bus = Bus(lambda: self.client("events"))
         self._try(lambda: self._bus.put(told))
@@ -169,7 +171,7 @@ class Door:
         if retry is Retry.AT_ONCE and any(result.progress for result in ended):
             # Without progress, a new message would go round for ever.
             return self._try(lambda: self._open_queue().send_back(message))
-        if retry is not Retry.NEVER and message.receives < queue.MOST_RECEIVES:
+        if retry is not Retry.NEVER and message.receives < sqs.MOST_RECEIVES:
             return False
         if isinstance(event, Push) and retry is not Retry.NEVER:
             self._announce(event, results[event], dry_run=self.settings.dry_run, given_up=True)
@@ -178,7 +180,7 @@ class Door:
     def _look_after(self, event: NoPush | Tick | DeploymentChange | GroupChange) -> list[PushResult]:
         if isinstance(event, NoPush):
             return []
-        from . import aftercare  # noqa: PLC0415
+        from ecr_deploy import aftercare  # noqa: PLC0415
 
         if isinstance(event, Tick):
             return aftercare.turn(self, event)
@@ -189,9 +191,9 @@ class Door:
     def _announce(self, push: Push, result: PushResult, *, dry_run: bool, given_up: bool = False) -> None:
         if dry_run or (not result.targets and result.outcome is not Outcome.FAILED):
             return
-        from . import bus  # noqa: PLC0415
+        from ecr_deploy.aws import event_bus  # noqa: PLC0415
 
-        self.announce(bus.of_push(push, result, given_up=given_up))
+        self.announce(event_bus.of_push(push, result, given_up=given_up))
 
     def _bury(self, message: Message) -> bool:
         return self._try(lambda: self._open_queue().bury(message))

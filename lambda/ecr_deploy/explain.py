@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from . import planner
-from .planner import Member
-from .records import Record
-from .rules import Rule
-from .settings import Settings
+from ecr_deploy.core import planner
+from ecr_deploy.core.planner import Member
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.rules import Rule
+from ecr_deploy.core.settings import Settings
 
 
 def explain(push: Record, members: Iterable[Member], settings: Settings) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from . import planner
-from .events import Push
-from .images import Repository
-from .planner import Member
-from .records import Record
-from .revisions import Container
-from .rules import Rules, Target
+from ecr_deploy.core import planner
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.planner import Member
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.revisions import Container
+from ecr_deploy.core.rules import Rules, Target
 
 
 def repositories(members: Iterable[Member], rules: Rules) -> set[Repository]:

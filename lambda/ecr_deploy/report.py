@@ -11,17 +11,17 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .deployer import PushResult, TargetResult
-from .errors import Retry
-from .events import InvalidEventError, NoPush, Push
-from .planner import Outcome
-from .records import Record
-from .revisions import Revision
-from .rollouts import BAD, State
+from ecr_deploy.core.errors import Retry
+from ecr_deploy.core.events import InvalidEventError, NoPush, Push
+from ecr_deploy.core.planner import Outcome
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rollouts import BAD, State
+from ecr_deploy.deployer import PushResult, TargetResult
 
 if TYPE_CHECKING:
-    from .scheduled_tasks import TaskResult
-    from .watch import RolloutResult
+    from ecr_deploy.follow_ups.scheduled_tasks import TaskResult
+    from ecr_deploy.rollout_watch import RolloutResult
 
 logger = logging.getLogger("ecr_deploy")
 logger.setLevel(logging.INFO)

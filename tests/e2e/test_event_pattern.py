@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto.events.models import EventPattern
 
-from ecr_deploy import events, settings
+from ecr_deploy.core import events, settings
 from tests.harness.road import ACCOUNT
 from tests.harness.rule_cases import cases, event
 from tests.harness.terraform import copy_module

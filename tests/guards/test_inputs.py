@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecr_deploy import settings
+from ecr_deploy.core import settings
 from tests.harness.road import ACCOUNT
 
 ROOT = Path(__file__).parents[2]

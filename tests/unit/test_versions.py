@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ecr_deploy import versions
-from ecr_deploy.versions import InvalidRangeError
+from ecr_deploy.core import versions
+from ecr_deploy.core.versions import InvalidRangeError
 
 # https://semver.org/#spec-item-11, lowest first.
 PRECEDENCE = [

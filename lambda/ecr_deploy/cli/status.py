@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ecr_deploy import planner, records, rollouts
-from ecr_deploy.planner import Member
-from ecr_deploy.rollouts import State
-from ecr_deploy.settings import Settings
+from ecr_deploy.core import planner, records, rollouts
+from ecr_deploy.core.planner import Member
+from ecr_deploy.core.rollouts import State
+from ecr_deploy.core.settings import Settings
 
 
 def of(members: Iterable[Member], settings: Settings) -> dict[str, Any]:

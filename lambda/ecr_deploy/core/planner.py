@@ -10,14 +10,14 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from . import images, records, revisions, rollouts
-from .events import Push
-from .images import Repository
-from .records import MOST_TAGS, Record
-from .revisions import Container, Revision
-from .rollouts import Deployment, Rollout
-from .rules import Rules, Target
-from .settings import Settings
+from ecr_deploy.core import images, records, revisions, rollouts
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import MOST_TAGS, Record
+from ecr_deploy.core.revisions import Container, Revision
+from ecr_deploy.core.rollouts import Deployment, Rollout
+from ecr_deploy.core.rules import Rules, Target
+from ecr_deploy.core.settings import Settings
 
 
 class Outcome(StrEnum):

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from . import planner, rollouts
-from .images import Repository
-from .planner import Member
-from .records import Record
-from .revisions import Container
-from .rollouts import State
-from .rules import Rule, Rules
+from ecr_deploy.core import planner, rollouts
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.planner import Member
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.revisions import Container
+from ecr_deploy.core.rollouts import State
+from ecr_deploy.core.rules import Rule, Rules
 
 
 class Promotion(NamedTuple):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from semver import Version
 
-from .errors import EcrDeployError
+from ecr_deploy.core.errors import EcrDeployError
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _IDENTIFIER = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"

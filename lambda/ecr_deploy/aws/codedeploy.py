@@ -11,13 +11,13 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws
-from .errors import CallError, EcrDeployError, Retry
-from .pacing import Pacer
-from .planner import CODE_DEPLOY, Family, Member, Plan, Service, TaskSet
-from .revisions import Revision
-from .rollouts import End, State
-from .rules import WAITING, Target
+from ecr_deploy.aws import calls
+from ecr_deploy.aws.pacing import Pacer
+from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core.planner import CODE_DEPLOY, Family, Member, Plan, Service, TaskSet
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rollouts import End, State
+from ecr_deploy.core.rules import WAITING, Target
 
 # Of CreateDeployment, too, a repetition does no harm: CodeDeploy has one deployment in a group at a time.
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
@@ -244,7 +244,7 @@ class CodeDeploy:
         try:
             answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**arguments)
         except (ClientError, BotoCoreError) as error:
-            explained = aws.explain(error, operation, subject)
+            explained = calls.explain(error, operation, subject)
             if explained.code in _GONE:
                 # Next time it is looked for.
                 self._groups = {}

@@ -10,8 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from . import records
-from .rules import Target
+from ecr_deploy.core import records
+from ecr_deploy.core.rules import Target
 
 _PREFIX = f"{records.PREFIX}rollout/"
 _PARTS = 3

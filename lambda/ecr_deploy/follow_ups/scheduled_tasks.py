@@ -15,15 +15,15 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, raw_json
-from .deployer import PushResult
-from .ecs import Ecs
-from .errors import CallError, EcrDeployError, Retry
-from .events import Push
-from .pacing import Pacer
-from .planner import Outcome
-from .rules import Rules
-from .settings import Settings
+from ecr_deploy.aws import calls, raw_json
+from ecr_deploy.aws.ecs import Ecs
+from ecr_deploy.aws.pacing import Pacer
+from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.planner import Outcome
+from ecr_deploy.core.rules import Rules
+from ecr_deploy.core.settings import Settings
+from ecr_deploy.deployer import PushResult
 
 # All calls can be repeated without harm, so boto3 may do it.
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
@@ -226,7 +226,7 @@ class ScheduledTasks:
         try:
             answer: dict[str, Any] = getattr(client, xform_name(operation))(**arguments)
         except (ClientError, BotoCoreError) as error:
-            raise aws.explain(error, operation, subject) from error
+            raise calls.explain(error, operation, subject) from error
         return answer
 
 

@@ -8,14 +8,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, records
-from .deployer import PushResult, TargetResult
-from .errors import CallError, Retry
-from .events import Push
-from .planner import Outcome
-from .records import Record
-from .rules import WAITING, Target
-from .watch import RolloutResult
+from ecr_deploy.aws import calls
+from ecr_deploy.core import records
+from ecr_deploy.core.errors import CallError, Retry
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.planner import Outcome
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.rules import WAITING, Target
+from ecr_deploy.deployer import PushResult, TargetResult
+from ecr_deploy.rollout_watch import RolloutResult
 
 SOURCE = "ecr-deploy"
 _VERSION = 1
@@ -57,7 +58,7 @@ class Bus:
             try:
                 answer = self._client.put_events(Entries=entries)
             except (ClientError, BotoCoreError) as error:
-                raise aws.explain(error, "PutEvents", "the default event bus") from error
+                raise calls.explain(error, "PutEvents", "the default event bus") from error
             for entry in answer["Entries"]:
                 if "ErrorCode" in entry:
                     message = f"PutEvents was refused: {entry['ErrorCode']}: {entry.get('ErrorMessage', '')}"

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .images import Repository
-from .records import Record
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import Record
 
 if TYPE_CHECKING:
-    from .versions import Range
+    from ecr_deploy.core.versions import Range
 
 # What the reason for a push begins with that is not lost, but has to wait.
 WAITING = "waiting: "
@@ -89,7 +89,7 @@ class Rule(NamedTuple):
     def order(self, push: Record) -> Any:
         """The place of a push among those that the rule lets go to one container: the greater one supersedes."""
         if self.semver:
-            from . import versions  # noqa: PLC0415 - a library that most users need not load
+            from ecr_deploy.core import versions  # noqa: PLC0415 - a library that most users need not load
 
             return (versions.of(push.tag), push.pushed_at, push.digest)
         return push.order
