@@ -8,13 +8,13 @@ from ecr_deploy.aws import ecr, event_bus
 from ecr_deploy.core import planner, rollouts
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
 from ecr_deploy.core.events import DeploymentChange, GroupChange, NoPush, Tick
+from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
-from ecr_deploy.core.planner import Member, Outcome
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.rollouts import State
-from ecr_deploy.core.rules import Scope, Target
+from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import Settings
-from ecr_deploy.deployer import PushResult, TargetResult
 from ecr_deploy.rollout_watch import RolloutResult, Watch
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _promote(
 
 
 def _failed(door: "Door", event_id: str, reason: str, retry: Retry) -> PushResult:
-    result = PushResult(Outcome.FAILED, reason, retry=retry)
+    result = PushResult(Outcome.FAILED, Reason("refused", reason), retry=retry)
     report.log(NoPush(reason, event_id), result, dry_run=door.settings.dry_run)
     return result
 

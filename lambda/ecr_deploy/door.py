@@ -13,11 +13,10 @@ from ecr_deploy.aws.sqs import Message, Queue
 from ecr_deploy.core import events
 from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError, Retry
 from ecr_deploy.core.events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Push, Tick
-from ecr_deploy.core.planner import Outcome
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
 from ecr_deploy.core.records import to_milliseconds
 from ecr_deploy.core.rules import Moment
 from ecr_deploy.core.settings import Settings
-from ecr_deploy.deployer import PushResult
 
 if TYPE_CHECKING:
     from ecr_deploy.aws.codedeploy import CodeDeploy
@@ -118,11 +117,13 @@ class Door:
 
                 results = image_parameters.follow(self, results)
         except EcrDeployError as error:
-            results = [PushResult(Outcome.FAILED, str(error), retry=error.retry)] * len(pushes)
+            results = [PushResult.failed(error)] * len(pushes)
         except Exception as error:  # noqa: BLE001 - see below
             # A mistake of ours must not end an invocation without a word for each push, and a longer wait for all.
             report.logger.exception("unexpected", extra=report.of_failed(pushes))
-            results = [PushResult(Outcome.FAILED, f"unexpected: {error!r}", retry=Retry.LATER)] * len(pushes)
+            results = [
+                PushResult(Outcome.FAILED, Reason("unexpected", f"unexpected: {error!r}"), retry=Retry.LATER)
+            ] * len(pushes)
         for push, result in zip(pushes, results, strict=True):
             report.log(push, result, dry_run=settings.dry_run)
             self._announce(push, result, dry_run=settings.dry_run)
@@ -156,7 +157,7 @@ class Door:
             report.log_invalid(error, str(event.get("id", "")) if isinstance(event, Mapping) else "")
             return error
         if isinstance(read, NoPush):
-            report.log(read, PushResult(Outcome.SKIPPED, read.reason), dry_run=self.settings.dry_run)
+            report.log(read, PushResult(Outcome.SKIPPED, Reason("no-push", read.reason)), dry_run=self.settings.dry_run)
         return read
 
     def _finish(self, message: Message, event: Read, results: Mapping[Push, PushResult]) -> bool:
@@ -214,7 +215,7 @@ class Door:
             return report.answer([(read, self.deploy([read], self.settings)[0])], dry_run=dry_run)
         if not isinstance(read, NoPush):
             read = NoPush("this event is looked after only when it comes through the queue", read.event_id)
-        result = PushResult(Outcome.SKIPPED, read.reason)
+        result = PushResult(Outcome.SKIPPED, Reason("no-push", read.reason))
         report.log(read, result, dry_run=dry_run)
         return report.answer([(read, result)], dry_run=dry_run)
 

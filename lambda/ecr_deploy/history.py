@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ecr_deploy.core import records, rollouts
+from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.revisions import Revision
-from ecr_deploy.core.rules import Target
 
 
 def of(target: Target, revisions: Iterable[Revision]) -> list[dict[str, Any]]:

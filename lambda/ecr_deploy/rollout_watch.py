@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ecr_deploy.aws.ecs import Ecs
 from ecr_deploy.core import rollouts
 from ecr_deploy.core.errors import CallError, Retry
-from ecr_deploy.core.planner import CODE_DEPLOY, Member, Service
+from ecr_deploy.core.fleet import CODE_DEPLOY, Member, Service, Target
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rollouts import End, Rollout, State
-from ecr_deploy.core.rules import Target
 from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ecr_deploy.core.planner import Outcome
+from ecr_deploy.core.outcomes import Outcome
 from ecr_deploy.core.rollouts import State
 from tests.harness.cloudwatch import Alarm, Metric, log_lines, metrics, unknown_words, values
 from tests.harness.road import APP, Queues, Registry, Road, definition, pushed, queues

@@ -149,7 +149,7 @@ def test_what_the_pattern_refuses_the_rules_refuse(
             assert isinstance(push, events.Push)
             if not matches(found[name], delivered):
                 refused += 1
-                assert parsed.refuses(push.record), (rules, delivered, found[name])
+                assert parsed.rejection(push.record), (rules, delivered, found[name])
     assert refused > 200, "the patterns refuse next to nothing"
 
 

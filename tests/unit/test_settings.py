@@ -124,6 +124,6 @@ def test_the_function_does_not_start_with_a_bad_setting() -> None:
 
     assert process.returncode == 1
     assert process.stderr.splitlines()[-1] == (
-        "ecr_deploy.core.settings.InvalidSettingsError: The setting image_reference must be one of tag, digest, tag+digest, "
-        'but it is "sha".'
+        "ecr_deploy.core.settings.InvalidSettingsError: The setting image_reference must be one of tag, digest, "
+        'tag+digest, but it is "sha".'
     )

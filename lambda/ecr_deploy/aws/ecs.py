@@ -16,11 +16,11 @@ from ecr_deploy.aws import calls, raw_json
 from ecr_deploy.aws.pacing import Pacer
 from ecr_deploy.core import images, revisions, rollouts
 from ecr_deploy.core.errors import CallError, OutOfTimeError, Retry
+from ecr_deploy.core.fleet import CODE_DEPLOY, Deployment, Service, Target, TaskSet
 from ecr_deploy.core.images import Repository
-from ecr_deploy.core.planner import CODE_DEPLOY, Service, TaskSet
+from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.revisions import Revision
-from ecr_deploy.core.rollouts import Deployment
-from ecr_deploy.core.rules import Rules, Target, matches
+from ecr_deploy.core.rules import Rules, matches
 
 logger = logging.getLogger("ecr_deploy")
 
@@ -36,7 +36,9 @@ _SERVICES_PER_DESCRIBE = 10
 _SERVICE_REVISIONS_PER_DESCRIBE = 20
 _CLUSTERS_PER_DESCRIBE = 100
 _OLDER_REVISIONS = 10
-_ROLLING_BACK = "waiting: it is being rolled back, and an update now would leave it nothing to fall back to"
+_ROLLING_BACK = Reason(
+    "rolling-back", "it is being rolled back, and an update now would leave it nothing to fall back to"
+)
 
 _Item = TypeVar("_Item")
 

@@ -20,9 +20,10 @@ from ecr_deploy.aws.pacing import Clock
 from ecr_deploy.cli import arguments, connection, status, tables, waiting
 from ecr_deploy.cli.waiting import Expected
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
-from ecr_deploy.core.planner import Outcome
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.outcomes import Outcome
 from ecr_deploy.core.rollouts import State
-from ecr_deploy.core.rules import Scope, Target
+from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import InvalidSettingsError
 from ecr_deploy.door import Door
 
@@ -36,6 +37,7 @@ _EXIT_CODE_OF = {
     Outcome.FAILED: FAILED,
     Outcome.SUPERSEDED: NOTHING,
     Outcome.SKIPPED: NOTHING,
+    Outcome.WAITING: NOTHING,
 }
 
 Answer = dict[str, Any]

@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 from ecr_deploy.aws.pacing import Clock
 from ecr_deploy.core import rollouts
-from ecr_deploy.core.planner import CODE_DEPLOY
+from ecr_deploy.core.fleet import CODE_DEPLOY, Target
 from ecr_deploy.core.rollouts import End, State
-from ecr_deploy.core.rules import Target
 from ecr_deploy.door import Door
 
 _SECONDS_BETWEEN = 5

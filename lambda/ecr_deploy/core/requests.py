@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from ecr_deploy.core import images
 from ecr_deploy.core.errors import InvalidRequestError
+from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
-from ecr_deploy.core.rules import Scope, Target
+from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import Settings
 
 

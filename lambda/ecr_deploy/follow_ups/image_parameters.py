@@ -10,9 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr_deploy.aws import calls
 from ecr_deploy.core.errors import EcrDeployError
-from ecr_deploy.core.planner import Member, Outcome
-from ecr_deploy.core.rules import Target
-from ecr_deploy.deployer import PushResult
+from ecr_deploy.core.fleet import Member, Target
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
 
 if TYPE_CHECKING:
     from ecr_deploy.door import Door
@@ -29,7 +28,7 @@ def follow(door: "Door", results: Sequence[PushResult]) -> list[PushResult]:
         refresh(door, targets)
     except EcrDeployError as error:
         return [
-            one._replace(outcome=Outcome.FAILED, reason=str(error), retry=error.retry) if one.targets else one
+            one._replace(outcome=Outcome.FAILED, reason=Reason.of(error), retry=error.retry) if one.targets else one
             for one in results
         ]
     return list(results)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ecr_deploy.aws.ecs import Ecs
 from ecr_deploy.core import records, rollouts
-from ecr_deploy.core.planner import Service
+from ecr_deploy.core.fleet import Service
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rules import EVERYTHING
 from ecr_deploy.core.settings import Settings
