@@ -205,7 +205,7 @@ class Watch:
             return False
         if service.created_at and service.created_at > rollout.started_at:
             return False
-        if rollouts.is_rolling_out(service.deployments) and self._env.ecs_rolls_back(service):
+        if service.target in self._env.fleet.waiting([service]):
             return False
         return any(self._runs_older(member, push, known) for push in rollout.pushes)
 
