@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from .errors import EcrDeployError
 
-# No tag has more than 128 characters, and Python converts no text of some thousand digits to a number.
-_LONGEST_NUMBER = 128
+# Python converts no text of some thousand digits to a number. RE2 writes each repetition out, so this is not much more
+# than the longest timestamp.
+_LONGEST_NUMBER = 32
 _NUMBER = rf"(?:0|[1-9][0-9]{{0,{_LONGEST_NUMBER - 1}}})"
 _IDENTIFIER = rf"(?:[0-9]*[A-Za-z-][0-9A-Za-z-]*|{_NUMBER})"
 _PRERELEASE = rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*"
