@@ -34,7 +34,7 @@ _PARTIAL = (
 _OPERATOR = r">=|=>|<=|=<|~>|!=|[\^~<>=]"
 _COMPARATOR = rf"(?:{_PARTIAL}{_SPACE}+-{_SPACE}+{_PARTIAL}|(?:(?:{_OPERATOR}){_SPACE}*)?{_PARTIAL})"
 _SEPARATOR = rf"(?:{_SPACE}*(?:,|\|\|){_SPACE}*|{_SPACE}+)"
-_RANGE = re.compile(rf"^{_SPACE}*{_COMPARATOR}(?:{_SEPARATOR}{_COMPARATOR})*{_SPACE}*$")
+RANGE = re.compile(rf"^{_SPACE}*{_COMPARATOR}(?:{_SEPARATOR}{_COMPARATOR})*{_SPACE}*$")
 _PARTS = re.compile(
     rf"(?P<start>{_PARTIAL}){_SPACE}+-{_SPACE}+(?P<end>{_PARTIAL})"
     rf"|(?:(?P<operator>{_OPERATOR}){_SPACE}*)?(?P<partial>{_PARTIAL})"
@@ -132,7 +132,7 @@ def parse_range(text: str, *, prereleases: bool = False) -> Range:
         InvalidRangeError: `text` does not follow the notation.
 
     """
-    if not _RANGE.fullmatch(text):
+    if not RANGE.fullmatch(text):
         raise InvalidRangeError(text)
     lowest = _FIRST if prereleases else _RELEASE
     return Range(text, tuple(_parse_set(part, lowest) for part in text.split("||")), prereleases)

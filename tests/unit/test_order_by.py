@@ -22,6 +22,12 @@ GRAMMARS = {
 }
 
 
+@pytest.mark.parametrize("kind", ["number", "text"])
+def test_terraforms_grammars_are_these(kind: str) -> None:
+    written = order_by.GRAMMARS[kind].pattern
+    assert written == GRAMMARS[kind].pattern, f"Write the pattern to tests/rules/order_by_{kind}.re."
+
+
 def _refusal(pattern: str, kind: str) -> str | None:
     try:
         order_by.parse(pattern, kind)

@@ -193,6 +193,12 @@ def test_npms_own_table_of_comparisons() -> None:
     assert [row for row in filter(_in_scope, _npms("comparisons")) if not _is_lower(row[1], row[0])] == []
 
 
+def test_terraforms_grammar_is_this_one() -> None:
+    assert versions.RANGE.pattern == GRAMMAR.pattern, (
+        "Write the pattern of versions.RANGE to tests/rules/semver_range.re."
+    )
+
+
 def _refused(text: str) -> bool:
     try:
         versions.parse_range(text)

@@ -36,7 +36,7 @@ _PART = rf"(?:{_PIECE}|{_CHOICE})"
 _DIGITS = rf"(?:(?:[0-9]|\\d|\[(?:[0-9]-[0-9]|[0-9]|\\d)+\]){_REPETITION}?)+"
 _CAPTURED = {NUMBER: _DIGITS, TEXT: rf"{_PART}+(?:\|{_PART}+)*"}
 # tests/rules/order_by_number.re and order_by_text.re hold the same for Terraform.
-_GRAMMARS = {
+GRAMMARS = {
     name: re.compile(rf"^\^?{_PART}*\((?:\?P<[A-Za-z_][A-Za-z0-9_]*>)?{captured}\){_PART}*\$?$")
     for name, captured in _CAPTURED.items()
 }
@@ -80,7 +80,7 @@ def parse(pattern: str, kind: str) -> OrderBy:
         InvalidOrderByError: `kind` is no type, or `pattern` is not of the grammar.
 
     """
-    if kind not in _GRAMMARS:
+    if kind not in GRAMMARS:
         message = f'The type of an order must be "{NUMBER}" or "{TEXT}", but it is "{kind}".'
         raise InvalidOrderByError(message)
     if fault := next(_faults(pattern, kind), None):
@@ -93,11 +93,11 @@ def _faults(pattern: str, kind: str) -> Iterator[str]:
     """Yield what is wrong with a pattern, each as the rest of a sentence that begins with it."""
     if len(pattern) > _LONGEST_PATTERN:
         yield f"is longer than {_LONGEST_PATTERN} characters"
-    if not _GRAMMARS[TEXT].fullmatch(pattern):
+    if not GRAMMARS[TEXT].fullmatch(pattern):
         yield _fault_of_grammar(pattern)
     if error := _error(pattern):
         yield f"is no regular expression: {error}"
-    if not _GRAMMARS[kind].fullmatch(pattern):
+    if not GRAMMARS[kind].fullmatch(pattern):
         yield "has a group that can capture something else than a number: write digits in it, as in ([0-9]+)"
     # A search that is not held at the start begins anew at each character, which is one repetition more.
     most = _MOST_REPETITIONS if pattern.startswith("^") else _MOST_REPETITIONS - 1
