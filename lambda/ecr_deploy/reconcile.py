@@ -72,7 +72,7 @@ def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
         if repository is None or repository not in known.desires:
             continue
         desire, order = known.desires[repository], rules.order(repository, member.target)
-        ranked = _ranked(desire, repository, order, rules, member.target)
+        ranked = _ranked(desire, repository, order, rules, member.target, container.name)
         running = memory.image_of(container, known)
         current = planner.running_place(running, repository, desire, order)
         for one in ranked:
@@ -97,7 +97,7 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
     for push in held:
         if push.digest == running.digest or push.digest in desire.rejections or push.pushed_at <= desire.since:
             continue
-        if not admission.follows(push.tag, running.tag) or not rules.allows(push, member.target):
+        if not admission.follows(push.tag, running.tag) or not rules.allows(push, member.target, container.name):
             continue
         place = desires.place_of(push, desire, order)
         if place > current and (newest is None or place > newest[0]) and rules.holds(push, member.target) is None:  # type: ignore[operator]
@@ -115,5 +115,7 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
     return None
 
 
-def _ranked(desire: Desire, repository: Repository, order: Order, rules: Rules, target: Target) -> list[Standing]:
-    return desires.standings(desire, repository, order, lambda record: rules.allows(record, target))
+def _ranked(  # noqa: PLR0913, PLR0917 - all that it depends on
+    desire: Desire, repository: Repository, order: Order, rules: Rules, target: Target, container: str
+) -> list[Standing]:
+    return desires.standings(desire, repository, order, lambda record: rules.allows(record, target, container))

@@ -134,9 +134,6 @@ class _Decision:
         self._memory = known
         if self._found and not self._obstacle:
             self._memory = _heard(known, concerning, settings.rules.moment.now)
-            self._ranked = {
-                repository: self._rank(repository) for repository in {push.repository for push in concerning}
-            }
             for container in base.containers:
                 self._decide(container)
 
@@ -187,12 +184,12 @@ class _Decision:
             )
         )
 
-    def _rank(self, repository: Repository) -> list[Standing]:
-        """The images of a repository that rules allow to go to the target, the greatest first."""
+    def _rank(self, repository: Repository, container: str) -> list[Standing]:
+        """The images of a repository that rules allow to go to a container, the greatest first."""
         rules, target = self._settings.rules, self.member.target
         desire = self._memory.desires.get(repository, Desire())
         order = rules.order(repository, target)
-        return desires.standings(desire, repository, order, lambda record: rules.allows(record, target))
+        return desires.standings(desire, repository, order, lambda record: rules.allows(record, target, container))
 
     def _decide(self, container: Container) -> None:
         """Choose the image of one container: that of a push, or the one that the target runs, or that of the base."""
@@ -209,7 +206,7 @@ class _Decision:
         running = memory.image_of(kept, self._memory)
         desire = self._memory.desires.get(repository, Desire())
         order = self._settings.rules.order(repository, self.member.target)
-        ranked = self._ranked[repository]
+        ranked = self._rank(repository, container.name)
         current = running_place(running, repository, desire, order)
         winner = self._winner(kept, running, current, ranked)
         if winner:
@@ -275,7 +272,7 @@ class _Decision:
     def _sum_up(self, push: Push, verdicts: Sequence[Verdict]) -> Verdict:
         """One verdict for all containers of the target, with every container whose image changes."""
         if not verdicts:
-            return Verdict(push, self.member, Outcome.SKIPPED, self._obstacle or self._moved())
+            return Verdict(push, self.member, Outcome.SKIPPED, self._obstacle or self._unreached(push))
         first = min(verdicts, key=lambda verdict: SEVERITY[verdict.outcome])
         changes = {change.container: change for verdict in verdicts for change in verdict.changes}
         if first.outcome is Outcome.DEPLOYED:
@@ -290,7 +287,9 @@ class _Decision:
             if own and own.image != after and container.name not in self.winners:
                 yield Change(container.name, own.image, after)
 
-    def _moved(self) -> Reason:
+    def _unreached(self, push: Push) -> Reason:
+        if push.repository in self.base.repositories:
+            return Reason("no-container", "no rule allows it into the containers that run the repository")
         return Reason("moved", f"{self.base}, the newest revision of its family, runs the repository no longer")
 
 
