@@ -83,7 +83,7 @@ def test_the_push_that_this_causes_starts_nothing(road: Road, images: Images) ->
 
     assert (echo["outcome"], echo["reason"]) == (
         "skipped",
-        "no rule lets it: rules[0].promote_tag is production, which starts nothing",
+        "no rule allows it: rules[0].promote_tag is production, which starts nothing",
     )
     assert len(road.ecs.writes) == writes
     assert road.image("prod", "api") == f"{APP}:v2"

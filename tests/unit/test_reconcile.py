@@ -122,7 +122,7 @@ def test_what_has_to_wait_is_deployed_when_its_time_has_come(ecs: StrictEcs, roa
     registry.push("v1", time="2025-10-08T08:50:00Z")
     registry.push("v2", time=pushed_at)
 
-    assert waiting.push(pushed("v2", time=pushed_at))["reason"].startswith("waiting: ")
+    assert waiting.push(pushed("v2", time=pushed_at))["outcome"] == "waiting"
     assert waiting.deliver(TICK) == []
     assert road.image("prod", "api") == f"{APP}:v1"
 

@@ -68,12 +68,14 @@ def test_dry_run_tells_and_does_nothing(ecs: StrictEcs, road: Road) -> None:
                 "digest": pushed_digest,
                 "outcome": "deployed",
                 "reason": None,
+                "reason_kind": None,
                 "services": [
                     {
                         "cluster": "prod",
                         "service": "api",
                         "outcome": "deployed",
                         "reason": None,
+                        "reason_kind": None,
                         "from": "api:1",
                         "to": None,
                         "images": [{"container": "main", "from": f"{APP}:v1", "to": f"{APP}:v2"}],

@@ -126,7 +126,8 @@ def told(
     outcome: str = "deployed", reason: str | None = None, to: str | None = "api:2", **place: Any
 ) -> dict[str, Any]:
     """What the answer says of one scheduled task."""
-    return {**place, "outcome": outcome, "reason": reason, "from": "api:1", "to": to}
+    reasons = {"reason": reason, "reason_kind": reason and "refused"}
+    return {**place, "outcome": outcome, **reasons, "from": "api:1", "to": to}
 
 
 def test_every_target_of_a_rule_follows_and_its_other_targets_stay(world: World) -> None:
