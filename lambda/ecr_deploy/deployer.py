@@ -2,33 +2,30 @@
 
 from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ecr_deploy.aws.ecs import WORKERS, Ecs
+from ecr_deploy.aws.calls import INCOMPLETE, WORKERS
+from ecr_deploy.aws.controllers import Controllers
+from ecr_deploy.aws.ecs import Ecs
+from ecr_deploy.aws.ecs_fleet import EcsFleet
 from ecr_deploy.core import planner, records
 from ecr_deploy.core.errors import CallError, EcrDeployError
 from ecr_deploy.core.events import Push
-from ecr_deploy.core.fleet import CODE_DEPLOY, Family, Member, Service, Target
+from ecr_deploy.core.fleet import Family, Member, Service, Target
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, sum_up
 from ecr_deploy.core.planner import Plan, Step, Verdict
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 
-if TYPE_CHECKING:
-    from ecr_deploy.aws.codedeploy import CodeDeploy
-
 # Enough for whoever deploys beside us; a loop that registers without end must not take us with it.
 _MOST_PLANS = 3
 
 
-def deploy(
-    pushes: Sequence[Push], ecs: Ecs, settings: Settings, codedeploy: "CodeDeploy | None" = None
-) -> list[PushResult]:
+def deploy(pushes: Sequence[Push], ecs: EcsFleet, settings: Settings, controllers: Controllers) -> list[PushResult]:
     """Deploy the pushes of one batch together; gives one result for each, in their order.
-
-    Services that CodeDeploy rolls out are left alone without `codedeploy`.
 
     Raises:
         CallError: ECS does not tell what runs.
@@ -42,7 +39,7 @@ def deploy(
         hits, unknown = _find_hits(tuple(results), ecs, rules)
         # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool:
-            for outcomes in pool.map(lambda hit: _roll_out(hit, tuple(results), ecs, settings, codedeploy), hits):
+            for outcomes in pool.map(lambda hit: _roll_out(hit, tuple(results), ecs, settings, controllers), hits):
                 for push, result in outcomes:
                     results[push].append(result)
         for push, found in results.items():
@@ -50,7 +47,7 @@ def deploy(
     return [_sum_up(push, tuple(results.get(push, ())), rules) for push in pushes]
 
 
-def read_fleet(ecs: Ecs, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
+def read_fleet(ecs: EcsFleet, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
     """What is in scope, with the revisions that run; and what came of services whose revision ECS would not tell."""
     services = list(ecs.services(settings.rules))
     members, unknown = _read_members(services, ecs)
@@ -58,7 +55,7 @@ def read_fleet(ecs: Ecs, settings: Settings) -> tuple[list[Member], list[TargetR
     return [*members, *(Member(None, revision) for revision in standalone)], unknown
 
 
-def _read_members(services: Sequence[Service], ecs: Ecs) -> tuple[list[Member], list[TargetResult]]:
+def _read_members(services: Sequence[Service], ecs: EcsFleet) -> tuple[list[Member], list[TargetResult]]:
     running = ecs.running(services)
     members: list[Member] = []
     unknown: list[TargetResult] = []
@@ -71,7 +68,7 @@ def _read_members(services: Sequence[Service], ecs: Ecs) -> tuple[list[Member], 
     return members, unknown
 
 
-def _standalone(run: Container[str], ecs: Ecs, rules: Rules) -> list[Revision]:
+def _standalone(run: Container[str], ecs: EcsFleet, rules: Rules) -> list[Revision]:
     """The newest revisions of the families that rules reach, but for those that services run."""
     globs = rules.families()
     return ecs.all_newest(family for family in ecs.families(globs) if family not in run) if globs else []
@@ -79,7 +76,7 @@ def _standalone(run: Container[str], ecs: Ecs, rules: Rules) -> list[Revision]:
 
 def _unknown(service: Service, error: CallError) -> TargetResult:
     # A definition that was deleted for good must not fail every push.
-    outcome = Outcome.SKIPPED if error.code == "ClientException" else Outcome.FAILED
+    outcome = Outcome.SKIPPED if error.code in {"ClientException", INCOMPLETE} else Outcome.FAILED
     reason = Reason("unknown", f"what it runs is unknown: {error}")
     return TargetResult(service.target, outcome, reason, retry=error.retry)
 
@@ -95,7 +92,7 @@ class _Hit(NamedTuple):
     concerned: Sequence[tuple[Push, Target, str]]
 
 
-def _find_hits(pushes: Sequence[Push], ecs: Ecs, rules: Rules) -> tuple[list[_Hit], list[TargetResult]]:
+def _find_hits(pushes: Sequence[Push], ecs: EcsFleet, rules: Rules) -> tuple[list[_Hit], list[TargetResult]]:
     """The families that the pushes concern; and what came of services of which nobody knows what they run."""
     families: dict[str, list[Service]] = {}
     concerned: dict[str, list[tuple[Push, Target, str]]] = {}
@@ -120,26 +117,26 @@ def _find_hits(pushes: Sequence[Push], ecs: Ecs, rules: Rules) -> tuple[list[_Hi
 
 
 def _roll_out(
-    hit: _Hit, pushes: Sequence[Push], ecs: Ecs, settings: Settings, codedeploy: "CodeDeploy | None"
+    hit: _Hit, pushes: Sequence[Push], ecs: EcsFleet, settings: Settings, controllers: Controllers
 ) -> list[tuple[Push, TargetResult]]:
     """Plan one family and do what the plan says."""
     try:
         problems: Mapping[str, EcrDeployError] = {}
         family, unknown = _read_family(hit, pushes, ecs, settings)
-        if family and codedeploy:
-            family, problems = codedeploy.ask(family, planner.plan(pushes, family, settings))
+        if family:
+            family, problems = controllers.prepare(family, partial(planner.plan, pushes, family, settings))
         plan, revisions = _register(family, pushes, ecs, settings) if family else (planner.Plan(), [])
     except EcrDeployError as error:
         return [(push, _failed(target, before, error)) for push, target, before in hit.concerned]
     done: dict[str, Revision | EcrDeployError | None] = {}
     for step, revision in zip(plan.steps, revisions, strict=True):
-        done.update(_update(step, revision, ecs, codedeploy, dry_run=settings.dry_run))
+        done.update(_update(step, revision, controllers, dry_run=settings.dry_run))
     results = [(verdict.push, _result(verdict, done, problems)) for verdict in plan.verdicts]
     return results + [(push, one) for one in unknown for push, target, _ in hit.concerned if target == one.target]
 
 
 def _read_family(
-    hit: _Hit, pushes: Sequence[Push], ecs: Ecs, settings: Settings
+    hit: _Hit, pushes: Sequence[Push], ecs: EcsFleet, settings: Settings
 ) -> tuple[Family | None, list[TargetResult]]:
     """The family, if ECS has a revision of it; and what came of services whose revision ECS would not tell."""
     # Asked first, because it is mostly what the services run, too.
@@ -228,19 +225,14 @@ def _going_on_from(theirs: Revision, family: Family) -> Family:
 
 
 def _update(
-    step: Step, revision: Revision | EcrDeployError | None, ecs: Ecs, codedeploy: "CodeDeploy | None", *, dry_run: bool
+    step: Step, revision: Revision | EcrDeployError | None, controllers: Controllers, *, dry_run: bool
 ) -> dict[str, Revision | EcrDeployError | None]:
     """Update services to their revision; gives for each member what it runs now, or why it could not."""
     done: dict[str, Revision | EcrDeployError | None] = {member.arn: revision for member in step.members}
     if dry_run or not isinstance(revision, Revision):
         return done
     services = [member.service for member in step.members if member.service]
-    theirs = [service for service in services if codedeploy and service.controller == CODE_DEPLOY]
-    ours = [service for service in services if service not in theirs]
-    problems: list[EcrDeployError | None] = [*ecs.update(ours, revision)]
-    if codedeploy:
-        problems += codedeploy.update(theirs, revision)
-    return done | {service.arn: problem for service, problem in zip([*ours, *theirs], problems, strict=True) if problem}
+    return done | controllers.update(services, revision)
 
 
 def _result(

@@ -2,19 +2,17 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ecr_deploy.aws.controllers import Controllers
 from ecr_deploy.aws.ecs import Ecs
 from ecr_deploy.core import rollouts
 from ecr_deploy.core.errors import CallError, Retry
-from ecr_deploy.core.fleet import CODE_DEPLOY, Member, Service, Target
+from ecr_deploy.core.fleet import Member, Service, Target
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rollouts import End, Rollout, State
 from ecr_deploy.core.settings import Settings
-
-if TYPE_CHECKING:
-    from ecr_deploy.aws.codedeploy import CodeDeploy
 
 
 class RolloutResult(NamedTuple):
@@ -57,11 +55,11 @@ class Watch:
     end first.
     """
 
-    def __init__(self, ecs: Ecs, settings: Settings, now: datetime, codedeploy: "CodeDeploy | None") -> None:
+    def __init__(self, ecs: Ecs, settings: Settings, now: datetime, controllers: Controllers) -> None:
         self._ecs = ecs
         self._settings = settings
         self._now = now
-        self._codedeploy = codedeploy
+        self._controllers = controllers
 
     def follow(self, target: Target) -> list[RolloutResult]:
         """Find out which rollouts to a service have ended; each is told once, however often it is asked."""
@@ -83,7 +81,7 @@ class Watch:
             one = _watched(service, running) if service else None
             is_open = one is not None and one.rollout.state is State.STARTED
             # What CodeDeploy rolls out, a service is not told to run until that takes the traffic.
-            if service and (is_open or self._codedeploy_of(service)):
+            if service and (is_open or not self._controllers.of(service).shows_target):
                 try:
                     ended = self.follow(service.target)
                     results += ended or self._take_back_if_overdue(service.target)
@@ -114,15 +112,9 @@ class Watch:
 
     def _take_back(self, one: _Watched, reason: str | None) -> RolloutResult:
         if not (rollouts.is_rolling_out(one.service.deployments) and self._stop(one.service)):
-            updating = self._codedeploy_of(one.service) or self._ecs
-            [problem] = updating.update([one.service], self._ecs.revision(one.before))
-            if problem:
+            for problem in self._controllers.update([one.service], self._ecs.revision(one.before)).values():
                 raise problem
         return self._end(one, End(State.ROLLED_BACK, reason))
-
-    def _codedeploy_of(self, service: Service) -> "CodeDeploy | None":
-        """CodeDeploy, where it rolls the service out."""
-        return self._codedeploy if service.controller == CODE_DEPLOY else None
 
     def _stop(self, service: Service) -> bool:
         """Whether ECS takes the deployment that runs back by itself."""
@@ -145,14 +137,7 @@ class Watch:
         return found + [self._ecs.read_again(arn) for arn in arns if arn not in (one.arn for one in found)]
 
     def _judge(self, one: _Watched) -> End | None:
-        if one.service.controller == CODE_DEPLOY:
-            codedeploy = self._codedeploy_of(one.service)
-            return codedeploy.end(one.service, one.revision, one.rollout.since) if codedeploy else None
-        deployments = one.service.deployments
-        if one.is_current:
-            return rollouts.judge(one.revision.arn, deployments)
-        past = self._ecs.service_deployments(one.service)
-        return rollouts.judge_past(one.revision.arn, past or deployments)
+        return self._controllers.of(one.service).end(one.service, one.revision, one.rollout.since)
 
     def _end(self, one: _Watched, end: End) -> RolloutResult:
         ended = one.rollout._replace(state=end.state, since=self._now)

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.hooks import HierarchicalEmitter
 
-from ecr_deploy.aws.ecs import CONFIG
+from ecr_deploy.aws.calls import CONFIG
 from ecr_deploy.cli.main import main
 from ecr_deploy.core import settings
 from tests.harness.road import ACCOUNT, APP, REGION, Registry, Road, definition, digest

@@ -152,7 +152,7 @@ def test_somebody_who_was_quicker_is_no_error(road: Road, images: Images, caplog
 
     live(road, "web")
 
-    assert "promoting" not in caplog.text
+    assert "promotion: " not in caplog.text
     assert "is live everywhere" not in caplog.text
 
 
@@ -164,7 +164,7 @@ def test_a_refusal_of_ecr_is_told_and_tried_again(road: Road, images: Images, ca
     road.ecs.end_deployments()
 
     assert road.deliver(changed(service="web")) == ["message-0"]
-    assert "promoting" in caplog.text
+    assert "promotion: PutImage of" in caplog.text
 
     road.clients = {}
     road.cold_start()

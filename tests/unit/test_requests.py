@@ -174,7 +174,7 @@ def test_a_malformed_request(ecs: StrictEcs, road: Road, fields: dict[str, Any],
 @pytest.mark.parametrize(("event", "spelled"), [([], "[]"), ("app:v2", '"app:v2"'), (None, "null"), (3, "3")])
 def test_no_request_at_all(road: Road, event: object, spelled: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        road.door(event, Context())
+        road.handler(event, Context())
 
     assert str(caught.value) == f"A request must be a JSON object, but it is {spelled}."
 
