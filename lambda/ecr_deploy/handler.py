@@ -6,18 +6,23 @@ from collections.abc import Mapping
 
 import boto3
 
+from ecr_deploy.aws import calls
 from ecr_deploy.core import settings
-from ecr_deploy.door import Door
+from ecr_deploy.dispatch import Dispatcher
+from ecr_deploy.environment import Environment
 
 
-def open_door(environment: Mapping[str, str]) -> Door:
-    """Make the function ready to answer.
+def build_handler(variables: Mapping[str, str]) -> Dispatcher:
+    """Make the function ready to be invoked.
 
     Raises:
         InvalidSettingsError: a setting is missing or malformed.
+        RuntimeTooOldError: the runtime's boto3 is.
 
     """
-    return Door(settings.from_environment(environment), environment["AWS_REGION"], boto3.client, time)
+    calls.check_runtime()
+    region = variables["AWS_REGION"]
+    return Dispatcher(Environment(settings.from_environment(variables), region, boto3.client, time))
 
 
-handler = open_door(os.environ)
+handler = build_handler(os.environ)

@@ -7,11 +7,11 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 import logging
 import os
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ecr_deploy.core.errors import Retry
+from ecr_deploy.core.errors import EcrDeployError, Retry
 from ecr_deploy.core.events import InvalidEventError, NoPush, Push
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, TaskResult
 from ecr_deploy.core.records import Record
@@ -29,39 +29,39 @@ _NAMESPACE = "ecr-deploy"
 
 def answer(results: Iterable[tuple[Push | NoPush, PushResult]], *, dry_run: bool) -> dict[str, Any]:
     """The answer to an operator's request or a bare event."""
-    return {"dry_run": dry_run, "pushes": [_spell_push(push, result) for push, result in results]}
+    return {"dry_run": dry_run, "pushes": [_format_push(push, result) for push, result in results]}
 
 
 def log(push: Push | NoPush, result: PushResult, *, dry_run: bool) -> None:
-    """Write the one line, and the metrics, that tell how a push ended."""
-    spelled = _spell_push(push, result)
+    """Write the one line, and the metrics, that say how a push ended."""
+    formatted = _format_push(push, result)
     updated = sum(one.outcome is Outcome.DEPLOYED for one in result.targets if one.target.cluster)
     # One that only ran out of time goes on, and counts when it ends.
     metrics = {"Pushes": int(result.retry is not Retry.AT_ONCE), "ServicesUpdated": 0 if dry_run else updated}
     if updated and not dry_run and isinstance(push, Push):
         metrics["PushToUpdateSeconds"] = max(0, round(time.time() - push.record.pushed_at.timestamp()))
-    text = f"{spelled['image'] or 'event'}: {result.outcome}" + (f": {result.reason}" if result.reason else "")
-    fields = {**spelled, "event_id": push.event_id, "dry_run": dry_run, **_measure(metrics, str(result.outcome))}
+    text = f"{formatted['image'] or 'event'}: {result.outcome}" + (f": {result.reason}" if result.reason else "")
+    fields = {**formatted, "event_id": push.event_id, "dry_run": dry_run, **_measure(metrics, str(result.outcome))}
     quiet = logging.WARNING if result.suspicious else logging.INFO
     logger.log(logging.ERROR if result.outcome is Outcome.FAILED else quiet, text, extra=fields)
 
 
 def log_rollout(event_id: str, result: "RolloutResult", now: datetime) -> None:
-    """Write the one line, and the metrics, that tell how a rollout ended."""
-    spelled = spell_rollout(result)
+    """Write the one line, and the metrics, that say how a rollout ended."""
+    formatted = format_rollout(result)
     metrics = {"Rollouts": 1}
     if result.state is State.LIVE and result.record:
         metrics["PushToLiveSeconds"] = max(0, round((now - result.record.pushed_at).total_seconds()))
     where = f"{result.target.name} in cluster {result.target.cluster}"
     reason = f": {result.reason}" if result.reason else ""
-    fields = {**spelled, "event_id": event_id, **_measure(metrics, spelled["outcome"])}
+    fields = {**formatted, "event_id": event_id, **_measure(metrics, formatted["outcome"])}
     level = logging.ERROR if result.state in BAD else logging.INFO
-    text = f"{spelled['image'] or result.revision}: {result.state} on {where}{reason}"
+    text = f"{formatted['image'] or result.revision}: {result.state} on {where}{reason}"
     logger.log(level, text, extra=fields)
 
 
-def spell_rollout(result: "RolloutResult") -> dict[str, Any]:
-    """Spell what became of a rollout for an answer or a log line."""
+def format_rollout(result: "RolloutResult") -> dict[str, Any]:
+    """Format what became of a rollout for an answer or a log line."""
     record = result.record
     return {
         "image": f"{record.repository}:{record.tag}" if record else None,
@@ -75,24 +75,41 @@ def spell_rollout(result: "RolloutResult") -> dict[str, Any]:
     }
 
 
-def log_invalid(error: InvalidEventError, event_id: str) -> None:
+def log_failed(event_id: str, text: str, error: EcrDeployError, *, quiet: bool = False) -> PushResult:
+    """Write the one line of news, or of a follow-up, that failed, and give that as a result."""
+    result = PushResult(Outcome.FAILED, Reason(error.kind, text), retry=error.retry)
+    if quiet:
+        logger.warning(text, extra={"event_id": event_id})
+    else:
+        log(NoPush(text, event_id), result, dry_run=False)
+    return result
+
+
+def log_unexpected(error: Exception, event_id: str, subject: str) -> PushResult:
+    """Write a bug of ours with its traceback, and what it was about, and give it as a result."""
+    text = f"unexpected: {error!r}"
+    fields = {"event_id": event_id, "image": subject, "outcome": str(Outcome.FAILED)}
+    logger.error("%s: %s", subject, text, exc_info=error, extra=fields)
+    return PushResult(Outcome.FAILED, Reason("unexpected", text), retry=Retry.LATER)
+
+
+def log_invalid(error: InvalidEventError, event: object, message_id: str) -> None:
     """Write the one line that names the field and the value of an event that can't be understood."""
-    logger.error(
-        str(error), extra={"event_id": event_id, "field": error.field, "value": error.value, "outcome": "failed"}
-    )
+    event_id = event.get("id") if isinstance(event, Mapping) else None
+    fields = {"event_id": str(event_id or message_id), "field": error.field, "value": error.value}
+    logger.error(str(error), extra={**fields, "outcome": str(Outcome.FAILED)})
 
 
-def of_failed(pushes: Sequence[Push]) -> dict[str, str]:
-    """Spell what a line is about that is written before each of some pushes gets its own."""
-    events, images = (push.event_id for push in pushes), (push.image for push in pushes)
-    return {"event_id": ", ".join(events), "image": ", ".join(images), "outcome": str(Outcome.FAILED)}
+def name(pushes: Sequence[Push]) -> tuple[str, str]:
+    """Name pushes in a line that is about all of them: their events and their images."""
+    return ", ".join(push.event_id for push in pushes), ", ".join(push.image for push in pushes)
 
 
-def log_reconciled(event_id: str, repositories: int, missing: int, *, is_turn: bool) -> None:
+def log_reconciled(event_id: str, repositories: int, missing: int, *, scheduled: bool) -> None:
     """Write what a reconciliation found before it mends it; those on the schedule are counted."""
     text = f"reconciled {repositories} repositories: {missing} pushes were missing"
     fields = {"event_id": event_id, "repositories": repositories, "missing": missing}
-    logger.info(text, extra={**fields, **_measure({"Reconciliations": int(is_turn)})})
+    logger.info(text, extra={**fields, **_measure({"Reconciliations": int(scheduled)})})
 
 
 def log_promoted(event_id: str, image: Record, tag: str) -> None:
@@ -121,7 +138,7 @@ def log_throttled(operations: Collection[str]) -> None:
 
 
 def _measure(metrics: dict[str, int], outcome: str | None = None) -> dict[str, Any]:
-    """Spell the members of a line that make it metrics; by outcome, too, where there is one."""
+    """Format the members of a line that make it metrics; by outcome, too, where there is one."""
     dimensions = {"FunctionName": os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")}
     sets = [["FunctionName"]]
     if outcome:
@@ -139,30 +156,30 @@ def _measure(metrics: dict[str, int], outcome: str | None = None) -> dict[str, A
     }
 
 
-def _spell_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
-    spelled: dict[str, Any] = {
+def _format_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
+    formatted: dict[str, Any] = {
         "image": push.image,
         "digest": push.record.digest if isinstance(push, Push) else None,
         "outcome": str(result.outcome),
         **_format_reason(result.reason),
         "services": [
-            {"cluster": one.target.cluster, "service": one.target.name, **_spell(one)}
+            {"cluster": one.target.cluster, "service": one.target.name, **_format(one)}
             for one in result.targets
             if one.target.cluster
         ],
-        "families": [{"family": one.target.name, **_spell(one)} for one in result.targets if not one.target.cluster],
+        "families": [{"family": one.target.name, **_format(one)} for one in result.targets if not one.target.cluster],
     }
     if result.scheduled_tasks is not None:
-        spelled["scheduled_tasks"] = [{**one.place, **_spell_end(one)} for one in result.scheduled_tasks]
-    return spelled
+        formatted["scheduled_tasks"] = [{**one.place, **_format_end(one)} for one in result.scheduled_tasks]
+    return formatted
 
 
-def _spell(result: TargetResult) -> dict[str, Any]:
+def _format(result: TargetResult) -> dict[str, Any]:
     images = [{"container": change.container, "from": change.before, "to": change.after} for change in result.changes]
-    return {**_spell_end(result), "images": images}
+    return {**_format_end(result), "images": images}
 
 
-def _spell_end(result: "TargetResult | TaskResult") -> dict[str, Any]:
+def _format_end(result: "TargetResult | TaskResult") -> dict[str, Any]:
     return {
         "outcome": str(result.outcome),
         **_format_reason(result.reason),

@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from ecr_deploy.core import settings
-from ecr_deploy.handler import open_door
+from ecr_deploy.handler import build_handler
 from tests.harness import fleet
 from tests.harness.fleet import Service
 from tests.harness.road import ACCOUNT, APP, REGION, Context, batch, definition, digest, pushed, queues
@@ -35,7 +35,7 @@ def environment() -> dict[str, str]:
 
 
 def test_one_push_deploys(environment: dict[str, str]) -> None:
-    answer = open_door(environment)(batch(pushed("v2")), Context())
+    answer = build_handler(environment)(batch(pushed("v2")), Context())
 
     assert answer == {"batchItemFailures": []}
     running = fleet.running_services()

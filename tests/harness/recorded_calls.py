@@ -5,7 +5,7 @@ Each process writes a file into the directory that RECORDED_CALLS names: a line 
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,6 @@ class _Recording:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._client, name)
-        if name == "get_paginator":
-            return lambda operation: _Paginator(value(operation), lambda request: self._note(operation, request))
         if name not in _operations(self._service):
             return value
 
@@ -73,16 +71,6 @@ class _Recording:
 
         for permission in policy.needed(self._service, _operations(self._service)[name], request, self._region):
             _found.add(json.dumps([self._features, *permission]))
-
-
-class _Paginator:
-    def __init__(self, paginator: Any, note: Callable[[Mapping[str, Any]], None]) -> None:
-        self._paginator = paginator
-        self._note = note
-
-    def paginate(self, **request: Any) -> Any:
-        self._note(request)
-        return self._paginator.paginate(**request)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The road of a push without AWS: the product's own door, on a double of ECS and on moto for the queues and ECR."""
+"""The road of a push without AWS: the product's own dispatcher, on a double of ECS, and moto for queues and ECR."""
 
 import itertools
 import json
@@ -15,7 +15,8 @@ from jsonschema import Draft202012Validator
 
 from ecr_deploy.core import settings
 from ecr_deploy.core.images import Repository
-from ecr_deploy.door import Door
+from ecr_deploy.dispatch import Dispatcher
+from ecr_deploy.environment import Environment
 from tests.harness.strict_ecs import Clock, StrictEcs
 
 ACCOUNT = "123456789012"
@@ -165,23 +166,25 @@ class Registry:
         """Put an image that `digest(tag)` stands for."""
         self.pushed.setdefault(repository, {})[tag] = datetime.fromisoformat(time)
 
-    def describe_images(self, *, repositoryName: str, imageIds: list[dict[str, str]], **_: object) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        [page] = [
-            page
-            for page in self.paginate(repositoryName=repositoryName)
-            if page["imageDetails"][0]["imageTags"] == [imageIds[0]["imageTag"]]
-        ]
-        return page
+    def describe_images(
+        self,
+        *,
+        repositoryName: str,  # noqa: N803 - boto3's names
+        imageIds: Sequence[Mapping[str, str]] = (),  # noqa: N803
+        nextToken: str | None = None,  # noqa: N803
+        **_: object,
+    ) -> dict[str, Any]:
+        if imageIds:
+            tag = imageIds[0]["imageTag"]
+            return {"imageDetails": [self._image(tag, self.pushed[repositoryName][tag])]}
+        # A page for each, so that tests turn them.
+        tags = list(self.pushed.get(repositoryName, {}).items())
+        page = int(nextToken or 0)
+        details = [self._image(*one) for one in tags[page : page + 1]]
+        return {"imageDetails": details, **({"nextToken": str(page + 1)} if page + 1 < len(tags) else {})}
 
-    def get_paginator(self, operation: str) -> "Registry":
-        assert operation == "describe_images"
-        return self
-
-    def paginate(self, *, repositoryName: str, **_: object) -> list[dict[str, Any]]:  # noqa: N803 - boto3's name
-        return [
-            {"imageDetails": [{"imageDigest": self._digest(tag), "imageTags": [tag], "imagePushedAt": pushed_at}]}
-            for tag, pushed_at in self.pushed.get(repositoryName, {}).items()
-        ]
+    def _image(self, tag: str, pushed_at: datetime) -> dict[str, Any]:
+        return {"imageDigest": self._digest(tag), "imageTags": [tag], "imagePushedAt": pushed_at}
 
     def _digest(self, tag: str) -> str:
         return self.digests.get(tag, digest(tag))
@@ -202,34 +205,35 @@ class Road:
     """What the function tells on the event bus."""
 
     def __post_init__(self) -> None:
-        self.door = self._start()
+        self.handler = self._start()
 
-    def cold_start(self) -> Door:
+    def cold_start(self) -> Dispatcher:
         """End the execution environment and start a new one, which remembers nothing."""
         # What is dead does nothing any more: a call that a thread of it is about to make would count for the new one.
-        self.door.ecs._pool.shutdown()  # noqa: SLF001 - Lambda ends its threads with the process, which is ours here
-        self.door = self._start()
-        return self.door
+        self.handler.environment.ecs._pool.shutdown()  # noqa: SLF001 - Lambda ends its threads with the process, which is ours here
+        self.handler = self._start()
+        return self.handler
 
-    def _start(self) -> Door:
+    def _start(self) -> Dispatcher:
         urls = (self.queues.url, self.queues.dead_letter_url) if self.queues else ("https://queue", "https://dead")
         values = {"account_id": ACCOUNT, "queue_url": urls[0], "dead_letter_queue_url": urls[1], **self.inputs}
         environment = {settings.VARIABLE: json.dumps(values)}
-        return Door(settings.from_environment(environment), REGION, self.client, self.clock or self.ecs.clock)
+        read = settings.from_environment(environment)
+        return Dispatcher(Environment(read, REGION, self.client, self.clock or self.ecs.clock))
 
     def push(self, event: Mapping[str, Any], **context: float) -> dict[str, Any]:
         """Hand one bare event over; gives what came of the push."""
-        answer = self.door(event, Context(**context))
+        answer = self.handler(event, Context(**context))
         [push] = answer["pushes"]
         return dict(push)
 
     def request(self, **fields: Any) -> dict[str, Any]:
         """Ask as an operator would."""
-        return self.door(fields, Context())
+        return self.handler(fields, Context())
 
     def deliver(self, *bodies: object, receives: int = 1, **context: float) -> list[str]:
         """Hand a batch of the queue over; gives the identifiers of the messages that failed."""
-        answer = self.door(batch(*bodies, receives=receives), Context(**context))
+        answer = self.handler(batch(*bodies, receives=receives), Context(**context))
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def image(self, cluster: str, service: str, container: str = "main") -> str:

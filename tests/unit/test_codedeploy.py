@@ -175,8 +175,8 @@ def test_a_deployment_that_runs_is_waited_for(ecs: StrictEcs, codedeploy: Strict
 
     result = road.push(pushed("v2"))
 
-    assert result["outcome"] == "skipped"
-    assert result["reason"] == f"waiting: its CodeDeploy deployment {running} is not over"
+    assert result["outcome"] == "waiting"
+    assert result["reason"] == f"its CodeDeploy deployment {running} is not over"
     assert told(road) == [("waiting", result["reason"])]
     assert ecs.writes == []
     assert codedeploy.count("CreateDeployment") == 0
@@ -189,7 +189,7 @@ def test_every_status_that_is_no_end_is_waited_for(codedeploy: StrictCodeDeploy,
     running = codedeploy.begin("shop")
     codedeploy.deployments[running]["status"] = status
 
-    assert road.push(pushed("v2"))["outcome"] == "skipped"
+    assert road.push(pushed("v2"))["outcome"] == "waiting"
 
 
 @pytest.mark.parametrize("end", ["success", "failure", "stop"])
@@ -252,7 +252,7 @@ def test_the_next_push_waits_for_ours(ecs: StrictEcs, codedeploy: StrictCodeDepl
     road.push(pushed("v2"))
     newer = pushed("v3", time=LATER)
 
-    assert road.push(newer)["reason"].startswith("waiting: ")
+    assert road.push(newer)["outcome"] == "waiting"
     codedeploy.end()
     assert road.push(newer)["outcome"] == "deployed"
 
@@ -394,7 +394,7 @@ def test_one_of_several_services(ecs: StrictEcs, codedeploy: StrictCodeDeploy, r
         "shop": ("deployed", "shop:2"),
         "rolling": ("deployed", "shop:2"),
         "rolling-too": ("deployed", "shop:2"),
-        "busy": ("skipped", "shop:1"),
+        "busy": ("waiting", "shop:1"),
         "lonely": ("failed", "lonely:1"),
         "external": ("skipped", "shop:1"),
     }
@@ -418,7 +418,7 @@ def test_a_dry_run_looks_and_does_nothing(ecs: StrictEcs, codedeploy: StrictCode
 
     assert road.push(pushed("v2"))["outcome"] == "deployed"
     codedeploy.begin("shop")
-    assert road.push(pushed("v2"))["outcome"] == "skipped"
+    assert road.push(pushed("v2"))["outcome"] == "waiting"
 
     assert (ecs.writes, codedeploy.count("CreateDeployment")) == ([], 0)
 

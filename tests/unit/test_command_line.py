@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.hooks import HierarchicalEmitter
 
-from ecr_deploy.aws.ecs import CONFIG
+from ecr_deploy.aws.calls import CONFIG
 from ecr_deploy.cli.main import main
 from ecr_deploy.core import settings
 from tests.harness.road import ACCOUNT, APP, REGION, Registry, Road, definition, digest
@@ -155,7 +155,7 @@ def test_without_a_terminal_it_wants_yes(ecs: StrictEcs, run: Run, capsys: pytes
 
 def test_what_reaches_nothing(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("deploy", "app:v2", "--yes", "--set", 'rules=[{"tags": ["main-*"]}]') == 3
-    assert ["", "", "skipped", "", "no rule lets it: rules[0].tags does not match v2"] in table(capsys)
+    assert ["", "", "skipped", "", "no rule allows it: rules[0].tags does not match v2"] in table(capsys)
 
     assert run("deploy", "app:v2", "--yes") == 0
     assert run("deploy", "app:v1", "--yes") == 3

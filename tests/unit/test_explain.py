@@ -88,7 +88,7 @@ def test_a_rule_that_makes_it_wait(ecs: StrictEcs) -> None:
     answer = explain(road, "v2")
 
     assert answer["rules"][0]["matches"] is True
-    assert answer["rules"][0]["reason"].startswith("waiting: the image is old enough at ")
+    assert answer["rules"][0]["reason"].startswith("the image is old enough at ")
     assert answer["services"][0]["reason"] == answer["rules"][0]["reason"]
 
 

@@ -19,20 +19,21 @@ class Parameters:
         self.values: dict[str, str] = {}
         self.writes = 0
         self.refusals: list[str] = []
-        """Error codes of the next calls that write."""
+        """The error code of each call that writes, while it is there."""
 
     def get_parameters(self, *, Names: list[str]) -> dict[str, Any]:  # noqa: N803 - boto3's name
         assert 1 <= len(Names) <= 10
         return {"Parameters": [{"Name": one, "Value": self.values[one]} for one in Names if one in self.values]}
 
-    def put_parameter(self, *, Name: str, Value: str, Type: str, Overwrite: bool) -> None:  # noqa: N803
+    def put_parameter(self, *, Name: str, Value: str, Type: str, Overwrite: bool) -> dict[str, Any]:  # noqa: N803
         assert Type == "String"
         assert Overwrite
         if self.refusals:
-            error = {"Code": self.refusals.pop(), "Message": "not now"}
+            error = {"Code": self.refusals[0], "Message": "not now"}
             raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}, "PutParameter")
         self.values[Name] = Value
         self.writes += 1
+        return {"Version": self.writes}
 
 
 @pytest.fixture
@@ -144,6 +145,7 @@ def test_a_push_whose_parameter_is_not_written_has_failed(parameters: Parameters
     assert result["outcome"] == "failed"
     assert result["reason"] == "PutParameter of /images/* was refused: ThrottlingException: not now"
     assert road.image("prod", "api") == f"{APP}:v2"
+    parameters.refusals.clear()
     assert road.push(pushed("v2"))["outcome"] == "unchanged"
     assert parameters.values == {"/images/prod/api/main": f"{APP}:v2"}
 
@@ -156,5 +158,6 @@ def test_a_parameter_that_is_not_written_is_tried_again(parameters: Parameters, 
 
     assert road.deliver(ended) == ["message-0"]
 
+    parameters.refusals.clear()
     assert road.deliver(ended) == []
     assert parameters.values == {"/images/prod/api/main": f"{APP}:v1"}

@@ -89,7 +89,7 @@ def test_what_can_not_be_done_is_for_the_next_rollout(road: Road, caplog: pytest
 
     deploy(road, 4)
     assert active(road.ecs) == [1, 2, 3, 4]
-    assert "old revisions of api stay" in caplog.text
+    assert "old revisions: DeregisterTaskDefinition of api:2 is not allowed" in caplog.text
 
     deploy(road, 5)
     assert active(road.ecs) == [1, 4, 5]

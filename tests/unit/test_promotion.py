@@ -83,7 +83,7 @@ def test_the_push_that_this_causes_starts_nothing(road: Road, images: Images) ->
 
     assert (echo["outcome"], echo["reason"]) == (
         "skipped",
-        "no rule lets it: rules[0].promote_tag is production, which starts nothing",
+        "no rule allows it: rules[0].promote_tag is production, which starts nothing",
     )
     assert len(road.ecs.writes) == writes
     assert road.image("prod", "api") == f"{APP}:v2"
@@ -152,7 +152,7 @@ def test_somebody_who_was_quicker_is_no_error(road: Road, images: Images, caplog
 
     live(road, "web")
 
-    assert "promoting" not in caplog.text
+    assert "promotion: " not in caplog.text
     assert "is live everywhere" not in caplog.text
 
 
@@ -164,7 +164,7 @@ def test_a_refusal_of_ecr_is_told_and_tried_again(road: Road, images: Images, ca
     road.ecs.end_deployments()
 
     assert road.deliver(changed(service="web")) == ["message-0"]
-    assert "promoting" in caplog.text
+    assert "promotion: PutImage of" in caplog.text
 
     road.clients = {}
     road.cold_start()

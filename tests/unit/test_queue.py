@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from moto.backends import get_backend
 
+from ecr_deploy import deployer
 from tests.harness.road import ACCOUNT, APP, REGION, Context, Queues, Road, definition, pushed
-from tests.harness.strict_ecs import Answer, Fault, StrictEcs
+from tests.harness.strict_ecs import Fault, StrictEcs
 
 OTHER = APP._replace(name="other")
 
@@ -59,7 +60,7 @@ def receive(queues: Queues) -> dict[str, Any]:
 def take(road: Road, batch: dict[str, Any]) -> list[str]:
     """Hand a batch over, delete what is done with, as Lambda does, and give the identifiers of what failed."""
     assert road.queues is not None
-    failed = [failure["itemIdentifier"] for failure in road.door(batch, Context())["batchItemFailures"]]
+    failed = [failure["itemIdentifier"] for failure in road.handler(batch, Context())["batchItemFailures"]]
     for record in batch["Records"]:
         if record["messageId"] not in failed:
             road.queues.client.delete_message(QueueUrl=road.queues.url, ReceiptHandle=record["receiptHandle"])
@@ -189,8 +190,8 @@ def test_a_rollout_longer_than_the_function_goes_on_in_a_new_message(
     road = Road(ecs, queues=aws_queues)
     event = pushed("v2")
 
-    # 10 s are kept back, and 20 registers at once and 1 more each second are all that ECS takes.
-    assert road.deliver(event, seconds=15) == []
+    # 10 s are kept back to report, and 10 s for a call; ECS takes 20 registers at once and 1 more each second.
+    assert road.deliver(event, seconds=25) == []
 
     [rest] = aws_queues.waiting()
     assert rest == json.dumps(event)
@@ -233,15 +234,18 @@ def test_a_receipt_that_ran_out_is_told(
     # moto knows no receipt `receipt-0`.
     assert road.deliver(pushed("v2")) == ["message-0"]
 
-    assert errors(caplog)[-1].startswith("ChangeMessageVisibility was refused: ")
+    assert errors(caplog)[-1].startswith("ChangeMessageVisibilityBatch was refused: ")
     assert aws_queues.dead_letters() == []
 
 
 def test_a_mistake_of_ours_is_told_and_tried_again(
     ecs: StrictEcs, aws_queues: Queues, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever goes wrong unforeseen: here an answer of ECS that nobody would expect."""
-    monkeypatch.setattr(ecs, "handle", lambda *_: Answer(200, {}, b'{"clusterArns": 5}'))
+    def fail(*_: object) -> None:
+        message = "a bug"
+        raise TypeError(message)
+
+    monkeypatch.setattr(deployer, "deploy", fail)
 
     bodies = [pushed("v2", event_id="mine"), "poison"]
     assert Road(ecs, queues=aws_queues).deliver(*bodies) == ["message-0", "message-1"]
@@ -271,7 +275,7 @@ def test_a_queue_that_does_not_answer_is_no_failure_of_the_function(
 
     assert road.deliver(pushed("v2")) == ["message-0"]
 
-    assert errors(caplog)[-1].startswith("ChangeMessageVisibility of the queue was refused: ")
+    assert errors(caplog)[-1].startswith("ChangeMessageVisibilityBatch of the queue was refused: ")
 
 
 def test_an_event_that_comes_twice_in_one_batch(ecs: StrictEcs, road: Road) -> None:

@@ -122,7 +122,7 @@ def test_what_has_to_wait_is_deployed_when_its_time_has_come(ecs: StrictEcs, roa
     registry.push("v1", time="2025-10-08T08:50:00Z")
     registry.push("v2", time=pushed_at)
 
-    assert waiting.push(pushed("v2", time=pushed_at))["reason"].startswith("waiting: ")
+    assert waiting.push(pushed("v2", time=pushed_at))["outcome"] == "waiting"
     assert waiting.deliver(TICK) == []
     assert road.image("prod", "api") == f"{APP}:v1"
 
@@ -149,11 +149,11 @@ class ClosedRegistry(Registry):
         super().__init__()
         self.code = code
 
-    def paginate(self, *, repositoryName: str, **arguments: object) -> list[dict[str, Any]]:  # noqa: N803
+    def describe_images(self, *, repositoryName: str, **arguments: Any) -> dict[str, Any]:  # noqa: N803
         if repositoryName == "theirs":
             response: Any = {"Error": {"Code": self.code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
             raise ClientError(response, "DescribeImages")
-        return super().paginate(repositoryName=repositoryName, **arguments)
+        return super().describe_images(repositoryName=repositoryName, **arguments)
 
 
 def test_a_repository_that_is_closed_to_us_keeps_no_other_from_being_looked_at(

@@ -145,7 +145,7 @@ CONCURRENT = "Too many concurrent attempts to create a new revision of the speci
     ],
 )
 def test_errors_in_words(error: ClientError | BotoCoreError, retry: Retry, said: str) -> None:
-    explained = calls.explain(error, "UpdateService", "it")
+    explained = calls.translate(error, "UpdateService", "it")
 
     assert str(explained).startswith(said)
     assert explained.retry is retry

@@ -76,7 +76,7 @@ def test_the_rest_of_a_push_that_ran_out_of_time_is_no_second_push(
         ecs.add_service("prod", family, ecs.register(definition(family, f"{APP}:v1")))
     road = Road(ecs, queues=aws_queues)
 
-    road.deliver(pushed("v2"), seconds=15)
+    road.deliver(pushed("v2"), seconds=25)
     ecs.clock.sleep(300)
     road.deliver(pushed("v2"))
 

@@ -68,12 +68,14 @@ def test_dry_run_tells_and_does_nothing(ecs: StrictEcs, road: Road) -> None:
                 "digest": pushed_digest,
                 "outcome": "deployed",
                 "reason": None,
+                "reason_kind": None,
                 "services": [
                     {
                         "cluster": "prod",
                         "service": "api",
                         "outcome": "deployed",
                         "reason": None,
+                        "reason_kind": None,
                         "from": "api:1",
                         "to": None,
                         "images": [{"container": "main", "from": f"{APP}:v1", "to": f"{APP}:v2"}],
@@ -172,7 +174,7 @@ def test_a_malformed_request(ecs: StrictEcs, road: Road, fields: dict[str, Any],
 @pytest.mark.parametrize(("event", "spelled"), [([], "[]"), ("app:v2", '"app:v2"'), (None, "null"), (3, "3")])
 def test_no_request_at_all(road: Road, event: object, spelled: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        road.door(event, Context())
+        road.handler(event, Context())
 
     assert str(caught.value) == f"A request must be a JSON object, but it is {spelled}."
 

@@ -111,12 +111,14 @@ def test_the_answer(ecs: StrictEcs, road: Road) -> None:
         "digest": digest("v2"),
         "outcome": "deployed",
         "reason": None,
+        "reason_kind": None,
         "services": [
             {
                 "cluster": "prod",
                 "service": "api",
                 "outcome": "deployed",
                 "reason": None,
+                "reason_kind": None,
                 "from": "api:1",
                 "to": "api:2",
                 "images": [{"container": "main", "from": f"{APP}:v1", "to": f"{APP}:v2"}],

@@ -86,6 +86,7 @@ def test_an_update_is_told_as_started(api: StrictEcs) -> None:
         "from": "api:1",
         "to": "api:2",
         "reason": None,
+        "reason_kind": None,
     }
     assert state(api) == "started"
 
@@ -213,8 +214,8 @@ def test_a_service_that_is_rolled_back_is_not_updated_until_that_is_over(api: St
 
     answer = road.push(pushed("v3", time=LATER))
 
-    assert answer["outcome"] == "skipped"
-    assert answer["reason"].startswith("waiting: it is being rolled back")
+    assert answer["outcome"] == "waiting"
+    assert answer["reason"].startswith("it is being rolled back")
     assert [detail_type for detail_type, _ in road.events.taken] == ["Deployment Waiting"]
     assert len(api.revisions("api")) == 2
 

@@ -14,6 +14,7 @@ from moto.core.models import botocore_stubber
 from moto.events.models import events_backends
 from moto.scheduler.models import scheduler_backends
 
+from ecr_deploy.aws import scheduler
 from ecr_deploy.follow_ups import scheduled_tasks
 from tests.harness.road import ACCOUNT, APP, REGION, Context, Queues, Road, batch, client, definition, pushed
 from tests.harness.strict_ecs import StrictEcs
@@ -126,7 +127,8 @@ def told(
     outcome: str = "deployed", reason: str | None = None, to: str | None = "api:2", **place: Any
 ) -> dict[str, Any]:
     """What the answer says of one scheduled task."""
-    return {**place, "outcome": outcome, "reason": reason, "from": "api:1", "to": to}
+    reasons = {"reason": reason, "reason_kind": reason and "refused"}
+    return {**place, "outcome": outcome, **reasons, "from": "api:1", "to": to}
 
 
 def test_every_target_of_a_rule_follows_and_its_other_targets_stay(world: World) -> None:
@@ -271,7 +273,7 @@ def test_a_cluster_of_its_own_services_tells_what_its_tasks_run(ecs: StrictEcs) 
 
 
 def test_every_page_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduled_tasks, "_MOST_PER_PAGE", 2)
+    monkeypatch.setattr(scheduler, "_MOST_PER_PAGE", 2)
     for index in range(5):
         ends = index in {0, 4}
         world.add_rule(f"task-{index}", target("api:1" if ends else "api"))
@@ -434,10 +436,10 @@ def test_what_there_was_no_time_for_is_for_the_next_invocation(world: World, aws
     world.add_rule("daily", target("api:1"))
     world.add_rule("yearly", target("api:1"))
     clock = world.ecs.clock
-    world.events.client.meta.events.register("before-send.events.PutTargets", lambda **_: clock.sleep(1000))
+    world.events.client.meta.events.register("before-send.events.PutTargets", lambda **_: clock.sleep(285))
 
     # Nothing but the one rule was done; still it is progress, so that the rest is not counted as another try.
-    answer = world.road.door(batch(event), Context())
+    answer = world.road.handler(batch(event), Context())
 
     assert answer == {"batchItemFailures": []}
     assert [json.loads(body)["id"] for body in aws_queues.waiting()] == [event["id"]]

@@ -13,7 +13,7 @@ from ecr_deploy.core import settings
 from ecr_deploy.core.settings import InvalidSettingsError, Settings
 from tests.harness.road import ACCOUNT
 
-PACKAGE = Path(settings.__file__).parent.parent
+PACKAGE = Path(settings.__file__).parents[2]
 LEAST = {"account_id": ACCOUNT, "queue_url": "https://queue", "dead_letter_queue_url": "https://dead"}
 
 

@@ -1,28 +1,24 @@
 """Change calendars of AWS Systems Manager: which are CLOSED, and until when."""
 
 from collections.abc import Iterable
-from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ecr_deploy.aws import calls
+from ecr_deploy.aws.calls import Api, Maybe, Shape
 
 
-def closed(client: Any, names: Iterable[str]) -> dict[str, str]:
+def closed(api: Api, names: Iterable[str]) -> dict[str, str]:
     """The calendars (names or ARNs) that are CLOSED, each with the time at which it opens, as Systems Manager says it.
 
     https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCalendarState.html
 
     Raises:
         CallError: a calendar is not there, or Systems Manager does not answer.
+        OutOfTimeError: the invocation ends first.
 
     """
     until = {}
     for name in names:
-        try:
-            answer = client.get_calendar_state(CalendarNames=[name])
-        except (ClientError, BotoCoreError) as error:
-            raise calls.explain(error, "GetCalendarState", name) from error
+        needs: Shape = {"State": str, "NextTransitionTime": Maybe(str)}
+        answer = api.call("GetCalendarState", name, needs, CalendarNames=[name])
         if answer["State"] != "OPEN":
-            until[name] = answer.get("NextTransitionTime", "further notice")
+            until[name] = answer.get("NextTransitionTime") or "further notice"
     return until

@@ -2,33 +2,40 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from botocore import xform_name
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ecr_deploy.aws import calls
-from ecr_deploy.aws.pacing import Pacer
+from ecr_deploy.aws.calls import Api, Maybe, Shape, batched
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
-from ecr_deploy.core.fleet import CODE_DEPLOY, Family, Member, Service, Target, TaskSet
+from ecr_deploy.core.fleet import Member, Service, Target, TaskSet
 from ecr_deploy.core.outcomes import Reason
-from ecr_deploy.core.planner import Plan
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rollouts import End, State
 
-# Of CreateDeployment, too, a repetition does no harm: CodeDeploy has one deployment in a group at a time.
-_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
 _BUSY = "DeploymentLimitExceededException"
 _GONE = frozenset({"ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException"})
 _UNFINISHED = ["Created", "Queued", "InProgress", "Baking", "Ready"]
 _APPLICATIONS_PER_GET = 100
 _DEPLOYMENTS_PER_GET = 25
-
-_Item = TypeVar("_Item")
+_GROUP: Shape = {
+    "deploymentGroupInfo": {
+        "applicationName": str,
+        "deploymentGroupName": str,
+        "ecsServices": Maybe([{"clusterName": str, "serviceName": str}]),
+    }
+}
+_DEPLOYMENTS: Shape = {
+    "deploymentsInfo": [
+        {
+            "deploymentId": str,
+            "status": str,
+            "createTime": datetime,
+            "rollbackInfo": Maybe(dict),
+            "errorInformation": Maybe(dict),
+        }
+    ]
+}
 
 
 class Group(NamedTuple):
@@ -89,46 +96,39 @@ def end_of(revision: Revision, deployments: Iterable[Mapping[str, Any]]) -> End 
         return None
     if newest["status"] == "Succeeded":
         return End(State.LIVE, None)
-    went_back = newest.get("rollbackInfo", {}).get("rollbackDeploymentId")
-    reason = newest.get("errorInformation", {}).get("message") or "its CodeDeploy deployment was stopped"
+    went_back = (newest.get("rollbackInfo") or {}).get("rollbackDeploymentId")
+    reason = (newest.get("errorInformation") or {}).get("message") or "its CodeDeploy deployment was stopped"
     return End(State.ROLLED_BACK if went_back else State.FAILED, reason)
 
 
 class CodeDeploy:
-    """The account's CodeDeploy in one region; its client is made when it is first needed.
+    """The account's CodeDeploy in one region: the controller of the services that it rolls out.
 
     Methods that don't give errors raise CallError where CodeDeploy refuses or does not answer, and OutOfTimeError
     where the invocation would end first.
     """
 
-    def __init__(self, client: Callable[..., Any], pacer: Pacer) -> None:
-        self._make_client = client
-        self._pacer = pacer
+    shows_target = False
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
         self._groups: dict[Target, Group] = {}
-        # Families are rolled out by several threads; only one of them looks for groups, and makes the client.
+        # Families are rolled out by several threads; only one of them looks for groups.
         self._lock = threading.Lock()
 
-    def ask(self, family: Family, plan: Plan) -> tuple[Family, dict[str, EcrDeployError]]:
-        """The family, its services told to wait for what CodeDeploy does, or for ever where it can do nothing: and why.
-
-        The reasons are by the services' ARNs. Only services that the plan would update are asked for.
-        """
-        due = {member.arn for step in plan.steps for member in step.members}
-        members: list[Member] = []
-        problems: dict[str, EcrDeployError] = {}
-        for member in family.members:
-            told, service = member, member.service
-            if service and service.arn in due and service.controller == CODE_DEPLOY:
-                try:
-                    told = self._wait(member, service, family.revisions)
-                except EcrDeployError as error:
-                    problems[service.arn] = error
-                    told = member._replace(service=service._replace(waits=Reason.of(error)))
-            members.append(told)
-        return family._replace(members=tuple(members)), problems
+    def prepare(self, member: Member, service: Service, known: Iterable[Revision]) -> Member:
+        """The member, waiting where its group deploys already, and taken to run what that deploys if we know it."""
+        group, _ = self._prepare(service)
+        running = self._running(group)
+        if not running:
+            return member
+        waits = Reason("deploying", f"its CodeDeploy deployment {running[0]['deploymentId']} is not over")
+        description = running[0].get("description")
+        revision = next((one for one in known if description == _describe(one)), member.running)
+        return Member(service._replace(revision=revision.arn, waits=waits), revision)
 
     def update(self, services: Iterable[Service], revision: Revision) -> list[EcrDeployError | None]:
-        """Begin to deploy a revision to services; for each the reason why it could not be, or None."""
+        """Begin to deploy a revision to services; for each the error, or None."""
         return [self._try_deploy(service, revision) for service in services]
 
     def end(self, service: Service, revision: Revision, since: datetime) -> End | None:
@@ -140,23 +140,14 @@ class CodeDeploy:
         """The services that a deployment group deploys; none if it is no more."""
         group = {"applicationName": application, "deploymentGroupName": name}
         try:
-            info = self._call("GetDeploymentGroup", str(Group(application, name)), **group)["deploymentGroupInfo"]
+            info = self._call("GetDeploymentGroup", str(Group(application, name)), _GROUP, **group)[
+                "deploymentGroupInfo"
+            ]
         except CallError as error:
             if error.code in _GONE:
                 return []
             raise
         return list(groups_of([info]))
-
-    def _wait(self, member: Member, service: Service, known: Iterable[Revision]) -> Member:
-        """The member, told to wait where its group deploys already, and taken to run what that deploys if we know."""
-        group, _ = self._prepare(service)
-        running = self._running(group)
-        if not running:
-            return member
-        waits = Reason("deploying", f"its CodeDeploy deployment {running[0]['deploymentId']} is not over")
-        description = running[0].get("description")
-        revision = next((one for one in known if description == _describe(one)), member.running)
-        return Member(service._replace(revision=revision.arn, waits=waits), revision)
 
     def _try_deploy(self, service: Service, revision: Revision) -> EcrDeployError | None:
         try:
@@ -172,6 +163,7 @@ class CodeDeploy:
             self._call(
                 "CreateDeployment",
                 str(group),
+                {"deploymentId": str},
                 applicationName=group.application,
                 deploymentGroupName=group.name,
                 description=_describe(revision),
@@ -201,15 +193,16 @@ class CodeDeploy:
             return self._groups.get(service.target)
 
     def _all_groups(self) -> Iterator[dict[str, Any]]:
-        for names in _batched(self._names("ListApplications", "the account", "applications"), _APPLICATIONS_PER_GET):
-            found = self._call("BatchGetApplications", "the account", applicationNames=names)["applicationsInfo"]
+        needs: Shape = {"applicationsInfo": [{"applicationName": str}]}
+        for names in batched(self._names("ListApplications", "the account", "applications"), _APPLICATIONS_PER_GET):
+            found = self._call("BatchGetApplications", "the account", needs, applicationNames=names)["applicationsInfo"]
             for application in (one["applicationName"] for one in found if one.get("computePlatform") == "ECS"):
                 subject = f"application {application}"
                 for name in self._names(
                     "ListDeploymentGroups", subject, "deploymentGroups", applicationName=application
                 ):
                     group = {"applicationName": application, "deploymentGroupName": name}
-                    yield self._call("GetDeploymentGroup", str(Group(application, name)), **group)[
+                    yield self._call("GetDeploymentGroup", str(Group(application, name)), _GROUP, **group)[
                         "deploymentGroupInfo"
                     ]
 
@@ -222,37 +215,35 @@ class CodeDeploy:
         identifiers = self._names("ListDeployments", str(group), "deployments", **named, **filters)
         return [
             deployment
-            for batch in _batched(identifiers, _DEPLOYMENTS_PER_GET)
-            for deployment in self._call("BatchGetDeployments", str(group), deploymentIds=batch)["deploymentsInfo"]
+            for batch in batched(identifiers, _DEPLOYMENTS_PER_GET)
+            for deployment in self._call("BatchGetDeployments", str(group), _DEPLOYMENTS, deploymentIds=batch)[
+                "deploymentsInfo"
+            ]
         ]
 
     def _names(self, operation: str, subject: str, member: str, **arguments: Any) -> list[str]:
         """All that a List operation names, page after page."""
-        answer = self._call(operation, subject, **arguments)
-        names = list(answer.get(member, ()))
-        while token := answer.get("nextToken"):
-            answer = self._call(operation, subject, nextToken=token, **arguments)
-            names += answer.get(member, ())
-        return names
-
-    @cached_property
-    def _client(self) -> Any:
-        return self._make_client("codedeploy", config=_CONFIG)
-
-    def _call(self, operation: str, subject: str, **arguments: Any) -> dict[str, Any]:
-        # It raises OutOfTimeError where the invocation would end first.
-        self._pacer.pause(0)
+        needs: Shape = {member: Maybe([str])}
         try:
-            answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**arguments)
-        except (ClientError, BotoCoreError) as error:
-            explained = calls.explain(error, operation, subject)
-            if explained.code in _GONE:
-                # Next time it is looked for.
-                self._groups = {}
-            if explained.code in _GONE | {_BUSY}:
-                explained.retry = Retry.LATER
-            raise explained from error
-        return answer
+            pages = self._api.pages(operation, subject, needs, **arguments)
+            return [name for page in pages for name in page.get(member) or ()]
+        except CallError as error:
+            raise self._passing(error) from error.__cause__
+
+    def _call(self, operation: str, subject: str, needs: Shape, **arguments: Any) -> dict[str, Any]:
+        try:
+            return self._api.call(operation, subject, needs, **arguments)
+        except CallError as error:
+            raise self._passing(error) from error.__cause__
+
+    def _passing(self, error: CallError) -> CallError:
+        """The error, to be tried again where what it says passes by itself."""
+        if error.code in _GONE:
+            # Next time it is looked for.
+            self._groups = {}
+        if error.code in _GONE | {_BUSY}:
+            error.retry = Retry.LATER
+        return error
 
 
 def _describe(revision: Revision) -> str:
@@ -261,7 +252,3 @@ def _describe(revision: Revision) -> str:
     https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_GetDeployment.html
     """
     return f"ecr-deploy: {revision}"
-
-
-def _batched(items: Sequence[_Item], size: int) -> list[Sequence[_Item]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,10 +1,9 @@
 """ECR: what a registry says about its images."""
 
+from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ecr_deploy.aws import calls
+from ecr_deploy.aws.calls import Api, Maybe, Shape
 from ecr_deploy.core import records
 from ecr_deploy.core.errors import CallError, Retry
 from ecr_deploy.core.images import Repository
@@ -18,87 +17,102 @@ _MANIFESTS = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
 ]
-_NOT_THERE = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
+_IMAGE: Shape = {"imageDetails": [{"imageDigest": str, "imagePushedAt": datetime}]}
+_TAGGED: Shape = {"imageDetails": [{"imageDigest": str, "imagePushedAt": datetime, "imageTags": [str]}]}
+_MANIFEST: Shape = {
+    "images": [
+        {
+            "imageId": {"imageDigest": str, "imageTag": Maybe(str)},
+            "imageManifest": str,
+            "imageManifestMediaType": Maybe(str),
+        }
+    ]
+}
+_IMAGES_PER_PAGE = 1000
+_MISSING = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
 
 
-def find(client: Any, repository: Repository, tag: str, digest: str | None) -> Record:
+def find(api: Api, repository: Repository, tag: str, digest: str | None) -> Record:
     """The image that a tag points to, or that of the digest, and when it was pushed.
 
     Raises:
         CallError: the registry has no such image, or does not answer.
 
     """
-    subject = f"{repository}:{tag}" + (f"@{digest}" if digest else "")
+    operation, subject = "DescribeImages", f"{repository}:{tag}" + (f"@{digest}" if digest else "")
     image_id = {"imageDigest": digest} if digest else {"imageTag": tag}
+    place: dict[str, Any] = {"registryId": repository.account, "repositoryName": repository.name}
     try:
-        answer = client.describe_images(
-            registryId=repository.account, repositoryName=repository.name, imageIds=[image_id]
-        )
-    except (ClientError, BotoCoreError) as error:
-        explained = calls.explain(error, "DescribeImages", subject)
-        if explained.code in _NOT_THERE:
-            message = f"there is no image {subject}"
-            raise CallError(message, "DescribeImages", explained.code, Retry.NEVER) from error
-        raise explained from error
-    image = answer["imageDetails"][0]
-    return Record(repository, tag, image["imageDigest"], records.to_milliseconds(image["imagePushedAt"]))
+        found = api.call(operation, subject, _IMAGE, **place, imageIds=[image_id])["imageDetails"]
+    except CallError as error:
+        if error.code not in _MISSING:
+            raise
+        raise _missing(subject, operation) from error
+    if not found:
+        raise _missing(subject, operation)
+    return Record(repository, tag, found[0]["imageDigest"], records.to_milliseconds(found[0]["imagePushedAt"]))
 
 
-def tagged(client: Any, repository: Repository) -> list[Record]:
+def tagged(api: Api, repository: Repository) -> list[Record]:
     """Every tag of a repository, with the image it points to and when that was pushed.
 
     Raises:
         CallError: the registry does not answer.
 
     """
-    try:
-        pages = client.get_paginator("describe_images").paginate(
-            registryId=repository.account,
-            repositoryName=repository.name,
-            filter={"tagStatus": "TAGGED"},
-            PaginationConfig={"PageSize": 1000},
-        )
-        images = [image for page in pages for image in page["imageDetails"]]
-    except (ClientError, BotoCoreError) as error:
-        raise calls.explain(error, "DescribeImages", str(repository)) from error
+    pages = api.pages(
+        "DescribeImages",
+        str(repository),
+        _TAGGED,
+        registryId=repository.account,
+        repositoryName=repository.name,
+        filter={"tagStatus": "TAGGED"},
+        maxResults=_IMAGES_PER_PAGE,
+    )
     return [
         Record(repository, tag, image["imageDigest"], records.to_milliseconds(image["imagePushedAt"]))
-        for image in images
+        for page in pages
+        for image in page["imageDetails"]
         for tag in image["imageTags"]
     ]
 
 
-def promote(client: Any, image: Record, tag: str) -> bool:
+def promote(api: Api, image: Record, tag: str) -> bool:
     """Give an image a tag more; False if it has that already.
 
     Raises:
-        CallError: the registry has no such image any more, lets no tag be moved, or does not answer.
+        CallError: the registry has no such image any more, allows no tag to be moved, or does not answer.
 
     """
-    place = {"registryId": image.repository.account, "repositoryName": image.repository.name}
-    image_id = {"imageDigest": image.digest}
-    operation = "BatchGetImage"
+    subject = f"{image.repository}:{tag}"
+    place: dict[str, Any] = {"registryId": image.repository.account, "repositoryName": image.repository.name}
+    operation, image_ids = "BatchGetImage", [{"imageDigest": image.digest}, {"imageTag": tag}]
+    held = api.call(operation, subject, _MANIFEST, **place, imageIds=image_ids, acceptedMediaTypes=_MANIFESTS)["images"]
+    of_image = [one for one in held if one["imageId"]["imageDigest"] == image.digest]
+    if any(one["imageId"].get("imageTag") == tag for one in of_image):
+        return False
+    if not of_image:
+        by_digest = f"{image.repository}@{image.digest}"
+        raise _missing(by_digest, operation)
+    member = "imageManifestMediaType"
+    media_type: dict[str, Any] = {member: of_image[0][member]} if of_image[0].get(member) else {}
     try:
-        answer = client.batch_get_image(**place, imageIds=[image_id, {"imageTag": tag}], acceptedMediaTypes=_MANIFESTS)
-        held = {one["imageId"].get("imageTag"): one for one in answer["images"]}
-        if tag in held and held[tag]["imageId"]["imageDigest"] == image.digest:
-            return False
-        found = next((one for one in answer["images"] if one["imageId"]["imageDigest"] == image.digest), None)
-        if found is None:
-            message = f"there is no image {image.repository}@{image.digest}"
-            raise CallError(message, operation, "ImageNotFoundException", Retry.NEVER)
-        media_type = found.get("imageManifestMediaType")
-        operation = "PutImage"
-        client.put_image(
+        api.call(
+            "PutImage",
+            subject,
+            {"image": dict},
             **place,
-            imageManifest=found["imageManifest"],
+            **media_type,
+            imageManifest=of_image[0]["imageManifest"],
             imageTag=tag,
-            **({"imageManifestMediaType": media_type} if media_type else {}),
         )
-    except (ClientError, BotoCoreError) as error:
-        explained = calls.explain(error, operation, f"{image.repository}:{tag}")
-        # Somebody was quicker.
-        if explained.code == "ImageAlreadyExistsException":
+    except CallError as error:
+        # Somebody was quicker, or a try that got no answer went through.
+        if error.code == "ImageAlreadyExistsException":
             return False
-        raise explained from error
+        raise
     return True
+
+
+def _missing(subject: str, operation: str) -> CallError:
+    return CallError(f"there is no image {subject}", operation, "ImageNotFoundException", Retry.NEVER)

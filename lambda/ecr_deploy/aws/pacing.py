@@ -34,6 +34,10 @@ _BUCKET_OF = {
     "DescribeClusters": "cluster read",
     "TagResource": "tag modify",
 }
+CONNECT_SECONDS = 2
+READ_SECONDS = 8
+# A call takes no longer than this: one that could end after the deadline does not begin.
+CALL_SECONDS = CONNECT_SECONDS + READ_SECONDS
 # Kept back of every burst: a call that travels faster than the one before it would come before its token.
 _SLACK = 0.5
 
@@ -93,35 +97,44 @@ class Pacer:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._buckets = {name: Bucket(*limits, clock) for name, limits in _LIMITS.items()}
-        self._refused: list[str] = []
+        self._throttled: list[str] = []
         self.deadline = float("inf")
+
+    def paces(self, operation: str) -> bool:
+        """Whether an operation takes tokens: only ECS documents how many calls it allows."""
+        return operation in _BUCKET_OF
 
     def take(self, operation: str) -> None:
         """Wait until the operation may be called.
 
         Raises:
-            OutOfTimeError: the invocation ends first.
+            OutOfTimeError: the call could end after the deadline.
 
         """
-        self._buckets[_BUCKET_OF[operation]].take(self.deadline)
+        latest = self.deadline - CALL_SECONDS
+        if self.paces(operation):
+            self._buckets[_BUCKET_OF[operation]].take(latest)
+        elif self._clock.time() > latest:
+            raise OutOfTimeError
 
-    def refused(self, operation: str) -> None:
-        """Take note of a ThrottlingException."""
-        self._refused.append(operation)
-        self._buckets[_BUCKET_OF[operation]].empty()
+    def note_throttled(self, operation: str) -> None:
+        """Take note of a call that AWS throttled."""
+        if self.paces(operation):
+            self._throttled.append(operation)
+            self._buckets[_BUCKET_OF[operation]].empty()
 
-    def all_refused(self) -> list[str]:
-        """The operations of the calls that were refused since this was last asked."""
-        refused, self._refused = self._refused, []
-        return refused
+    def all_throttled(self) -> list[str]:
+        """The operations of ECS's throttled calls since this was last asked."""
+        throttled, self._throttled = self._throttled, []
+        return throttled
 
     def pause(self, seconds: float) -> None:
         """Sleep before another try.
 
         Raises:
-            OutOfTimeError: the invocation ends first.
+            OutOfTimeError: another try could end after the deadline.
 
         """
-        if self._clock.time() + seconds > self.deadline:
+        if self._clock.time() + seconds > self.deadline - CALL_SECONDS:
             raise OutOfTimeError
         self._clock.sleep(seconds)

@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ecr_deploy.aws import calls
-from ecr_deploy.core.errors import CallError, Retry
+from ecr_deploy.aws.calls import Api, Maybe, Shape, lacking
+from ecr_deploy.core.errors import CallError, InvalidRequestError, Retry
 
 # The queue's own maxReceiveCount is the net below this, for invocations that die.
 MOST_RECEIVES = 6
 _FIRST_DELAY = 5
 _LONGEST_DELAY = 300
+_RECORD: Shape = {
+    "messageId": str,
+    "receiptHandle": str,
+    "body": str,
+    "attributes": {"MessageGroupId": str, "ApproximateReceiveCount": str},
+}
 
 
 class Message(NamedTuple):
@@ -32,11 +36,20 @@ class Message(NamedTuple):
             return self.body
 
 
-def read(record: Mapping[str, Any]) -> Message:
+def read(record: object) -> Message:
     """Read a record of the event that Lambda makes of messages.
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+
+    Raises:
+        InvalidRequestError: it is no message of a FIFO queue.
+
     """
+    path = lacking(record, _RECORD)
+    if path or not isinstance(record, Mapping) or not record["attributes"]["ApproximateReceiveCount"].isdecimal():
+        path = path or "attributes.ApproximateReceiveCount"
+        message = f"Records must be messages of a FIFO queue of SQS, but {path} is missing or malformed in one of them."
+        raise InvalidRequestError(message)
     attributes = record["attributes"]
     return Message(
         id=record["messageId"],
@@ -48,60 +61,51 @@ def read(record: Mapping[str, Any]) -> Message:
 
 
 class Queue:
-    """A FIFO queue and the one behind it for messages that can't succeed."""
+    """A FIFO queue, and its dead-letter queue.
 
-    def __init__(self, client: Any, url: str, dead_letter_url: str) -> None:
-        self._client = client
+    Every method raises CallError where SQS refuses or does not answer, and OutOfTimeError where the invocation would
+    end first.
+    """
+
+    def __init__(self, api: Api, url: str, dead_letter_url: str) -> None:
+        self._api = api
         self._url = url
         self._dead_letter_url = dead_letter_url
 
-    def bury(self, message: Message) -> None:
-        """Put a message that can never succeed where people find it, instead of letting it hold up the queue.
-
-        Raises:
-            CallError: SQS did not take it.
-
-        """
+    def dead_letter(self, message: Message) -> None:
+        """Send a message that can't succeed to the dead-letter queue, instead of letting it hold up the queue."""
         self._send(self._dead_letter_url, message)
 
-    def send_back(self, message: Message) -> None:
-        """Put the rest of a message's work at the end of the queue, as a new message with all its tries.
-
-        Raises:
-            CallError: SQS did not take it.
-
-        """
+    def requeue(self, message: Message) -> None:
+        """Put the rest of a message's work at the end of the queue, as a new message with all its tries."""
         self._send(self._url, message)
 
-    def hurry(self, messages: Sequence[Message]) -> None:
-        """Let failed messages come back after seconds that grow with each try, not after the visibility timeout.
+    def back_off(self, messages: Sequence[Message]) -> None:
+        """Make failed messages come back after seconds that grow with each try, not after the visibility timeout.
 
-        Raises:
-            CallError: SQS refused; the messages come back all the same, later.
-
+        Where this fails, they come back all the same, later.
         """
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (min(message.receives for message in messages) - 1))
         entries = [
             {"Id": str(index), "ReceiptHandle": message.receipt, "VisibilityTimeout": delay}
             for index, message in enumerate(messages)
         ]
-        operation = "ChangeMessageVisibility"
-        try:
-            answer = self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
-        except (ClientError, BotoCoreError) as error:
-            raise calls.explain(error, operation, "the queue") from error
-        for refused in answer.get("Failed", ()):
+        operation = "ChangeMessageVisibilityBatch"
+        needs = {"Failed": Maybe([{"Code": str}])}
+        answer = self._api.call(operation, "the queue", needs, QueueUrl=self._url, Entries=entries)
+        for refused in answer.get("Failed") or ():
             message = f"{operation} was refused: {refused['Code']}: {refused.get('Message', '')}"
             raise CallError(message, operation, refused["Code"], Retry.LATER)
 
     def _send(self, url: str, message: Message) -> None:
-        try:
+        self._api.call(
+            "SendMessage",
+            f"message {message.id}",
+            {"MessageId": str},
+            QueueUrl=url,
+            # Half a surrogate pair is no text that could be sent.
+            MessageBody=message.body.encode("utf-8", "backslashreplace").decode(),
+            MessageGroupId=message.group,
             # The body alone would be taken for a duplicate of the message itself within 5 minutes.
-            self._client.send_message(
-                QueueUrl=url,
-                MessageBody=message.body,
-                MessageGroupId=message.group,
-                MessageDeduplicationId=message.id,
-            )
-        except (ClientError, BotoCoreError) as error:
-            raise calls.explain(error, "SendMessage", f"message {message.id}") from error
+            MessageDeduplicationId=message.id,
+        )

@@ -1,42 +1,46 @@
-"""The connection: settings of the deployed function or of the command line, and a door that uses them from here."""
+"""The connection: settings of the deployed function or of the command line, and an environment that uses them."""
 
 import argparse
 import json
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ecr_deploy.aws import calls
-from ecr_deploy.aws.pacing import Clock
+from ecr_deploy.aws.calls import CONFIG, Api, Maybe, Shape, check_runtime
+from ecr_deploy.aws.pacing import Clock, Pacer
 from ecr_deploy.core import settings
 from ecr_deploy.core.errors import InvalidRequestError
 from ecr_deploy.core.settings import InvalidSettingsError, Settings
-from ecr_deploy.door import Door
+from ecr_deploy.environment import Environment
 
 # Only the function reads its queue.
 _NO_QUEUES = {"queue_url": "none", "dead_letter_queue_url": "none"}
 
 
-def connect(read: argparse.Namespace, session: Any, clock: Clock) -> Door:
+def connect(read: argparse.Namespace, session: Any, clock: Clock) -> Environment:
     """Make everything ready to ask.
 
     Raises:
         CallError: AWS does not tell the function's settings, or whose credentials these are.
         InvalidRequestError: no region is given.
         InvalidSettingsError: a setting is malformed.
+        RuntimeTooOldError: boto3 is too old.
 
     """
+    check_runtime()
     if session.region_name is None:
         message = "There is no AWS region: give --region, or set AWS_REGION."
         raise InvalidRequestError(message)
-    return Door(_settings(read, session.client), session.region_name, session.client, clock)
+
+    def api(service: str) -> Api:
+        return Api(lambda: session.client(service, config=CONFIG), Pacer(clock))
+
+    return Environment(_settings(read, api), session.region_name, session.client, clock)
 
 
-def _settings(read: argparse.Namespace, client: Callable[..., Any]) -> Settings:
+def _settings(read: argparse.Namespace, api: Callable[[str], Api]) -> Settings:
     values: dict[str, Any] = {**_NO_QUEUES}
     if read.function:
-        values |= _deployed(client("lambda"), read.function)
+        values |= _deployed(api("lambda"), read.function)
     for assignment in read.settings:
         name, is_assignment, text = assignment.partition("=")
         if not is_assignment:
@@ -44,7 +48,7 @@ def _settings(read: argparse.Namespace, client: Callable[..., Any]) -> Settings:
             raise InvalidSettingsError(message)
         values[name] = _value(text)
     # As JSON it would be a number.
-    values["account_id"] = str(values.get("account_id") or _account(client("sts")))
+    values["account_id"] = str(values.get("account_id") or _account(api("sts")))
     return settings.from_environment({settings.VARIABLE: json.dumps(values)})
 
 
@@ -55,16 +59,14 @@ def _value(text: str) -> Any:
         return text
 
 
-def _deployed(client: Any, function: str) -> dict[str, Any]:
+def _deployed(api: Api, function: str) -> dict[str, Any]:
     """Read the settings of the deployed function.
 
     https://docs.aws.amazon.com/lambda/latest/api/API_EnvironmentResponse.html
     """
-    operation = "GetFunctionConfiguration"
-    try:
-        environment = client.get_function_configuration(FunctionName=function).get("Environment", {})
-    except (ClientError, BotoCoreError) as error:
-        raise calls.explain(error, operation, function) from error
+    needs: Shape = {"Environment": Maybe({"Error": Maybe(dict), "Variables": Maybe(dict)})}
+    answer = api.call("GetFunctionConfiguration", function, needs, FunctionName=function)
+    environment = answer.get("Environment") or {}
     if problem := environment.get("Error"):
         message = f"{function} does not tell its settings: {problem['ErrorCode']}: {problem['Message']}"
         raise InvalidSettingsError(message)
@@ -76,8 +78,5 @@ def _deployed(client: Any, function: str) -> dict[str, Any]:
     return values
 
 
-def _account(client: Any) -> str:
-    try:
-        return str(client.get_caller_identity()["Account"])
-    except (ClientError, BotoCoreError) as error:
-        raise calls.explain(error, "GetCallerIdentity", "these credentials") from error
+def _account(api: Api) -> str:
+    return str(api.call("GetCallerIdentity", "these credentials", {"Account": str})["Account"])

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError
 from rich.console import Console, RenderableType
 from rich.prompt import Confirm
 
-from ecr_deploy import deployer, operators
+from ecr_deploy import deployer, on_request
 from ecr_deploy.aws.pacing import Clock
 from ecr_deploy.cli import arguments, connection, status, tables, waiting
 from ecr_deploy.cli.waiting import Expected
@@ -25,7 +25,7 @@ from ecr_deploy.core.outcomes import Outcome
 from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import InvalidSettingsError
-from ecr_deploy.door import Door
+from ecr_deploy.environment import Environment
 
 DONE, FAILED, WRONG, NOTHING = range(4)
 _INTERRUPTED = 130
@@ -102,14 +102,14 @@ class Screen:
 
 class _Caller(NamedTuple):
     read: argparse.Namespace
-    door: Door
+    environment: Environment
     screen: Screen
     clock: Clock
 
     def ask(self, title: str, **fields: Any) -> Answer:
         """Ask what the command line says, with some fields more, as the function would be asked."""
         with self.screen.working(title):
-            return operators.answer(self.door, {**self.read.request, **fields})
+            return on_request.answer(self.environment, {**self.read.request, **fields})
 
 
 def main(argv: Sequence[str], make_session: Callable[..., Any] = boto3.Session, clock: Clock = time) -> int:
@@ -120,8 +120,8 @@ def main(argv: Sequence[str], make_session: Callable[..., Any] = boto3.Session, 
     try:
         session = make_session(profile_name=read.profile, region_name=read.region)
         session.events.register("before-call", screen.on_call)
-        door = connection.connect(read, session, clock)
-        return _COMMANDS[read.command](_Caller(read, door, screen, clock))
+        environment = connection.connect(read, session, clock)
+        return _COMMANDS[read.command](_Caller(read, environment, screen, clock))
     except (InvalidRequestError, InvalidSettingsError) as error:
         screen.error(str(error))
         return WRONG
@@ -149,7 +149,7 @@ def _deploy(caller: _Caller) -> int:
         caller.screen.show_before(tables.of_pushes(planned))
         if not caller.screen.ask("Deploy this?"):
             return FAILED
-    since = caller.door.now()
+    since = caller.environment.now()
     answer = caller.ask("Deploying")
     shown = tables.of_pushes(answer)
     deployed = [
@@ -168,7 +168,7 @@ def _roll_back(caller: _Caller) -> int:
         caller.screen.show_before(tables.of_rollback(caller.ask("Looking", **dry)))
         if not caller.screen.ask("Take this back?"):
             return FAILED
-    since = caller.door.now()
+    since = caller.environment.now()
     answer = caller.ask("Taking back")
     told = answer["rollback"]
     shown = tables.of_rollback(answer)
@@ -184,7 +184,7 @@ def _show(
         caller.screen.show(answer, shown)
         return DONE
     with caller.screen.working("Waiting for rollouts"):
-        ends = waiting.wait(caller.door, expected, since, caller.clock, caller.screen.on_end)
+        ends = waiting.wait(caller.environment, expected, since, caller.clock, caller.screen.on_end)
     caller.screen.show({**answer, "rollouts": ends}, [*shown, *tables.of_rollouts(ends)])
     return DONE if all(end["outcome"] == State.LIVE for end in ends) else FAILED
 
@@ -202,10 +202,12 @@ def _history(caller: _Caller) -> int:
 
 
 def _status(caller: _Caller) -> int:
-    read, settings = caller.read, caller.door.settings
+    read, settings = caller.read, caller.environment.settings
     scope = Scope(tuple(read.cluster or ["*"]), tuple(read.service or ["*"]))
     with caller.screen.working("Looking"):
-        members, unknown = deployer.read_fleet(caller.door.ecs, settings._replace(rules=settings.rules.within(scope)))
+        members, unknown = deployer.read_fleet(
+            caller.environment.ecs, settings._replace(rules=settings.rules.within(scope))
+        )
     answer = status.of(members, settings)
     caller.screen.show(answer, tables.of_status(answer))
     for one in unknown:
@@ -214,7 +216,7 @@ def _status(caller: _Caller) -> int:
 
 
 def _refuse_dry_run(caller: _Caller) -> None:
-    if caller.door.settings.dry_run:
+    if caller.environment.settings.dry_run:
         message = "The setting dry_run is on, so nothing can be changed; --set dry_run=false overrides it."
         raise InvalidSettingsError(message)
 

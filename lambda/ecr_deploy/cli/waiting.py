@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ecr_deploy.aws.pacing import Clock
-from ecr_deploy.core import rollouts
-from ecr_deploy.core.fleet import CODE_DEPLOY, Target
+from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.rollouts import End, State
-from ecr_deploy.door import Door
+from ecr_deploy.environment import Environment
 
 _SECONDS_BETWEEN = 5
 
@@ -22,9 +21,13 @@ class Expected(NamedTuple):
 
 
 def wait(
-    door: Door, expected: Sequence[Expected], since: datetime, clock: Clock, tell: Callable[[int, int], None]
+    environment: Environment,
+    expected: Sequence[Expected],
+    since: datetime,
+    clock: Clock,
+    report: Callable[[int, int], None],
 ) -> list[dict[str, Any]]:
-    """Wait for the end of each rollout that began after `since`; `tell` hears how many have ended, and of how many.
+    """Wait for the end of each rollout that began after `since`; `report` gets how many have ended, and of how many.
 
     One that has not within the setting `deployment_timeout_minutes` stays `started`.
 
@@ -33,31 +36,26 @@ def wait(
 
     """
     ends: dict[Expected, End] = {}
-    limit = door.settings.deployment_timeout
+    limit = environment.settings.deployment_timeout
     while True:
-        ends |= {one: end for one in expected if one not in ends and (end := _end(door, one, since))}
-        tell(len(ends), len(expected))
-        if len(ends) == len(expected) or door.now() - since >= limit:
+        ends |= {one: end for one in expected if one not in ends and (end := _end(environment, one, since))}
+        report(len(ends), len(expected))
+        if len(ends) == len(expected) or environment.now() - since >= limit:
             break
         clock.sleep(_SECONDS_BETWEEN)
     late = End(State.STARTED, f"it has not ended after {limit.total_seconds() / 60:g} minutes")
     return [_spell(one, ends.get(one, late)) for one in expected]
 
 
-def _end(door: Door, one: Expected, since: datetime) -> End | None:
-    service = door.ecs.service(one.target)
+def _end(environment: Environment, one: Expected, since: datetime) -> End | None:
+    service = environment.ecs.service(one.target)
     if service is None:
         return End(State.FAILED, "the service was deleted meanwhile")
     revision = f"{service.revision.rpartition('/')[0]}/{one.revision}"
-    if service.controller == CODE_DEPLOY:
-        return door.codedeploy.end(service, door.ecs.revision(revision), since) if door.codedeploy else None
-    if service.revision == revision:
-        return rollouts.judge(revision, service.deployments)
-    if one.goes_back:
+    if one.goes_back and service.revision != revision and environment.controllers.of(service).shows_target:
         # Its deployments of this revision are those from before.
         return None
-    past = door.ecs.service_deployments(service)
-    return rollouts.judge_past(revision, past or service.deployments)
+    return environment.controllers.of(service).end(service, environment.ecs.revision(revision), since)
 
 
 def _spell(one: Expected, end: End) -> dict[str, Any]:

@@ -5,8 +5,9 @@ EcrDeployError
 ├── InvalidEventError      an event is not whole                       (events.py)
 ├── InvalidSettingsError   a setting has a value it may not have       (settings.py)
 ├── InvalidRequestError    an operator asks for what can't be done
-├── CallError              AWS refused a call, or never answered it
-└── OutOfTimeError         the invocation ends before the work does
+├── CallError              AWS refused a call, never answered it, or answered what can't be read
+├── OutOfTimeError         the invocation ends before the work does
+└── RuntimeTooOldError     the boto3 of the runtime lacks what we need
 """
 
 import json
@@ -39,10 +40,11 @@ class InvalidRequestError(EcrDeployError):
 
 
 class CallError(EcrDeployError):
-    """A call that AWS refused or never answered.
+    """A call that AWS refused, never answered, or answered with what can't be read.
 
-    `operation` is its name as AWS writes it, `code` AWS's error code (or the kind of transport failure),
-    `retry` whether the same call could succeed later, `kind` one of `refused`, `denied`, `throttled`, `unreachable`, …
+    `operation` is its name as AWS writes it, `code` AWS's error code (or the kind of transport failure), `retry`
+    whether the same call could succeed later, `kind` one of `refused`, `denied`, `throttled`, `unreachable` and
+    `malformed`.
     """
 
     def __init__(self, message: str, operation: str, code: str, retry: Retry, kind: str = "refused") -> None:
@@ -61,3 +63,9 @@ class OutOfTimeError(EcrDeployError):
 
     def __init__(self) -> None:
         super().__init__("the function's time ran out before its turn came")
+
+
+class RuntimeTooOldError(EcrDeployError):
+    """The boto3 of the runtime is older than the oldest that we work with; the message names both versions."""
+
+    kind = "runtime"

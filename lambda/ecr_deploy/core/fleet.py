@@ -15,7 +15,9 @@ class Target(NamedTuple):
     name: str
 
 
-# The deployment controller of services that CodeDeploy rolls out.
+# Deployment controllers, as ECS names them.
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentController.html
+ECS = "ECS"
 CODE_DEPLOY = "CODE_DEPLOY"
 
 
@@ -63,7 +65,7 @@ class Service(NamedTuple):
     name: str
     arn: str
     revision: str
-    controller: str = "ECS"
+    controller: str = ECS
     tags: Mapping[str, str] = MappingProxyType({})
     cluster_tags: Mapping[str, str] = MappingProxyType({})
     service_revisions: tuple[str, ...] = ()

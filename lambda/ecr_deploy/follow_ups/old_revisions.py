@@ -2,17 +2,15 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
-from ecr_deploy.aws.ecs import Ecs
+from ecr_deploy import report
 from ecr_deploy.core import records, rollouts
-from ecr_deploy.core.fleet import Service
+from ecr_deploy.core.fleet import Service, Target
 from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.rules import EVERYTHING
-from ecr_deploy.core.settings import Settings
-
-if TYPE_CHECKING:
-    from ecr_deploy.follow_ups.scheduled_tasks import ScheduledTasks
+from ecr_deploy.follow_ups import FollowUp
+from ecr_deploy.rollout_watch import RolloutResult
 
 # DeregisterTaskDefinition takes its tokens from the bucket of RegisterTaskDefinition: pushes are not to wait for it.
 _MOST_AT_ONCE = 10
@@ -26,7 +24,7 @@ def superfluous(revisions: Iterable[Revision], keep: int, used: Collection[str])
 
 
 def used_by(services: Iterable[Service], revisions: Sequence[Revision]) -> set[str]:
-    """The ARNs of what services run, roll out, or would be taken back to."""
+    """The ARNs of what services run, roll out, or would be rolled back to."""
     known = {one.arn: one for one in revisions}
     used: set[str] = set()
     for service in services:
@@ -36,26 +34,40 @@ def used_by(services: Iterable[Service], revisions: Sequence[Revision]) -> set[s
     return used
 
 
-def deregister(
-    families: Iterable[str], keep: int, ecs: Ecs, tasks: "ScheduledTasks", settings: Settings
-) -> Iterator[Revision]:
-    """Deregister what is superfluous of each family, and give it.
+class OldRevisions(FollowUp):
+    """Deregisters what is superfluous of each family that has a new revision live."""
 
-    Services and scheduled tasks are looked for in all clusters: others than those in scope may run a family, too.
+    def after_rollouts(self, event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]) -> None:
+        """Deregister old revisions; what can't be done is for the family's next rollout."""
+        del targets
+        families = {result.revision.family for result in results if result.state is State.LIVE}
+        for revision in self._deregister(families):
+            report.log_deregistered(event_id, revision)
 
-    Raises:
-        EcrDeployError: not all of them could be read, or a revision not be deregistered.
+    def _deregister(self, families: Iterable[str]) -> Iterator[Revision]:
+        """Deregister what is superfluous of each family, and give it.
 
-    """
-    looked_at = {family: list(islice(ecs.revisions(family), _MOST_LOOKED_AT)) for family in families}
-    looked_at = {family: found for family, found in looked_at.items() if superfluous(found, keep, ())}
-    if not looked_at:
-        return
-    services = list(ecs.services(EVERYTHING))
-    scheduled = tasks.revisions(settings._replace(rules=EVERYTHING))
-    for found in looked_at.values():
-        used = used_by(services, found) | scheduled
-        # The oldest first: they are the least likely to be wanted.
-        for revision in superfluous(found, keep, used)[::-1][:_MOST_AT_ONCE]:
-            ecs.deregister(revision)
-            yield revision
+        Services and scheduled tasks are looked for in all clusters: others than those in scope may run a family, too.
+        """
+        ecs, keep = self.environment.ecs, self.environment.settings.keep_revisions or 0
+        looked_at = {family: list(islice(ecs.revisions(family), _MOST_LOOKED_AT)) for family in families}
+        looked_at = {family: found for family, found in looked_at.items() if superfluous(found, keep, ())}
+        if not looked_at:
+            return
+        services = list(ecs.services(EVERYTHING))
+        scheduled = self._scheduled()
+        for found in looked_at.values():
+            used = used_by(services, found) | scheduled
+            # The oldest first: they are the least likely to be wanted.
+            for revision in superfluous(found, keep, used)[::-1][:_MOST_AT_ONCE]:
+                ecs.deregister(revision)
+                yield revision
+
+    def _scheduled(self) -> set[str]:
+        """The ARNs of the revisions that targets in any cluster name."""
+        scheduler, clusters = self.environment.scheduler, self.environment.cluster_arns(EVERYTHING)
+        rules = dict.fromkeys(rule for cluster in clusters for rule in scheduler.rules(cluster))
+        targets = [target for rule in rules for target in scheduler.targets(rule)]
+        ours = (one for one in scheduler.schedules() if one["Target"]["Arn"] in clusters)
+        targets += [scheduler.schedule(one["GroupName"], one["Name"])["Target"] for one in ours]
+        return {target["EcsParameters"]["TaskDefinitionArn"] for target in targets if target.get("EcsParameters")}

@@ -5,32 +5,21 @@ Rules are those of the default event bus, which alone runs any on a schedule; sc
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from botocore import xform_name
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ecr_deploy.aws import calls, raw_json
-from ecr_deploy.aws.ecs import Ecs
-from ecr_deploy.aws.pacing import Pacer
-from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.aws.calls import INCOMPLETE
+from ecr_deploy.aws.scheduler import TARGETS_PER_PUT
+from ecr_deploy.core.errors import CallError, EcrDeployError
 from ecr_deploy.core.events import Push
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TaskResult
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
+from ecr_deploy.environment import Environment
+from ecr_deploy.follow_ups import FollowUp
 
-# All calls can be repeated without harm, so boto3 may do it.
-_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
-_MOST_PER_PAGE = 100
-_TARGETS_PER_PUT = 10
-# What GetSchedule answers and UpdateSchedule does not take.
-# https://docs.aws.amazon.com/scheduler/latest/APIReference/API_UpdateSchedule.html
-_GET_ONLY = frozenset({"Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"})
 _REVISION = re.compile(r"(?P<path>.+:task-definition/)(?P<family>[^/:]+):(?P<number>[0-9]+)")
 _ONE_TIME = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?)\)")
 # How far the last time zone is behind UTC.
@@ -77,7 +66,7 @@ def choose(target: Mapping[str, Any], goals: Iterable[Goal], rules: Rules) -> Mo
 
     What the services of its own cluster run counts, and that of others only where it has none of the family.
     """
-    named = _REVISION.fullmatch(target.get("EcsParameters", {}).get("TaskDefinitionArn", ""))
+    named = _REVISION.fullmatch((target.get("EcsParameters") or {}).get("TaskDefinitionArn", ""))
     if named is None:
         return None
     cluster = _last_part(target["Arn"])
@@ -97,171 +86,69 @@ def choose(target: Mapping[str, Any], goals: Iterable[Goal], rules: Rules) -> Mo
 def is_over(schedule: Mapping[str, Any], now: datetime) -> bool:
     """Whether a schedule never runs again, in whatever time zone: there is no need to touch it."""
     if once := _ONE_TIME.fullmatch(schedule["ScheduleExpression"]):
-        return datetime.fromisoformat(once[1]).replace(tzinfo=UTC) + _LAST_MIDNIGHT < now
+        # `now` moves, because the other may be the last second of all.
+        return datetime.fromisoformat(once[1]).replace(tzinfo=UTC) < now - _LAST_MIDNIGHT
     end = schedule.get("EndDate")
-    return end is not None and end < now.timestamp()
+    return isinstance(end, int | float) and end < now.timestamp()
 
 
-class ScheduledTasks:
-    """The account's scheduled tasks in one region; the clients for them are made when they are first needed."""
+class ScheduledTasks(FollowUp):
+    """Moves what is scheduled to the revisions that pushes brought; what can't be moved fails the pushes."""
 
-    def __init__(self, client: Callable[..., Any], region: str, ecs: Ecs, pacer: Pacer) -> None:
-        self._make_client = client
-        self._region = region
-        self._ecs = ecs
-        self._pacer = pacer
-
-    def follow(
-        self, pushes: Sequence[Push], results: Sequence[PushResult], settings: Settings, now: datetime
-    ) -> list[PushResult]:
-        """Move what names older revisions than the results do; gives the results with what came of that."""
+    def after_push(self, pushes: Sequence[Push], results: Sequence[PushResult], settings: Settings) -> list[PushResult]:
+        """Move what names older revisions than the results do."""
         goals = reached(pushes, results)
-        turn = _Turn(self, goals, settings, now)
+        moving = _Moving(self.environment, goals, settings)
         if goals:
-            turn.take()
-        return [_with(result, turn.of(push)) for push, result in zip(pushes, results, strict=True)]
-
-    def clusters(self, settings: Settings) -> list[str]:
-        """The ARNs of the clusters in scope."""
-        arn = f"arn:{self._events.meta.partition}:ecs:{self._region}:{settings.account_id}:cluster"
-        return [f"{arn}/{name}" for name in self._ecs.clusters(settings.rules)]
-
-    def revisions(self, settings: Settings) -> set[str]:
-        """The ARNs of the revisions that targets in the clusters in scope name.
-
-        Raises:
-            EcrDeployError: not all could be read.
-
-        """
-        clusters = self.clusters(settings)
-        rules = dict.fromkeys(rule for cluster in clusters for rule in self.rules(cluster))
-        targets = [target for rule in rules for target in self.targets(rule)]
-        ours = (one for one in self.schedules() if one["Target"]["Arn"] in clusters)
-        targets += [whole["Target"] for one in ours for whole in self.schedule(one["GroupName"], one["Name"])]
-        return {target["EcsParameters"]["TaskDefinitionArn"] for target in targets if "EcsParameters" in target}
-
-    def rules(self, cluster: str) -> Iterator[str]:
-        """The names of the rules with a target in a cluster."""
-        pages = self._pages(self._events, "ListRuleNamesByTarget", cluster, TargetArn=cluster, Limit=_MOST_PER_PAGE)
-        return (name for page in pages for name in page["RuleNames"])
-
-    def targets(self, rule: str) -> Iterator[dict[str, Any]]:
-        """The targets of a rule, whole."""
-        pages = self._pages(self._events, "ListTargetsByRule", f"rule {rule}", Rule=rule)
-        return (target for page in pages for target in page["Targets"])
-
-    def put(self, rule: str, targets: Sequence[Mapping[str, Any]]) -> dict[str, EcrDeployError]:
-        """Replace targets of a rule; gives for those that stay as they were, by their id, why."""
-        try:
-            answer = self._call(self._events, "PutTargets", f"rule {rule}", Rule=rule, Targets=targets)
-        except EcrDeployError as error:
-            return {target["Id"]: error for target in targets}
-        return {
-            one["TargetId"]: CallError(
-                f"PutTargets of rule {rule} was refused: {one['ErrorCode']}: {one.get('ErrorMessage', '')}",
-                "PutTargets",
-                one["ErrorCode"],
-                Retry.LATER,
-            )
-            for one in answer.get("FailedEntries", ())
-        }
-
-    def schedules(self) -> Iterator[dict[str, Any]]:
-        """All schedules, as far as their list tells of them."""
-        pages = self._pages(self._scheduler, "ListSchedules", "the account", MaxResults=_MOST_PER_PAGE)
-        return (schedule for page in pages for schedule in page["Schedules"])
-
-    def schedule(self, group: str, name: str) -> Iterator[dict[str, Any]]:
-        """One schedule, whole."""
-        yield self._call(self._scheduler, "GetSchedule", f"schedule {group}/{name}", GroupName=group, Name=name)
-
-    def update(self, schedule: Mapping[str, Any]) -> EcrDeployError | None:
-        """Replace a schedule; gives why it stays as it was, if it does."""
-        subject = f"schedule {schedule['GroupName']}/{schedule['Name']}"
-        request = {member: value for member, value in schedule.items() if member not in _GET_ONLY}
-        try:
-            self._call(self._scheduler, "UpdateSchedule", subject, **request)
-        except EcrDeployError as error:
-            return error
-        return None
-
-    @cached_property
-    def _events(self) -> Any:
-        client = self._make_client("events", config=_CONFIG)
-        raw_json.keep_whole(client, "PutTargets", {"Rule": "-", "Targets": [{"Id": "-", "Arn": "-"}]})
-        return client
-
-    @cached_property
-    def _scheduler(self) -> Any:
-        client = self._make_client("scheduler", config=_CONFIG)
-        least = {
-            "ScheduleExpression": "-",
-            "FlexibleTimeWindow": {"Mode": "OFF"},
-            "Target": {"Arn": "-", "RoleArn": "-"},
-        }
-        raw_json.keep_whole(client, "UpdateSchedule", least)
-        return client
-
-    def _pages(self, client: Any, operation: str, subject: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-        answer = self._call(client, operation, subject, **arguments)
-        yield answer
-        while token := answer.get("NextToken"):
-            answer = self._call(client, operation, subject, NextToken=token, **arguments)
-            yield answer
-
-    def _call(self, client: Any, operation: str, subject: str, **arguments: Any) -> dict[str, Any]:
-        # It raises OutOfTimeError where the invocation would end first.
-        self._pacer.pause(0)
-        try:
-            answer: dict[str, Any] = getattr(client, xform_name(operation))(**arguments)
-        except (ClientError, BotoCoreError) as error:
-            raise calls.explain(error, operation, subject) from error
-        return answer
+            moving.run()
+        return [_with(result, moving.of(push)) for push, result in zip(pushes, results, strict=True)]
 
 
-class _Turn:
-    """One look at everything that is scheduled in scope, and what came of it."""
+class _Moving:
+    """One run through everything that is scheduled in scope, and what came of it."""
 
-    def __init__(self, tasks: ScheduledTasks, goals: Sequence[Goal], settings: Settings, now: datetime) -> None:
-        self._tasks = tasks
+    def __init__(self, environment: Environment, goals: Sequence[Goal], settings: Settings) -> None:
+        self._environment = environment
+        self._scheduler = environment.scheduler
         self._goals = goals
+        self._pushes = frozenset(goal.push for goal in goals)
         self._settings = settings
-        self._now = now
-        self._told: list[tuple[frozenset[Push], TaskResult]] = []
+        self._results: list[tuple[frozenset[Push], TaskResult]] = []
 
     def of(self, push: Push) -> tuple[TaskResult, ...]:
         """What came of the push."""
-        return tuple(result for pushes, result in self._told if push in pushes)
+        return tuple(result for pushes, result in self._results if push in pushes)
 
-    def take(self) -> None:
+    def run(self) -> None:
         """Read rules and schedules one by one, and write each before the next is read."""
         no_rule, no_schedule = {"rule": None, "target": None}, {"schedule": None}
-        clusters = self._read(no_rule, self._tasks.clusters, self._settings)
-        for rule in dict.fromkeys(name for one in clusters for name in self._read(no_rule, self._tasks.rules, one)):
+        clusters = self._read(no_rule, self._environment.cluster_arns, self._settings.rules)
+        rules = (name for one in clusters for name in self._read(no_rule, self._scheduler.rules, one))
+        for rule in dict.fromkeys(rules):
             self._move_targets(rule, clusters)
         if clusters:
-            for summary in self._read(no_schedule, self._tasks.schedules):
+            for summary in self._read(no_schedule, self._scheduler.schedules):
                 if summary["Target"]["Arn"] in clusters:
                     self._move_schedule(summary["GroupName"], summary["Name"])
 
     def _move_targets(self, rule: str, clusters: Iterable[str]) -> None:
-        targets = self._read({"rule": rule, "target": None}, self._tasks.targets, rule)
+        targets = self._read({"rule": rule, "target": None}, self._scheduler.targets, rule)
         wanted = (self._choose(target) for target in targets if target["Arn"] in clusters)
         moves = (move for move in wanted if move)
-        while batch := list(islice(moves, _TARGETS_PER_PUT)):
+        while batch := list(islice(moves, TARGETS_PER_PUT)):
             dry = self._settings.dry_run
-            problems = {} if dry else self._tasks.put(rule, [move.target for move in batch])
+            problems = {} if dry else self._scheduler.put(rule, [move.target for move in batch])
             for move in batch:
                 target = str(move.target["Id"])
-                self._tell({"rule": rule, "target": target}, move, problems.get(target))
+                self._note({"rule": rule, "target": target}, move, problems.get(target))
 
     def _move_schedule(self, group: str, name: str) -> None:
         place = {"schedule": f"{group}/{name}"}
-        for schedule in self._read(place, self._tasks.schedule, group, name):
-            move = None if is_over(schedule, self._now) else self._choose(schedule["Target"])
+        for schedule in self._read(place, lambda: [self._scheduler.schedule(group, name)]):
+            move = None if is_over(schedule, self._environment.now()) else self._choose(schedule["Target"])
             if move:
                 dry = self._settings.dry_run
-                self._tell(place, move, None if dry else self._tasks.update({**schedule, "Target": move.target}))
+                self._note(place, move, None if dry else self._scheduler.update({**schedule, "Target": move.target}))
 
     def _choose(self, target: Mapping[str, Any]) -> Move | None:
         return choose(target, self._goals, self._settings.rules)
@@ -269,23 +156,25 @@ class _Turn:
     def _read(
         self, place: Mapping[str, str | None], read: Callable[..., Iterable[_Item]], *arguments: Any
     ) -> list[_Item]:
-        """What could be read; where that is nothing, it is told why."""
+        """What could be read; where that is nothing, why is among the results."""
         try:
             return list(read(*arguments))
         except EcrDeployError as error:
-            if not _is_gone(error):
+            if isinstance(error, CallError) and (error.operation, error.code) == ("GetSchedule", INCOMPLETE):
+                self._results.append((self._pushes, TaskResult(place, Outcome.SKIPPED, Reason.of(error))))
+            elif not _is_gone(error):
                 result = TaskResult(place, Outcome.FAILED, Reason.of(error), retry=error.retry)
-                self._told.append((frozenset(goal.push for goal in self._goals), result))
+                self._results.append((self._pushes, result))
             return []
 
-    def _tell(self, place: Mapping[str, str | None], move: Move, problem: EcrDeployError | None) -> None:
+    def _note(self, place: Mapping[str, str | None], move: Move, problem: EcrDeployError | None) -> None:
         if problem is None:
             result = TaskResult(place, Outcome.DEPLOYED, None, move.before, move.after)
         elif _is_gone(problem):
             result = TaskResult(place, Outcome.SKIPPED, _GONE, move.before, move.before)
         else:
             result = TaskResult(place, Outcome.FAILED, Reason.of(problem), move.before, move.before, problem.retry)
-        self._told.append((move.pushes, result))
+        self._results.append((move.pushes, result))
 
 
 def _with(result: PushResult, tasks: tuple[TaskResult, ...]) -> PushResult:

@@ -1,0 +1,183 @@
+"""The fleet on ECS: clusters, services and what they run, many at once."""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from ecr_deploy.aws.calls import UNKNOWN_OPERATION, Shape, batched, next_page
+from ecr_deploy.aws.ecs import PER_DESCRIBE, Ecs
+from ecr_deploy.aws.ecs_services import TAGS, tags_of
+from ecr_deploy.core import images, rollouts
+from ecr_deploy.core.errors import CallError
+from ecr_deploy.core.fleet import Service, Target
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.outcomes import Reason
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rules import Rules, matches
+
+logger = logging.getLogger("ecr_deploy")
+
+_SERVICES_PER_PAGE = 100
+_SERVICES_PER_DESCRIBE = 10
+_CLUSTERS_PER_DESCRIBE = 100
+_ROLLING_BACK = Reason(
+    "rolling-back", "it is being rolled back, and an update now would leave it nothing to fall back to"
+)
+
+
+class EcsFleet(Ecs):
+    """The account's ECS in one region, and all that is in scope there."""
+
+    def clusters(self, rules: Rules) -> tuple[str, ...]:
+        """The names of the clusters in scope."""
+        named = rules.exact_clusters()
+        return tuple(name for name in self._clusters() if rules.in_scope(name)) if named is None else named
+
+    def services(self, rules: Rules) -> Iterator[Service]:
+        """All ACTIVE services that any rule reaches, as they become known."""
+        clusters = self.clusters(rules)
+        tags = self._pool.submit(self._cluster_tags, clusters)
+        pages = deque(self._pool.submit(self._list_services, cluster, rules) for cluster in clusters)
+        while pages:
+            batches, more = pages.popleft().result()
+            if more:
+                pages.append(more)
+            for batch in batches:
+                for service in batch.result():
+                    yield service._replace(cluster_tags=tags.result().get(service.cluster, {}))
+
+    def repositories(self, services: Iterable[Service]) -> list[tuple[Service, tuple[Repository, ...] | CallError]]:
+        """The services, each with the ECR repositories that it runs; where ECS does not tell those, why."""
+        known: list[Service] = []
+        unknown: dict[str, CallError | None] = {}
+
+        def unknown_service_revisions() -> Iterator[str]:
+            for service in services:
+                known.append(service)
+                if service.revision not in self._repositories and service.revision not in unknown:
+                    unknown[service.revision] = None
+                    yield from service.service_revisions
+
+        batches = batched(unknown_service_revisions(), PER_DESCRIBE)
+        for told in [self._pool.submit(self._try_service_revisions, batch) for batch in batches]:
+            self._repositories.update(told.result())
+        untold = [arn for arn in unknown if arn not in self._repositories]
+        for arn, revision in zip(untold, self._pool.map(self._try_revision, untold), strict=True):
+            unknown[arn] = revision if isinstance(revision, CallError) else None
+        # What nobody runs any more would only pile up.
+        run = {service.revision for service in known}
+        self._revisions = {arn: revision for arn, revision in self._revisions.items() if arn in run}
+        return [(one, unknown.get(one.revision) or self._repositories[one.revision]) for one in known]
+
+    def families(self, globs: Sequence[str]) -> list[str]:
+        """The active families whose name any of the globs matches."""
+        pages = self._api.pages("ListTaskDefinitionFamilies", "the account", {"families": [str]}, status="ACTIVE")
+        return [family for page in pages for family in page["families"] if matches(family, globs)]
+
+    def running(self, services: Iterable[Service]) -> dict[str, Revision | CallError]:
+        """The revisions that the services run, by ARN; where ECS refuses one, why."""
+        arns = list(dict.fromkeys(service.revision for service in services))
+        return dict(zip(arns, self._pool.map(self._try_revision, arns), strict=True))
+
+    def waiting(self, services: Iterable[Service]) -> list[Service]:
+        """The services, each with why it must not be updated now, where it is being rolled back."""
+        services = list(services)
+        suspects = [one for one in services if rollouts.is_rolling_out(one.deployments)]
+        arns = [one.service_deployment for one in suspects if one.service_deployment]
+        batches = list(batched(arns, PER_DESCRIBE))
+        status_of = {
+            one["serviceDeploymentArn"]: one["status"]
+            for found in self._pool.map(self._try_service_deployments, batches)
+            for one in found
+        }
+        back = {
+            one.arn
+            for one in suspects
+            if rollouts.is_rolling_back(one.deployments, status_of.get(one.service_deployment or ""))
+        }
+        return [one._replace(waits=_ROLLING_BACK) if one.arn in back else one for one in services]
+
+    def all_newest(self, families: Iterable[str]) -> list[Revision]:
+        """The newest ACTIVE revisions of families that have one."""
+        return [revision for revision in self._pool.map(self.newest, families) if revision]
+
+    def _clusters(self) -> Iterator[str]:
+        for page in self._api.pages("ListClusters", "clusters", {"clusterArns": [str]}):
+            yield from (_last_part(arn) for arn in page["clusterArns"])
+
+    def _cluster_tags(self, clusters: Sequence[str]) -> dict[str, dict[str, str]]:
+        tags = {}
+        for names in batched(clusters, _CLUSTERS_PER_DESCRIBE):
+            needs: Shape = {"clusters": [{"clusterName": str, "tags": TAGS}]}
+            answer = self._api.call("DescribeClusters", "the clusters", needs, clusters=names, include=["TAGS"])
+            tags.update({cluster["clusterName"]: tags_of(cluster) for cluster in answer["clusters"]})
+        return tags
+
+    def _list_services(
+        self, cluster: str, rules: Rules, token: str | None = None, rest: Sequence[str] = ()
+    ) -> "_Listing":
+        """List a page of a cluster; start to list the next and to describe its services, with the rest of the last."""
+        operation, subject = "ListServices", f"cluster {cluster}"
+        page: dict[str, Any] = {"nextToken": token} if token else {}
+        try:
+            answer = self._api.call(
+                operation,
+                subject,
+                {"serviceArns": [str]},
+                cluster=cluster,
+                maxResults=_SERVICES_PER_PAGE,
+                **page,
+            )
+        except CallError as error:
+            if error.code != "ClusterNotFoundException":
+                raise
+            # One that is gone, or never was, must not keep pushes from all others.
+            logger.warning("there is no cluster %s", cluster)
+            return [], None
+        names = [*rest, *map(_last_part, answer["serviceArns"])]
+        names = [name for name in names if rules.reaches(Target(cluster, name))]
+        more = None
+        if token := next_page(answer, operation, subject):
+            whole = len(names) // _SERVICES_PER_DESCRIBE * _SERVICES_PER_DESCRIBE
+            more = self._pool.submit(self._list_services, cluster, rules, token, names[whole:])
+            names = names[:whole]
+        batches = batched(names, _SERVICES_PER_DESCRIBE)
+        return [self._pool.submit(self._describe_services, cluster, batch) for batch in batches], more
+
+    def _try_service_deployments(self, arns: list[str]) -> list[dict[str, Any]]:
+        try:
+            return self._describe_service_deployments(arns)
+        except CallError as error:
+            # What ECS tells with each service has to do.
+            if error.code != UNKNOWN_OPERATION:
+                raise
+            return []
+
+    def _try_service_revisions(self, arns: list[str]) -> dict[str, tuple[Repository, ...]]:
+        """The ECR repositories that service revisions run, by the ARN of their task definition; none if refused."""
+        try:
+            found = self._service_revisions(arns)
+        except CallError:
+            # Task definitions tell the same, one by one.
+            return {}
+        return {
+            one["taskDefinition"]: images.repositories(container["image"] for container in one["containerImages"])
+            for one in found
+            if one.get("containerImages")
+        }
+
+    def _try_revision(self, arn: str) -> Revision | CallError:
+        try:
+            return self.revision(arn)
+        except CallError as error:
+            return error
+
+
+# The services of a page, as they are described, and the next page, if there is one.
+_Listing = tuple[list[Future[list[Service]]], Future["_Listing"] | None]
+
+
+def _last_part(arn: str) -> str:
+    return arn.rpartition("/")[2]

@@ -1,0 +1,144 @@
+"""Dispatch: a batch of the queue, a bare EventBridge event or a request goes to the file that handles it.
+
+Each message of a batch ends done, retried or dead-lettered, whatever goes wrong with it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+from ecr_deploy import follow_ups, on_push, report
+from ecr_deploy.aws import sqs
+from ecr_deploy.aws.sqs import Message
+from ecr_deploy.core import events
+from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, Retry
+from ecr_deploy.core.events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Push, Tick
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
+from ecr_deploy.environment import Environment
+
+News = Push | NoPush | Tick | DeploymentChange | GroupChange
+
+
+class Dispatcher:
+    """The function, ready to be invoked."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+
+    def __call__(self, event: object, context: Any) -> dict[str, Any]:
+        """Answer an invocation.
+
+        Raises:
+            EcrDeployError: a bare event or a request is malformed, or asks for what can't be done.
+
+        """
+        if not isinstance(event, Mapping):
+            raise InvalidRequestError.of(event)
+        self.environment.begin_invocation(context.get_remaining_time_in_millis() / 1000)
+        try:
+            return self._answer(event)
+        finally:
+            report.log_throttled(self.environment.pacer.all_throttled())
+
+    def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        if "Records" in event:
+            return self._handle_batch(event["Records"])
+        if "detail-type" in event:
+            return self._handle_event(event)
+        from ecr_deploy import on_request  # noqa: PLC0415
+
+        return on_request.answer(self.environment, event)
+
+    def _handle_event(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        news, dry_run = events.parse(event), self.environment.settings.dry_run
+        if isinstance(news, Push):
+            results = on_push.deploy(self.environment, [news], self.environment.settings)
+            return report.answer([(news, results[0])], dry_run=dry_run)
+        if not isinstance(news, NoPush):
+            news = NoPush("this event is handled only when it comes through the queue", news.event_id)
+        result = PushResult(Outcome.SKIPPED, Reason("no-push", news.reason))
+        report.log(news, result, dry_run=dry_run)
+        return report.answer([(news, result)], dry_run=dry_run)
+
+    def _handle_batch(self, records: object) -> dict[str, Any]:
+        if not isinstance(records, list):
+            message = f"Records must be a list of messages of a FIFO queue of SQS, but it is {type(records).__name__}."
+            raise InvalidRequestError(message)
+        messages = [sqs.read(record) for record in records]
+        read = [(message, self._read(message)) for message in messages]
+        pushes = [news for _, news in read if isinstance(news, Push)]
+        results = dict(zip(pushes, on_push.deploy(self.environment, pushes, self.environment.settings), strict=True))
+        # A FIFO queue wants back the first failure and all after it, or their order would not stay. Those after it
+        # have been read and deployed, but are finished, dead-lettered perhaps, only in their own turn.
+        finished = takewhile(lambda pair: self._finish(*pair, results), read)
+        again = messages[sum(1 for _ in finished) :]
+        if again:
+            self._succeeds(lambda: self.environment.queue.back_off(again))
+        return {"batchItemFailures": [{"itemIdentifier": message.id} for message in again]}
+
+    def _read(self, message: Message) -> News | InvalidEventError | PushResult:
+        """Read the news that a message brings; a result where that fails unexpectedly."""
+        event = message.event()
+        try:
+            news = events.parse(event)
+        except InvalidEventError as error:
+            report.log_invalid(error, event, message.id)
+            return error
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not keep all other messages
+            return report.log_unexpected(error, message.id, f"message {message.id}")
+        if isinstance(news, NoPush):
+            result = PushResult(Outcome.SKIPPED, Reason("no-push", news.reason))
+            report.log(news, result, dry_run=self.environment.settings.dry_run)
+        return news
+
+    def _finish(
+        self, message: Message, news: News | InvalidEventError | PushResult, results: Mapping[Push, PushResult]
+    ) -> bool:
+        """Whether a message is done with: handled, dead-lettered, or requeued as a new message with what is left."""
+        if isinstance(news, InvalidEventError):
+            return self._dead_letter(message)
+        ended = [results[news]] if isinstance(news, Push) else self._handle(message, news)
+        failed = [result for result in ended if result.outcome is Outcome.FAILED]
+        if not failed:
+            return True
+        retry = max(result.retry for result in failed)
+        if retry is Retry.AT_ONCE and any(result.progress for result in ended):
+            # Without progress, a new message would go round for ever.
+            return self._succeeds(lambda: self.environment.queue.requeue(message))
+        if retry is not Retry.NEVER and message.receives < sqs.MOST_RECEIVES:
+            return False
+        if isinstance(news, Push) and retry is not Retry.NEVER:
+            follow_ups.after_giving_up(self.environment, news, results[news])
+        return self._dead_letter(message)
+
+    def _handle(
+        self, message: Message, news: PushResult | NoPush | Tick | DeploymentChange | GroupChange
+    ) -> Sequence[PushResult]:
+        """Handle news of anything but a push; whatever goes wrong is the result of this message, and of no other."""
+        if isinstance(news, PushResult):
+            return [news]
+        if isinstance(news, NoPush):
+            return []
+        try:
+            if isinstance(news, Tick):
+                from ecr_deploy import on_schedule  # noqa: PLC0415
+
+                return on_schedule.run(self.environment, news)
+            from ecr_deploy import on_rollout  # noqa: PLC0415
+
+            return on_rollout.track(self.environment, news)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not keep all other messages
+            return [report.log_unexpected(error, news.event_id, f"message {message.id}")]
+
+    def _dead_letter(self, message: Message) -> bool:
+        return self._succeeds(lambda: self.environment.queue.dead_letter(message))
+
+    @staticmethod
+    def _succeeds(call: Callable[[], None]) -> bool:
+        """Whether SQS did what it was asked for; where it did not, the log says why, and the message comes back."""
+        try:
+            call()
+        except EcrDeployError as error:
+            report.logger.error(str(error))
+            return False
+        return True

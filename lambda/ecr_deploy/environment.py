@@ -1,0 +1,121 @@
+"""The environment: settings, clock and AWS clients, which live as long as the execution environment does.
+
+What most invocations do not need is made, and imported, where it is first needed: a longer start would be paid by all.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from ecr_deploy.aws.calls import CONFIG, Api
+from ecr_deploy.aws.controllers import Controller, Controllers, EcsController
+from ecr_deploy.aws.ecs_fleet import EcsFleet
+from ecr_deploy.aws.pacing import Clock, Pacer
+from ecr_deploy.aws.sqs import Queue
+from ecr_deploy.core.fleet import CODE_DEPLOY, ECS
+from ecr_deploy.core.records import to_milliseconds
+from ecr_deploy.core.rules import Moment, Rules
+from ecr_deploy.core.settings import Settings
+
+if TYPE_CHECKING:
+    from ecr_deploy.aws.scheduler import Scheduler
+
+# Kept back of the function's time for the queue, the bus and the log.
+_SECONDS_TO_REPORT = 10
+
+MakeClient = Callable[..., Any]
+"""Makes a client of a service, as `boto3.client` does."""
+
+
+class Environment:
+    """What one execution environment works with."""
+
+    def __init__(self, settings: Settings, region: str, make_client: MakeClient, clock: Clock) -> None:
+        self.settings = settings
+        self.region = region
+        self.pacer = Pacer(clock)
+        self._make_client = make_client
+        self._clock = clock
+        # What reports may still be called when the time for the work is over.
+        self._reporting = Pacer(clock)
+        self._registries: dict[str, Api] = {}
+        ecs = self._api("ecs")
+        self.ecs = EcsFleet(ecs)
+        # Lambda gives the start more of the processor than an invocation.
+        ecs.connect()
+
+    def begin_invocation(self, seconds_left: float) -> None:
+        """Set the deadlines of an invocation."""
+        end = self._clock.time() + seconds_left
+        self._reporting.deadline = end
+        self.pacer.deadline = end - _SECONDS_TO_REPORT
+
+    def now(self) -> datetime:
+        """The time, in UTC, to the millisecond."""
+        return to_milliseconds(datetime.fromtimestamp(self._clock.time(), UTC))
+
+    def settings_now(self, settings: Settings) -> Settings:
+        """The settings with their rules as of this moment: freezes depend on it.
+
+        Raises:
+            EcrDeployError: a change calendar can't be read.
+
+        """
+        closed: Mapping[str, str] = {}
+        if names := settings.rules.change_calendars():
+            from ecr_deploy.aws import calendars  # noqa: PLC0415
+
+            closed = calendars.closed(self.systems_manager, names)
+        return settings._replace(rules=settings.rules.at(Moment(self.now(), closed)))
+
+    @cached_property
+    def controllers(self) -> Controllers:
+        """The deployment controllers that services may have."""
+        known: dict[str, Controller] = {ECS: EcsController(self.ecs)}
+        if self.settings.codedeploy:
+            from ecr_deploy.aws.codedeploy import CodeDeploy  # noqa: PLC0415
+
+            known[CODE_DEPLOY] = CodeDeploy(self._api("codedeploy"))
+        return Controllers(known)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The queue that brings the news."""
+        return Queue(self._api("sqs", self._reporting), self.settings.queue_url, self.settings.dead_letter_queue_url)
+
+    @cached_property
+    def event_bus(self) -> Api:
+        """The default event bus."""
+        return self._api("events", self._reporting)
+
+    @cached_property
+    def systems_manager(self) -> Api:
+        """Systems Manager."""
+        return self._api("ssm")
+
+    @cached_property
+    def scheduler(self) -> "Scheduler":
+        """What starts tasks on a schedule."""
+        from ecr_deploy.aws.scheduler import Scheduler  # noqa: PLC0415
+
+        return Scheduler(self._api("events"), self._api("scheduler"))
+
+    def cluster_arns(self, rules: Rules) -> list[str]:
+        """The ARNs of the clusters in scope of rules.
+
+        Raises:
+            EcrDeployError: ECS does not say which there are.
+
+        """
+        arn = f"arn:{self.scheduler.partition}:ecs:{self.region}:{self.settings.account_id}:cluster"
+        return [f"{arn}/{name}" for name in self.ecs.clusters(rules)]
+
+    def registry(self, region: str) -> Api:
+        """ECR in a region."""
+        if region not in self._registries:
+            self._registries[region] = self._api("ecr", region_name=region)
+        return self._registries[region]
+
+    def _api(self, service: str, pacer: Pacer | None = None, **where: str) -> Api:
+        return Api(partial(self._make_client, service, config=CONFIG, **where), pacer or self.pacer)
