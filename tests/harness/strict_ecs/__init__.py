@@ -14,9 +14,11 @@ double adds none of ECS's defaults (such as an empty `mountPoints`), so that wha
 what runs. Where AWS promises no order, it answers in another order than it was asked in.
 """
 
-from .double import Call, StrictEcs, reuse_clients
+from .clients import reuse_clients
+from .double import Call, StrictEcs
 from .errors import EcsError
 from .faults import Died, Fault
+from .lifeline import Lifeline
 from .operations import OPERATIONS, WRITES
 from .throttling import BUCKETS, Clock, FakeClock, SystemClock
 from .transports import Answer
@@ -32,6 +34,7 @@ __all__ = [
     "EcsError",
     "FakeClock",
     "Fault",
+    "Lifeline",
     "StrictEcs",
     "SystemClock",
     "reuse_clients",

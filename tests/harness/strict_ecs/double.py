@@ -5,38 +5,24 @@ from __future__ import annotations
 import copy
 import json
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, cast
-
-import boto3.session
-from botocore import UNSIGNED
-from botocore.config import Config
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import errors, transports
-from .faults import AnswerLost, Died, Fault, Injection, refuse
+from .clients import lend_client
+from .faults import AnswerLost, Died, Fault, Injection, due_fault, refuse
+from .lifeline import Lifeline
 from .operations import OPERATIONS, WRITES
 from .state import Account, DigestResolver, Revision, Service
 from .throttling import Clock, SystemClock, Throttle
 from .transports import Answer
-from .validation import Json, botocore_session, check_request
+from .validation import Json, check_request
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from botocore.client import BaseClient
-
-_SESSION_LOCK = threading.Lock()  # botocore's sessions are not thread-safe
-# A client costs more than a test does. Whoever knows that one test is over can have its clients for the next.
-_idle: defaultdict[str, list[BaseClient]] = defaultdict(list)
-_lent: list[tuple[str, BaseClient]] = []
-
-
-def reuse_clients() -> None:
-    """Let the next doubles have the clients of all doubles there were, which must not be used any more."""
-    for key, client in _lent:
-        _idle[key].append(client)
-    _lent.clear()
 
 
 class Call(NamedTuple):
@@ -64,11 +50,14 @@ class StrictEcs:
         clock: Clock | None = None,
         throttle: bool = False,
         latency: float = 0.0,
+        lifeline: Lifeline | None = None,
         digests: DigestResolver | Mapping[str, str] | None = None,
     ) -> None:
         self.region = region
         self.clock: Clock = clock or SystemClock()
         self.latency = latency
+        self.lifeline = lifeline or Lifeline()
+        """What counts the calls of the process: share it with the other doubles that the process calls."""
         self.calls: list[Call] = []
         """Every call that arrived, in order, whatever became of it."""
         self.writes: list[Call] = []
@@ -77,10 +66,7 @@ class StrictEcs:
         """How many calls of each operation its token bucket refused."""
         self._lock = threading.RLock()
         self._throttle = Throttle(self.clock) if throttle else None
-        self._injections: list[Injection] = []
-        self._calls_to_live: int | None = None
-        self._dies_before = True
-        self._dead = False
+        self._injections: list[Injection[Fault]] = []
         resolve: DigestResolver = digests.get if isinstance(digests, Mapping) else digests or (lambda _: None)
         self._account = Account(
             account_id=account_id, region=region, partition=partition, clock=self.clock, resolve=resolve
@@ -90,8 +76,7 @@ class StrictEcs:
 
     def handle(self, operation: str, body: bytes) -> Answer:
         """Answer one call. Raises ConnectionReset, AnswerLost or Died where there is no answer."""
-        with self._lock:
-            dies_after = self._count_down(operation)
+        dies_after = self.lifeline.count_down(operation)
         if self.latency:
             self.clock.sleep(self.latency)
         with self._lock:
@@ -106,23 +91,7 @@ class StrictEcs:
 
     def client(self, **kwargs: object) -> BaseClient:
         """Make a boto3 client whose every call ends here. It does not retry unless its `config` says so."""
-        settings: dict[str, object] = {
-            "region_name": self.region,
-            "aws_access_key_id": "strict",
-            "aws_secret_access_key": "double",
-            "config": Config(retries={"total_max_attempts": 1}),
-            **kwargs,
-        }
-        # Nobody looks at signatures, and they take a tenth of the tests' time.
-        config = cast("Config", settings["config"]).merge(Config(signature_version=UNSIGNED))
-        settings["config"] = config
-        key = repr(settings | {"config": config._user_provided_options})  # noqa: SLF001 - the only way to compare two
-        with _SESSION_LOCK:
-            if _idle[key]:
-                client = _idle[key].pop()
-            else:
-                client = boto3.session.Session(botocore_session=botocore_session()).client("ecs", **settings)
-            _lent.append((key, client))
+        client = lend_client("ecs", self.region, **kwargs)
         self.attach(client)
         return client
 
@@ -155,13 +124,11 @@ class StrictEcs:
 
     def die(self, at_call: int, *, before: bool) -> None:
         """Let the process die at a call, counted from now: before it is performed, or before its answer is read."""
-        with self._lock:
-            self._calls_to_live, self._dies_before = at_call, before
+        self.lifeline.die(at_call, before=before)
 
     def revive(self) -> None:
         """Let a new process make calls. A death that has not come yet is called off."""
-        with self._lock:
-            self._dead, self._calls_to_live = False, None
+        self.lifeline.revive()
 
     # The owner
 
@@ -302,29 +269,13 @@ class StrictEcs:
             raise errors.task_definition_unknown()
         return revision
 
-    def _count_down(self, operation: str) -> bool:
-        """Tell whether the process dies after this call; raise Died if it dies before it, or is dead already."""
-        if self._dead:
-            message = f"{operation}: dead already"
-            raise Died(message)
-        if self._calls_to_live is None:
-            return False
-        self._calls_to_live -= 1
-        if self._calls_to_live > 0:
-            return False
-        self._dead = True
-        if self._dies_before:
-            message = f"before {operation}"
-            raise Died(message)
-        return True
-
     def _answer(self, operation: str, body: bytes) -> Answer:
         if operation not in OPERATIONS:
             code = "UnknownOperationException"
             raise errors.EcsError(code, operation)
         request = _read(body)
         self.calls.append(Call(operation, request))
-        fault = self._due_fault(operation)
+        fault = due_fault(self._injections, operation)
         if fault is None and self._throttle is not None and not self._throttle.admits(operation):
             self.throttled[operation] += 1
             raise errors.throttled()
@@ -340,11 +291,6 @@ class StrictEcs:
         if fault is Fault.INACTIVE:
             answer["taskDefinition"]["status"] = "INACTIVE"
         return _write(200, answer)
-
-    def _due_fault(self, operation: str) -> Fault | None:
-        """Let every injection count the call. Of those that are due the oldest hits, the others wait for the next."""
-        due = [injection for injection in self._injections if injection.operation == operation and injection.is_due()]
-        return due[0].hit() if due else None
 
 
 _HEADERS = {"Content-Type": "application/x-amz-json-1.1"}

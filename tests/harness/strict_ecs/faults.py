@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import errors
 from .operations import OPERATIONS, missing, service_arn
@@ -57,12 +57,15 @@ _OPERATIONS_OF: dict[Fault, frozenset[str]] = {
 }
 
 
+F = TypeVar("F", bound=enum.Enum)
+
+
 @dataclass
-class Injection:
+class Injection(Generic[F]):
     """A fault that waits for the nth call of an operation from now, and then hits so many calls in a row."""
 
     operation: str
-    fault: Fault
+    fault: F
     skip: int
     times: int
 
@@ -73,10 +76,16 @@ class Injection:
             return False
         return self.times > 0
 
-    def hit(self) -> Fault:
+    def hit(self) -> F:
         """Use the fault up once."""
         self.times -= 1
         return self.fault
+
+
+def due_fault(injections: list[Injection[F]], operation: str) -> F | None:
+    """Let every injection count the call. Of those that are due the oldest hits, the others wait for the next."""
+    due = [injection for injection in injections if injection.operation == operation and injection.is_due()]
+    return due[0].hit() if due else None
 
 
 def refuse(fault: Fault, account: Account, operation: str, request: Json) -> Json | None:
