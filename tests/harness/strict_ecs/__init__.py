@@ -19,12 +19,13 @@ from .double import Call, StrictEcs
 from .errors import EcsError
 from .faults import Died, Fault
 from .lifeline import Lifeline
-from .operations import OPERATIONS, WRITES
+from .operations import DEPLOYMENT_OPERATIONS, OPERATIONS, WRITES
 from .throttling import BUCKETS, Clock, FakeClock, SystemClock
 from .transports import Answer
 
 __all__ = [
     "BUCKETS",
+    "DEPLOYMENT_OPERATIONS",
     "OPERATIONS",
     "WRITES",
     "Answer",
