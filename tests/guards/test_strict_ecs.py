@@ -803,8 +803,8 @@ class TestFaults:
         ecs.inject("UpdateService", Fault.ACCESS_DENIED)
         _, message = refused(client.update_service, cluster="prod", service="api", taskDefinition="app:2")
         assert message == (
-            "User: arn:aws:sts::123456789012:assumed-role/ecr-deploy-eu-west-1/ecr-deploy is not authorized to perform: "
-            "ecs:UpdateService on resource: arn:aws:ecs:eu-west-1:123456789012:service/prod/api because no "
+            "User: arn:aws:sts::123456789012:assumed-role/ecr-deploy-eu-west-1/ecr-deploy is not authorized to "
+            "perform: ecs:UpdateService on resource: arn:aws:ecs:eu-west-1:123456789012:service/prod/api because no "
             "identity-based policy allows the ecs:UpdateService action"
         )
 

@@ -27,7 +27,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 
-from tests.harness.strict_ecs import Clock, FakeClock, Lifeline
+from tests.harness.strict_ecs import Clock, Died, FakeClock, Lifeline
 from tests.harness.strict_ecs.validation import operation_model
 
 Json = dict[str, Any]
@@ -35,6 +35,10 @@ Handler = Callable[[Json, "Context"], Mapping[str, Any] | None]
 
 DEDUPLICATION_SECONDS = 300
 MAX_BATCH = 10
+INVALID = "InvalidParameterValue"
+MISSING = "MissingParameter"
+QUEUE_MISSING = "QueueDoesNotExist"
+TOO_MANY = "TooManyEntriesInBatchRequest"
 _OPERATIONS = {
     xform_name(operation): operation
     for operation in ("ChangeMessageVisibility", "ChangeMessageVisibilityBatch", "SendMessage", "SendMessageBatch")
@@ -217,7 +221,8 @@ class FifoQueue:
             )
             failed = {item.get("itemIdentifier") for item in (answer or {}).get("batchItemFailures") or ()}
             # An id that is none of the batch's fails the whole batch.
-            failures = failed if failed <= failures else failures
+            if failed.issubset(failures):
+                failures = failed
         except Exception as raised:  # noqa: BLE001 - so does Lambda
             error = raised
         ended = self.clock.time()
@@ -260,10 +265,12 @@ class FifoQueue:
         if operation in self.refusals:
             raise self.refusals[operation]
         if request["QueueUrl"] not in (self.url, self.dead_letter_url):
-            raise _refusal("QueueDoesNotExist", "The specified queue does not exist.", operation)
+            message = "The specified queue does not exist."
+            raise _refusal(QUEUE_MISSING, message, operation)
         answer: Json = self._perform(operation, request)
         if dies_after and self.lifeline:
-            self.lifeline.end(operation)
+            message = f"after {operation}"
+            raise Died(message)
         return answer
 
     def _perform(self, operation: str, request: Json) -> Json:
@@ -273,17 +280,16 @@ class FifoQueue:
             case "ChangeMessageVisibility":
                 self._change_visibility(request)
                 return {}
-        one = {"SendMessageBatch": lambda entry: self._send(entry, request["QueueUrl"])}.get(
-            operation, self._change_visibility
-        )
+        send = operation == "SendMessageBatch"
         entries = request["Entries"]
         if not 1 <= len(entries) <= MAX_BATCH or len({entry["Id"] for entry in entries}) < len(entries):
             message = f"A batch has 1 to {MAX_BATCH} entries, each with an Id of its own."
-            raise _refusal("TooManyEntriesInBatchRequest", message, operation)
+            raise _refusal(TOO_MANY, message, operation)
         answer: Json = {"Successful": [], "Failed": []}
         for entry in entries:
             try:
-                answer["Successful"].append({"Id": entry["Id"], **(one(entry) or {})})
+                done = self._send(entry, request["QueueUrl"]) if send else self._change_visibility(entry)
+                answer["Successful"].append({"Id": entry["Id"], **done})
             except ClientError as error:
                 about = error.response["Error"]
                 answer["Failed"].append({"Id": entry["Id"], **about, "SenderFault": True})
@@ -294,13 +300,13 @@ class FifoQueue:
         for member in ("MessageGroupId", "MessageBody"):
             if not request.get(member):
                 message = f"The request must contain the parameter {member}."
-                raise _refusal("MissingParameter", message, "SendMessage")
+                raise _refusal(MISSING, message, "SendMessage")
         if request.get("DelaySeconds"):
             message = (
                 f"Value {request['DelaySeconds']} for parameter DelaySeconds is invalid. Reason: The request include "
                 "parameter that is not valid for this queue type."
             )
-            raise _refusal("InvalidParameterValue", message, "SendMessage")
+            raise _refusal(INVALID, message, "SendMessage")
         if url == self.dead_letter_url:
             self.dead_letters.append(body)
             identifier = f"message-{next(self._numbers)}"
@@ -314,8 +320,11 @@ class FifoQueue:
         receipt = request["ReceiptHandle"]
         message = next((one for one in self._messages if one.receipt == receipt and one.visible_at > now), None)
         if message is None:
-            text = f"Value {receipt} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change."
-            raise _refusal("InvalidParameterValue", text, "ChangeMessageVisibility")
+            text = (
+                f"Value {receipt} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not "
+                "available for visibility timeout change."
+            )
+            raise _refusal(INVALID, text, "ChangeMessageVisibility")
         message.visible_at = now + request["VisibilityTimeout"]
         return {}
 

@@ -80,20 +80,18 @@ class StrictEcs:
         self.caller = caller or f"ecr-deploy-{region}/ecr-deploy"
         """Who calls, as role/session."""
         self._principal = f"arn:{partition}:sts::{account_id}:assumed-role/"
+        self._thread = threading.local()
         self._denials: list[Denial] = []
 
     # The wire
 
-    def handle(self, operation: str, body: bytes, *, caller: str | None = None) -> Answer:
-        """Answer one call, of another caller where one is given.
-
-        Raises ConnectionReset, AnswerLost or Died where there is no answer.
-        """
+    def handle(self, operation: str, body: bytes) -> Answer:
+        """Answer one call. Raises ConnectionReset, AnswerLost or Died where there is no answer."""
         dies_after = self.lifeline.count_down(operation)
         if self.latency:
             self.clock.sleep(self.latency)
         with self._lock:
-            self._account.caller = self._principal + (caller or self.caller)
+            self._account.caller = self._principal + (getattr(self._thread, "caller", None) or self.caller)
             try:
                 answer = self._answer(operation, body)
             except errors.EcsError as error:
@@ -114,7 +112,7 @@ class StrictEcs:
 
     def attach(self, client: BaseClient, *, caller: str | None = None) -> None:
         """Take over the calls of a boto3 client, from another double too: a client costs more than a double."""
-        transports.attach(client, partial(self.handle, caller=caller))
+        transports.attach(client, self.handle if caller is None else partial(self._handle_as, caller))
 
     def serve(self) -> AbstractContextManager[str]:
         """Give a loopback URL, for as long as the context lasts, to processes that set AWS_ENDPOINT_URL_ECS to it."""
@@ -351,6 +349,13 @@ class StrictEcs:
             return dict(self._revision(identifier).tags)
 
     # Behind the scenes
+
+    def _handle_as(self, caller: str, operation: str, body: bytes) -> Answer:
+        self._thread.caller = caller
+        try:
+            return self.handle(operation, body)
+        finally:
+            self._thread.caller = None
 
     def _service(self, cluster: str, name: str) -> Service:
         service = self._account.service(self._account.cluster(cluster), name)
