@@ -39,10 +39,13 @@ Results = list[tuple[Push, PushResult]]
 Done = tuple[Revision | None, str] | EcrDeployError
 
 
-def deploy(pushes: Sequence[Push], env: Environment, settings: Settings) -> Results:
+def deploy(
+    pushes: Sequence[Push], environment: Environment, settings: Settings, *, everything: bool = False
+) -> Results:
     """Deploy the pushes of one batch together.
 
-    Gives one result for each, in their order, and then those of pushes that had to wait and came along with them.
+    Gives one result for each, in their order, and then those of pushes that had to wait and came along with them. With
+    `everything`, results name also what runs the repository and no rule reaches.
 
     Raises:
         CallError: ECS does not say what runs.
@@ -51,17 +54,19 @@ def deploy(pushes: Sequence[Push], env: Environment, settings: Settings) -> Resu
     """
     rules = settings.rules
     # A batch may hold the same event twice. What no rule allows costs no call.
-    found: dict[Push, list[TargetResult]] = {push: [] for push in pushes if not rules.rejection(push.record)}
+    found: dict[Push, list[TargetResult]] = {
+        push: [] for push in pushes if everything or not rules.rejection(push.record)
+    }
     if found:
         news = tuple(found)
-        hits, unknown = fleet_reader.find_hits(news, env, settings)
+        hits, unknown = fleet_reader.find_hits(news, environment, settings, everything=everything)
         with (
             ThreadPoolExecutor(1, thread_name_prefix="memories") as reader,
             ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool,
         ):
-            memories = reader.submit(_read_memories, hits, news, env, settings)
+            memories = reader.submit(_read_memories, hits, news, environment, settings)
             # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
-            for results in pool.map(lambda hit: _roll_out(hit, news, memories, env, settings), hits):
+            for results in pool.map(lambda hit: _roll_out(hit, news, memories, environment, settings), hits):
                 for push, result in results:
                     found.setdefault(push, []).append(result)
         for push in news:
@@ -70,32 +75,32 @@ def deploy(pushes: Sequence[Push], env: Environment, settings: Settings) -> Resu
     return [(push, _sum_up(push, found.get(push, ()), rules)) for push in [*pushes, *late]]
 
 
-def _read_memories(hits: Iterable[Hit], news: Sequence[Push], env: Environment, settings: Settings) -> Memories:
+def _read_memories(hits: Iterable[Hit], news: Sequence[Push], environment: Environment, settings: Settings) -> Memories:
     members = []
     for hit in hits:
-        members += _members_of(hit, env)[0]
-    return fleet_reader.read_memories(members, news, env, settings)
+        members += _members_of(hit, environment)[0]
+    return fleet_reader.read_memories(members, news, environment, settings)
 
 
-def _members_of(hit: Hit, env: Environment) -> tuple[list[Member], list[TargetResult]]:
+def _members_of(hit: Hit, environment: Environment) -> tuple[list[Member], list[TargetResult]]:
     if hit.newest:
         return [Member(None, hit.newest)], []
-    return fleet_reader.read_members(hit.services, env)
+    return fleet_reader.read_members(hit.services, environment)
 
 
 def _roll_out(
-    hit: Hit, pushes: Sequence[Push], memories: "Future[Memories]", env: Environment, settings: Settings
+    hit: Hit, pushes: Sequence[Push], memories: "Future[Memories]", environment: Environment, settings: Settings
 ) -> list[tuple[Push, TargetResult]]:
     """Roll one family out, whatever becomes of others."""
     try:
-        with FamilyLease(hit.family, env, is_needed=not settings.dry_run) as lease:
+        with FamilyLease(hit.family, environment, is_needed=not settings.dry_run) as lease:
             known = memories.result()
             for _ in range(_MOST_PLANS):
                 try:
-                    return _Rollout(hit, pushes, env, settings, lease).run(known)
+                    return _Rollout(hit, pushes, environment, settings, lease).run(known)
                 except OvertakenError as error:
                     overtaken = error
-                    known = _read_memories([hit], pushes, env, settings)
+                    known = _read_memories([hit], pushes, environment, settings)
             raise overtaken
     except EcrDeployError as error:
         return [(push, _failed(target, before, error)) for push, target, before in hit.concerned]
@@ -105,14 +110,15 @@ class _Rollout:
     """One family, from what runs to what is to run."""
 
     def __init__(
-        self, hit: Hit, pushes: Sequence[Push], env: Environment, settings: Settings, lease: FamilyLease
+        self, hit: Hit, pushes: Sequence[Push], environment: Environment, settings: Settings, lease: FamilyLease
     ) -> None:
         self._hit = hit
         self._pushes = pushes
-        self._env = env
+        self._environment = environment
         self._settings = settings
         self._lease = lease
         self._known: dict[Target, Known] = {}
+        self._newest = 0
 
     def run(self, known: Memories) -> list[tuple[Push, TargetResult]]:
         """Plan the family and do what the plan says; gives what came of each push.
@@ -148,8 +154,8 @@ class _Rollout:
     def _read_family(self, known: Memories) -> tuple[Family | None, list[tuple[Push, TargetResult]]]:
         """The family, if ECS has a revision of it; and what came of targets of which something is unknown."""
         # Asked first, because it is mostly what the services run, too.
-        newest = self._hit.newest or self._env.ecs.newest(self._hit.family)
-        members, unknown = _members_of(self._hit, self._env)
+        newest = self._hit.newest or self._environment.ecs.newest(self._hit.family)
+        members, unknown = _members_of(self._hit, self._environment)
         unreadable = {one.target: error for one in members if isinstance(error := known[one.target], EcrDeployError)}
         readable = tuple(one for one in members if one.target not in unreadable)
         self._known = {one.target: read for one in readable if isinstance(read := known[one.target], Known)}
@@ -163,6 +169,7 @@ class _Rollout:
         if not readable:
             return None, results
         highest = max((one.running for one in readable), key=lambda one: one.number)
+        self._newest = max(highest.number, newest.number if newest else 0)
         if newest is None or self._settings.base_revision == "running":
             return Family(highest, readable, self._spare(newest, highest)), results
         return Family(self._line(newest), readable, self._spare(newest, highest)), results
@@ -173,13 +180,13 @@ class _Rollout:
         Another instance of the module works for clusters that we can't see: what it registered is not ours. What others
         registered between one of ours and its base would be hidden by ours for good.
         """
-        ours = self._env.function_name
+        ours = self._environment.function_name
         if newest.instance is None:
             return newest
         base = self._lease.base_of(newest)
         if newest.instance == ours and newest.number - base <= 1:
             return newest
-        for older in islice(self._env.ecs.older(newest), _MOST_OLDER):
+        for older in islice(self._environment.ecs.older(newest), _MOST_OLDER):
             if newest.instance == ours and older.number <= base:
                 break
             if older.instance is None:
@@ -190,11 +197,11 @@ class _Rollout:
 
     def _spare(self, newest: Revision | None, highest: Revision) -> tuple[Revision, ...]:
         """The revisions that a crash may have left behind."""
-        if newest is None or newest.instance != self._env.function_name or newest.number <= highest.number:
+        if newest is None or newest.instance != self._environment.function_name or newest.number <= highest.number:
             return ()
         if not self._lease.was_interrupted:
             return (newest,)
-        older = islice(self._env.ecs.older(newest), _MOST_OLDER)
+        older = islice(self._environment.ecs.older(newest), _MOST_OLDER)
         return (newest, *(one for one in older if one.number > highest.number))
 
     def _waits(
@@ -203,8 +210,8 @@ class _Rollout:
         """Why targets must not be updated now; and which of them can't be, for good or for now."""
         waits = dict(self._hit.waits)
         due = planner.plan(self._pushes, family, memories, self._settings, waits).steps
-        members = [member for step in due for member in step.members]
-        busy, problems = self._env.controllers.ask(members)
+        services = [member.service for step in due for member in step.members if member.service]
+        busy, problems = self._environment.controllers.ask(services)
         return {**waits, **busy, **{target: Reason.of(error) for target, error in problems.items()}}, problems
 
     def _remember(self, plan: Plan) -> dict[Target, EcrDeployError]:
@@ -216,7 +223,7 @@ class _Rollout:
         """
         desired = {target: self._known[target]._replace(memory=one) for target, one in plan.memories.items()}
         refused = {}
-        for target, written in self._env.table.write(desired).items():
+        for target, written in self._environment.table.write(desired).items():
             if isinstance(written, OvertakenError):
                 raise written
             if isinstance(written, EcrDeployError):
@@ -231,7 +238,7 @@ class _Rollout:
         try:
             self._lease.wait()
             self._lease.note(step.base)
-            revision = self._env.ecs.register(step.request)
+            revision = self._environment.ecs.register(step.request, self._newest)
             self._lease.add(revision)
         except EcrDeployError as error:
             return error
@@ -242,11 +249,11 @@ class _Rollout:
 
         ECS has no compare-and-swap: ours would hide theirs for good.
         """
-        known = max(one.number for one in (family.newest, *family.spare, *(one.running for one in family.members)))
+        known = self._newest
         ours = {one.number: one for one in revisions if isinstance(one, Revision) and one.number > known}
         if self._settings.base_revision == "running" or len(ours) == max(ours, default=known) - known:
             return None
-        theirs = next((one for one in self._env.ecs.older(ours[max(ours)]) if one.number not in ours), None)
+        theirs = next((one for one in self._environment.ecs.older(ours[max(ours)]) if one.number not in ours), None)
         return theirs if theirs and theirs.number > known and theirs.instance is None else None
 
     def _update_all(
@@ -263,7 +270,7 @@ class _Rollout:
                 continue
             services = [one.service for one in step.members if one.service and one.target not in refused]
             done |= {one.target: (revision, "") for one in step.members if one.service is None}
-            for service, answer in self._env.controllers.update(services, revision, force=step.force):
+            for service, answer in self._environment.controllers.update(services, revision, force=step.force):
                 done[service.target] = answer if isinstance(answer, EcrDeployError) else (revision, answer)
         return done
 
@@ -278,7 +285,7 @@ class _Rollout:
                 known = self._known[target]
                 now = memory.finished(known.memory, members[target], end[0].arn, end[1])
                 finished[target] = known._replace(memory=now)
-        for target, written in self._env.table.write(finished).items():
+        for target, written in self._environment.table.write(finished).items():
             if isinstance(written, EcrDeployError):
                 logger.warning("what was deployed to %s is recorded later: %s", target.name, written)
 

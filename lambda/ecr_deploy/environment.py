@@ -3,6 +3,8 @@
 What most invocations do not need is made, and imported, where it is first needed: a longer start would be paid by all.
 """
 
+import os
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -13,7 +15,8 @@ from ecr_deploy.aws.controllers import Controller, Controllers, EcsController
 from ecr_deploy.aws.ecs_fleet import EcsFleet
 from ecr_deploy.aws.pacing import Clock, Pacer
 from ecr_deploy.aws.sqs import Queue
-from ecr_deploy.core.fleet import CODE_DEPLOY, ECS
+from ecr_deploy.aws.table import Table
+from ecr_deploy.core.fleet import CODE_DEPLOY
 from ecr_deploy.core.records import to_milliseconds
 from ecr_deploy.core.rules import Moment, Rules
 from ecr_deploy.core.settings import Settings
@@ -40,6 +43,7 @@ class Environment:
         # What reports may still be called when the time for the work is over.
         self._reporting = Pacer(clock)
         self._registries: dict[str, Api] = {}
+        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
         ecs = self._api("ecs")
         self.ecs = EcsFleet(ecs)
         # Lambda gives the start more of the processor than an invocation.
@@ -50,6 +54,10 @@ class Environment:
         end = self._clock.time() + seconds_left
         self._reporting.deadline = end
         self.pacer.deadline = end - _SECONDS_TO_REPORT
+
+    def begin_slice(self, seconds: float) -> None:
+        """Let no call begin that could end later than so many seconds from now: news waits for the rest."""
+        self.pacer.deadline = min(self.pacer.deadline, self._clock.time() + seconds)
 
     def now(self) -> datetime:
         """The time, in UTC, to the millisecond."""
@@ -72,12 +80,19 @@ class Environment:
     @cached_property
     def controllers(self) -> Controllers:
         """The deployment controllers that services may have."""
-        known: dict[str, Controller] = {ECS: EcsController(self.ecs)}
+        others: dict[str, Controller] = {}
         if self.settings.codedeploy:
             from ecr_deploy.aws.codedeploy import CodeDeploy  # noqa: PLC0415
 
-            known[CODE_DEPLOY] = CodeDeploy(self._api("codedeploy"))
-        return Controllers(known)
+            others[CODE_DEPLOY] = CodeDeploy(self._api("codedeploy"))
+        return Controllers(EcsController(self.ecs), others)
+
+    @cached_property
+    def table(self) -> Table:
+        """The table of what targets are to run."""
+        holder = f"{self.function_name}-{secrets.token_hex(8)}"
+        # What was done is recorded also when the time for doing more is over.
+        return Table(self._api("dynamodb", self._reporting), self.settings.table_name, holder)
 
     @cached_property
     def queue(self) -> Queue:

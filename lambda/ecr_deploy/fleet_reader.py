@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import memory, planner
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
@@ -35,7 +36,7 @@ class Hit(NamedTuple):
     newest: Revision | None = None
 
 
-def read_fleet(env: Environment, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
+def read_fleet(environment: Environment, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
     """What is in scope, with the revisions that run; and what came of services whose revision ECS does not give.
 
     Raises:
@@ -43,15 +44,15 @@ def read_fleet(env: Environment, settings: Settings) -> tuple[list[Member], list
         OutOfTimeError: the invocation ends before that is known.
 
     """
-    services = list(env.fleet.services(settings.rules))
-    members, unknown = read_members(services, env)
-    standalone = _standalone({service.family for service in services}, env, settings.rules)
+    services = list(environment.ecs.services(settings.rules))
+    members, unknown = read_members(services, environment)
+    standalone = _standalone({service.family for service in services}, environment, settings.rules)
     return [*members, *(Member(None, revision) for revision in standalone)], unknown
 
 
-def read_members(services: Sequence[Service], env: Environment) -> tuple[list[Member], list[TargetResult]]:
+def read_members(services: Sequence[Service], environment: Environment) -> tuple[list[Member], list[TargetResult]]:
     """The services with the revisions that they run; and what came of those whose revision ECS does not give."""
-    running = env.fleet.running(services)
+    running = environment.ecs.running(services)
     members: list[Member] = []
     unknown: list[TargetResult] = []
     for service in services:
@@ -64,7 +65,7 @@ def read_members(services: Sequence[Service], env: Environment) -> tuple[list[Me
 
 
 def find_hits(
-    pushes: Sequence[Push], env: Environment, settings: Settings, *, everything: bool = False
+    pushes: Sequence[Push], environment: Environment, settings: Settings, *, everything: bool = False
 ) -> tuple[list[Hit], list[TargetResult]]:
     """The families that the pushes concern; and what came of services of which nobody knows what they run.
 
@@ -85,7 +86,7 @@ def find_hits(
             return [push for push in pushes if push.repository in repositories]
         return planner.concerned(pushes, target, repositories, settings)
 
-    for service, repositories in env.fleet.repositories(env.fleet.services(rules)):
+    for service, repositories in environment.ecs.repositories(environment.ecs.services(rules)):
         families.setdefault(service.family, []).append(service)
         if isinstance(repositories, CallError):
             unknown.append(_unknown(service, repositories))
@@ -93,20 +94,22 @@ def find_hits(
         for push in concerning(service.target, repositories):
             concerned.setdefault(service.family, []).append((push, service.target, service.runs))
     standalone = {}
-    for newest in _standalone(families, env, rules):
+    for newest in _standalone(families, environment, rules):
         target = Target(None, newest.family)
         standalone[newest.family] = newest
         for push in concerning(target, newest.repositories):
             concerned.setdefault(newest.family, []).append((push, target, str(newest)))
     hit = [service for family in concerned for service in families.get(family, ())]
-    waits = env.fleet.waiting(hit)
+    waits = environment.ecs.waiting(hit)
     return [
         Hit(family, families.get(family, ()), found, waits, standalone.get(family))
         for family, found in concerned.items()
     ], unknown
 
 
-def read_memories(members: Iterable[Member], news: Iterable[Push], env: Environment, settings: Settings) -> Memories:
+def read_memories(
+    members: Iterable[Member], news: Iterable[Push], environment: Environment, settings: Settings
+) -> Memories:
     """What is known of members, brought in line with what they run: what was begun and went through is settled.
 
     What nobody recorded is asked of ECR, one call for all images of a repository that the news is of; all repositories of
@@ -114,7 +117,7 @@ def read_memories(members: Iterable[Member], news: Iterable[Push], env: Environm
     """
     members = list(members)
     news = list(news)
-    known = env.table.read(member.target for member in members)
+    known = environment.table.read(member.target for member in members)
     wanted = {push.repository for push in news} or {one for member in members for one in member.running.repositories}
     settled: dict[Target, Known | EcrDeployError] = {}
     unrecorded: dict[Repository, dict[str, set[str]]] = {}
@@ -132,11 +135,11 @@ def read_memories(members: Iterable[Member], news: Iterable[Push], env: Environm
                     elif container.tag:
                         images["tags"].add(container.tag)
         settled[member.target] = one
-    found = {repository: _ask(repository, images, env) for repository, images in unrecorded.items()}
+    found = {repository: _ask(repository, images, environment) for repository, images in unrecorded.items()}
     for member in members:
         one = settled[member.target]
         if isinstance(one, Known):
-            settled[member.target] = _adopt(member, one, news, found, env)
+            settled[member.target] = _adopt(member, one, news, found, environment)
     return settled
 
 
@@ -145,7 +148,7 @@ def _adopt(
     known: Known,
     news: Iterable[Push],
     found: Mapping[Repository, list[Record] | EcrDeployError],
-    env: Environment,
+    environment: Environment,
 ) -> Known | EcrDeployError:
     records: list[Record] = []
     for repository in member.running.repositories:
@@ -155,14 +158,14 @@ def _adopt(
         records += answer
     pushed = [push.record for push in news]
     repositories = found.keys()
-    return known._replace(memory=memory.adopt(known.memory, member, repositories, records, pushed, env.now()))
+    return known._replace(memory=memory.adopt(known.memory, member, repositories, records, pushed, environment.now()))
 
 
 def _ask(
-    repository: Repository, images: Mapping[str, Collection[str]], env: Environment
+    repository: Repository, images: Mapping[str, Collection[str]], environment: Environment
 ) -> list[Record] | EcrDeployError:
     try:
-        return env.ecr(repository.region).describe(repository, images["tags"], images["digests"])
+        return ecr.describe(environment.registry(repository.region), repository, images["tags"], images["digests"])
     except EcrDeployError as error:
         if error.retry is not Retry.NEVER:
             return error
@@ -171,10 +174,12 @@ def _ask(
         return []
 
 
-def _standalone(run: Container[str], env: Environment, rules: Rules) -> list[Revision]:
+def _standalone(run: Container[str], environment: Environment, rules: Rules) -> list[Revision]:
     """The newest revisions of the families that rules reach, but for those that services run."""
     globs = rules.families()
-    return env.fleet.all_newest(name for name in env.fleet.families(globs) if name not in run) if globs else []
+    return (
+        environment.ecs.all_newest(name for name in environment.ecs.families(globs) if name not in run) if globs else []
+    )
 
 
 def _unknown(service: Service, error: CallError) -> TargetResult:

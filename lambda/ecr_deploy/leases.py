@@ -23,10 +23,10 @@ class FamilyLease:
     where another writer has it, and CallError where DynamoDB refuses or does not answer.
     """
 
-    def __init__(self, family: str, env: Environment, *, is_needed: bool = True) -> None:
+    def __init__(self, family: str, environment: Environment, *, is_needed: bool = True) -> None:
         self._family = family
-        self._env = env
-        self._taking = env.table.start_lease(family, env.now()) if is_needed else None
+        self._environment = environment
+        self._taking = environment.table.start_lease(family, environment.now()) if is_needed else None
         self._lease: Lease | None = None
         self._dry: Mapping[int, int] | None = None
 
@@ -39,7 +39,7 @@ class FamilyLease:
         if self._taking is None or self._taking.exception():
             return
         try:
-            self._env.table.release(self._lease or self._taking.result())
+            self._environment.table.release(self._lease or self._taking.result())
         except EcrDeployError as error:
             logger.warning("the lease of family %s ends by itself: %s", self._family, error)
 
@@ -58,14 +58,14 @@ class FamilyLease:
         if self._taking is None:
             return
         lease = self._held()
-        if (lease.until - self._env.now()).total_seconds() < _SECONDS_OF_A_STEP:
-            renewed = self._env.table.lease(self._family, self._env.now())
+        if (lease.until - self._environment.now()).total_seconds() < _SECONDS_OF_A_STEP:
+            renewed = self._environment.table.lease(self._family, self._environment.now())
             self._lease = renewed._replace(registered=lease.registered)
 
     def note(self, base: Revision) -> None:
         """Write down what the next revision is made from: a crash must not hide what others register meanwhile."""
         self._lease = self._held()._replace(registered={**self._registered, _NEXT: base.number})
-        self._env.table.note(self._lease)
+        self._environment.table.note(self._lease)
 
     def add(self, revision: Revision) -> None:
         """Remember what was registered; it is written with the release."""
@@ -77,7 +77,7 @@ class FamilyLease:
     def _registered(self) -> Mapping[int, int]:
         if self._taking is None:
             if self._dry is None:
-                self._dry = self._env.table.registered(self._family)
+                self._dry = self._environment.table.registered(self._family)
             return self._dry
         return self._held().registered
 

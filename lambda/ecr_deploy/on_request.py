@@ -1,17 +1,16 @@
 """Requests: what people ask of the function directly."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ecr_deploy import deployer, follow_ups, history, on_push, report
+from ecr_deploy import deployer, follow_ups, on_push, on_schedule, report
 from ecr_deploy.aws import ecr
-from ecr_deploy.core import planner, requests
-from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
+from ecr_deploy.aws.table import Known
+from ecr_deploy.core import requests
+from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError
 from ecr_deploy.core.events import Push
-from ecr_deploy.core.fleet import Member
-from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.records import Record
-from ecr_deploy.core.requests import Deploy, Explain, History, Rollback
+from ecr_deploy.core.requests import Adopt, Deploy, Explain, History, Image, Rollback
 from ecr_deploy.core.rules import Rule
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
@@ -31,32 +30,32 @@ def answer(environment: Environment, event: Mapping[str, Any]) -> dict[str, Any]
         EcrDeployError: the request is malformed, names an image that is not there, or can't be done.
 
     """
-    request = requests.parse(event, environment.settings, environment.region)
+    request, by = requests.parse(event, environment.settings, environment.region)
     if isinstance(request, Deploy):
-        return _deploy(environment, request)
+        return _deploy(environment, request, by)
     if isinstance(request, Explain):
         return _explain(environment, request)
     if isinstance(request, Rollback):
-        return _roll_back(environment, request)
+        return _roll_back(environment, request, by)
+    if isinstance(request, Adopt):
+        adopted = on_schedule.adopt(environment)
+        return {"adopted": [{"cluster": target.cluster, "name": target.name} for target in adopted]}
     return _history(environment, request)
 
 
-def _deploy(environment: Environment, request: Deploy) -> dict[str, Any]:
-    image = request.image
-    record = ecr.find(environment.registry(image.repository.region), *image)
-    if request.force:
-        record = record._replace(pushed_at=environment.now())
+def _deploy(environment: Environment, request: Deploy, by: str | None) -> dict[str, Any]:
+    push = Push(_find(environment, request.image), "request", "request", force=request.force, by=by)
     rules = environment.settings.rules.within(request.scope)
-    push = Push(record, "request", "request", force=request.force)
     settings = environment.settings._replace(rules=rules, dry_run=request.dry_run)
-    [result] = on_push.deploy(environment, [push], settings)
-    return report.answer([(push, result)], dry_run=request.dry_run)
+    return report.answer(on_push.deploy(environment, [push], settings), dry_run=request.dry_run)
 
 
-def _roll_back(environment: Environment, request: Rollback) -> dict[str, Any]:
+def _roll_back(environment: Environment, request: Rollback, by: str | None) -> dict[str, Any]:
     target, settings = request.target, environment.settings
-    watch = Watch(environment.ecs, settings, environment.now(), environment.controllers)
-    result = watch.take_back(target, dry_run=request.dry_run) if settings.rules.reaches(target) else None
+    watch = Watch(environment, settings)
+    result = None
+    if settings.rules.reaches(target):
+        result = watch.roll_back(target, by=by, dry_run=request.dry_run, force=request.force)
     if result is None:
         message = (
             f"There is nothing to roll back: ecr-deploy made no deployment that {target.name} in cluster "
@@ -70,63 +69,42 @@ def _roll_back(environment: Environment, request: Rollback) -> dict[str, Any]:
 
 def _history(environment: Environment, request: History) -> dict[str, Any]:
     target = request.target
-    service = environment.ecs.service(target)
-    if service is None:
+    known = environment.table.read([target])[target]
+    if not isinstance(known, Known):
+        raise known
+    ended = {one.started_at: one for one in environment.table.history(target)}
+    found = {**ended, **{one.started_at: one for one in known.memory.rollouts}}
+    if not found and environment.ecs.service(target) is None:
         message = f"There is no active service {target.name} in cluster {target.cluster}."
         raise InvalidRequestError(message)
-    revisions = environment.ecs.revisions(service.family)
-    return {"cluster": target.cluster, "service": target.name, "history": history.of(target, revisions)}
+    newest_first = sorted(found.values(), key=lambda one: one.started_at, reverse=True)
+    history = [report.format_past(one) for one in newest_first]
+    return {"cluster": target.cluster, "service": target.name, "history": history}
 
 
 def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
-    image = request.image
-    push = Record(image.repository, image.tag, image.digest or "", environment.now())
-    everywhere = environment.settings._replace(rules=environment.settings.rules.everywhere())
-    members, _ = deployer.read_fleet(environment.ecs, everywhere)
-    return _explain_push(push, members, environment.settings_now(environment.settings))
-
-
-def _explain_push(push: Record, members: Iterable[Member], settings: Settings) -> dict[str, Any]:
-    """Say for each rule whether it lets the push, and for everything that runs the repository whether it is reached."""
-    running = [member for member in members if push.repository in member.running.repositories]
-    running.sort(key=lambda member: (member.target.cluster or "", member.target.name))
-    return {
-        "image": f"{push.repository}:{push.tag}",
-        "rules": [_explain_rule(index, rule, push, settings) for index, rule in enumerate(settings.rules.rules)],
-        "services": [
-            {"cluster": member.target.cluster, "service": member.target.name, **_explain_member(member, push, settings)}
-            for member in running
-            if member.service
-        ],
-        "families": [
-            {"family": member.target.name, **_explain_member(member, push, settings)}
-            for member in running
-            if not member.service
-        ],
-    }
+    """Say for each rule whether it allows the push; the rest is what a dry run of the push says."""
+    settings = environment.settings_now(environment.settings)._replace(dry_run=True)
+    try:
+        record = _find(environment, request.image)
+    except CallError as error:
+        if error.code not in ecr.MISSING:
+            raise
+        # Nobody has pushed it yet: what would become of it if somebody did now?
+        image = request.image
+        record = Record(image.repository, image.tag, image.digest or "", environment.now())
+    push = Push(record, "request")
+    [result] = [one for known, one in deployer.deploy([push], environment, settings, everything=True) if known == push]
+    [explained] = report.answer([(push, result)], dry_run=True)["pushes"]
+    rules = [_explain_rule(index, rule, record, settings) for index, rule in enumerate(settings.rules.rules)]
+    return {**explained, "rules": rules}
 
 
 def _explain_rule(index: int, rule: Rule, push: Record, settings: Settings) -> dict[str, Any]:
-    refusal = rule.rejection(push)
-    hold = None if refusal else rule.holds(push, settings.rules.moment)
-    return {"rule": index, "matches": refusal is None, "reason": refusal or (hold.text if hold else None)}
+    rejection = rule.rejection(push)
+    hold = None if rejection else rule.holds(push, settings.rules.moment)
+    return {"rule": index, "matches": rejection is None, "reason": rejection or (hold.text if hold else None)}
 
 
-def _explain_member(member: Member, push: Record, settings: Settings) -> dict[str, Any]:
-    reason = _why_not(member, push, settings)
-    return {"reached": reason is None, "reason": str(reason) if reason else None}
-
-
-def _why_not(member: Member, push: Record, settings: Settings) -> Reason | str | None:
-    rules = settings.rules
-    letting = [index for index, rule in enumerate(rules.rules) if rule.rejection(push) is None]
-    if not letting:
-        return "no rule lets the push go anywhere"
-    if not rules.allows(push, member.target):
-        return "it is not in the scope of " + ", ".join(f"rules[{index}]" for index in letting)
-    if reason := planner.obstacle(member, settings) or rules.holds(push, member.target):
-        return reason
-    containers = (one for one in member.running.containers if one.repository == push.repository)
-    if not any(planner.follows(push, member.running.tag_of(container)) for container in containers):
-        return planner.ONLY_LATEST
-    return None
+def _find(environment: Environment, image: Image) -> Record:
+    return ecr.find(environment.registry(image.repository.region), *image)

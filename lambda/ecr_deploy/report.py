@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ecr_deploy.core import records
 from ecr_deploy.core.errors import EcrDeployError, Retry
 from ecr_deploy.core.events import InvalidEventError, NoPush, Push
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, TaskResult
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Revision
-from ecr_deploy.core.rollouts import BAD, State
+from ecr_deploy.core.rollouts import BAD, Rollout, State
 
 if TYPE_CHECKING:
     from ecr_deploy.rollout_watch import RolloutResult
@@ -56,7 +57,7 @@ def log_rollout(event_id: str, result: "RolloutResult", now: datetime) -> None:
     reason = f": {result.reason}" if result.reason else ""
     fields = {**formatted, "event_id": event_id, **_measure(metrics, formatted["outcome"])}
     level = logging.ERROR if result.state in BAD else logging.INFO
-    text = f"{formatted['image'] or result.revision}: {result.state} on {where}{reason}"
+    text = f"{formatted['image'] or result.rollout.after_name}: {result.state} on {where}{reason}"
     logger.log(level, text, extra=fields)
 
 
@@ -70,8 +71,27 @@ def format_rollout(result: "RolloutResult") -> dict[str, Any]:
         "service": result.target.name,
         "outcome": str(result.state),
         "reason": result.reason,
-        "from": result.before,
-        "to": str(result.revision),
+        "from": result.rollout.before_name,
+        "to": result.rollout.after_name,
+        "by": result.rollout.by,
+    }
+
+
+def format_past(rollout: Rollout) -> dict[str, Any]:
+    """Format a rollout of a history."""
+    return {
+        "from": rollout.before_name,
+        "to": rollout.after_name,
+        "state": str(rollout.state),
+        "started_at": records.format_time(rollout.started_at),
+        "since": records.format_time(rollout.since),
+        "reason": rollout.reason,
+        "by": rollout.by,
+        "deployment": rollout.id,
+        "images": [
+            {"image": push.image, "digest": push.digest, "pushed_at": records.format_time(push.pushed_at)}
+            for push in sorted(rollout.pushes, key=lambda push: push.pushed_at, reverse=True)
+        ],
     }
 
 
@@ -105,11 +125,11 @@ def name(pushes: Sequence[Push]) -> tuple[str, str]:
     return ", ".join(push.event_id for push in pushes), ", ".join(push.image for push in pushes)
 
 
-def log_reconciled(event_id: str, repositories: int, missing: int, *, scheduled: bool) -> None:
-    """Write what a reconciliation found before it mends it; those on the schedule are counted."""
+def log_reconciled(event_id: str, repositories: int, missing: int) -> None:
+    """Write what a reconciliation found before it mends it."""
     text = f"reconciled {repositories} repositories: {missing} pushes were missing"
     fields = {"event_id": event_id, "repositories": repositories, "missing": missing}
-    logger.info(text, extra={**fields, **_measure({"Reconciliations": int(scheduled)})})
+    logger.info(text, extra={**fields, **_measure({"Reconciliations": 1})})
 
 
 def log_promoted(event_id: str, image: Record, tag: str) -> None:

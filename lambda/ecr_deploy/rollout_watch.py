@@ -4,11 +4,12 @@ ECS's deployments decide. What ECS can't say, because its history is refused or 
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
 from ecr_deploy import fleet_reader
+from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known, OvertakenError
 from ecr_deploy.core import memory, planner, revisions, rollouts
 from ecr_deploy.core.desires import Desire
@@ -40,6 +41,16 @@ class RolloutResult(NamedTuple):
         return self.rollout.state
 
     @property
+    def reason(self) -> str | None:
+        """Why, where that is known."""
+        return self.rollout.reason
+
+    @property
+    def family(self) -> str:
+        """The family of its revision."""
+        return self.rollout.after_name.rpartition(":")[0]
+
+    @property
     def record(self) -> Record | None:
         """The newest push that it was made for."""
         return max(self.rollout.pushes, key=lambda push: push.pushed_at, default=None)
@@ -52,10 +63,10 @@ class Watch:
     end first.
     """
 
-    def __init__(self, env: Environment, settings: Settings) -> None:
-        self._env = env
+    def __init__(self, environment: Environment, settings: Settings) -> None:
+        self._environment = environment
         self._settings = settings
-        self._now = env.now()
+        self._now = environment.now()
 
     def follow(self, target: Target) -> list[RolloutResult]:
         """Find out which rollouts to a service have ended; each is reported once, however often it is asked."""
@@ -68,7 +79,7 @@ class Watch:
         """Find out what became of all open rollouts, and roll back those that are not live in time."""
         services = [member for member in members if member.service]
         results: list[RolloutResult | EcrDeployError] = []
-        known = fleet_reader.read_memories(services, (), self._env, self._settings)
+        known = fleet_reader.read_memories(services, (), self._environment, self._settings)
         for member in services:
             try:
                 one = known[member.target]
@@ -91,7 +102,7 @@ class Watch:
         member = self._member(target)
         if member is None or member.service is None:
             return None
-        with FamilyLease(member.running.family, self._env, is_needed=not dry_run) as lease:
+        with FamilyLease(member.running.family, self._environment, is_needed=not dry_run) as lease:
             known = self._read(member)
             current = self._current(member, known.memory)
             if current is None:
@@ -104,18 +115,18 @@ class Watch:
             return self._roll_back(member.service, current, end, known, lease)
 
     def _member(self, target: Target) -> Member | None:
-        service = self._env.ecs.service(target)
-        return Member(service, self._env.ecs.revision(service.revision)) if service else None
+        service = self._environment.ecs.service(target)
+        return Member(service, self._environment.ecs.revision(service.revision)) if service else None
 
     def _read(self, member: Member) -> Known:
-        known = fleet_reader.read_memories([member], (), self._env, self._settings)[member.target]
+        known = fleet_reader.read_memories([member], (), self._environment, self._settings)[member.target]
         if isinstance(known, EcrDeployError):
             raise known
         return known
 
     def _current(self, member: Member, known: Memory) -> Rollout | None:
         """The rollout that brought what the service runs, if that was ours and was not rolled back."""
-        candidates = [*known.rollouts, *self._env.table.history(member.target)] if known.rollouts else []
+        candidates = [*known.rollouts, *self._environment.table.history(member.target)] if known.rollouts else []
         found = (one for one in candidates if one.revision == member.running.arn)
         current = next(found, None)
         return None if current is None or current.state in BAD else current
@@ -145,11 +156,11 @@ class Watch:
             if rollout.state in BAD:
                 now = memory.rejecting(now, rollout.pushes, self._now)
         # The history first: written twice it stays the same.
-        self._env.table.archive(target, ended)
+        self._environment.table.archive(target, ended)
         newest = now.rollouts[:1]
         open_ones = [one for one in now.rollouts[1:] if one.state is State.STARTED]
         changed = known._replace(memory=now._replace(rollouts=(*newest, *open_ones)))
-        written = self._env.table.write({target: changed})[target]
+        written = self._environment.table.write({target: changed})[target]
         if isinstance(written, EcrDeployError):
             raise written
         return [RolloutResult(target, rollout) for rollout in ended]
@@ -174,13 +185,14 @@ class Watch:
         return ends
 
     def _end_of(self, service: Service, rollout: Rollout, *, is_newest: bool) -> End | None:
-        if self._env.controllers.is_external(service):
-            return self._env.controllers.end(service, rollout)
+        controller = self._environment.controllers.of(service)
+        if not controller.shows_target:
+            return controller.end(service, self._environment.ecs.revision(rollout.revision), rollout.started_at)
         primary = rollouts.primary_of(service.deployments)
         is_primary = primary is not None and rollout.id in ("", primary.id)
         if is_newest and service.revision == rollout.revision and is_primary:
             return rollouts.judge(rollout.revision, service.deployments)
-        past = self._past(service)
+        past = self._environment.controllers.ecs.past(service)
         if end := rollouts.judge_past(rollout.revision, past):
             return end
         if not is_newest:
@@ -189,15 +201,6 @@ class Watch:
             return rollouts.judge(rollout.revision, service.deployments)
         return None
 
-    def _past(self, service: Service) -> Sequence[rollouts.Deployment]:
-        """The deployments of a service as ECS keeps them; where it does not give them, those it has now."""
-        try:
-            return self._env.ecs.service_deployments(service) or service.deployments
-        except CallError as error:
-            if error.retry is not Retry.NEVER:
-                raise
-            return service.deployments
-
     def _was_taken_away(self, member: Member, rollout: Rollout, known: Memory) -> bool:
         """Whether the service runs something older than what we deployed, without having been made anew."""
         service = member.service
@@ -205,7 +208,7 @@ class Watch:
             return False
         if service.created_at and service.created_at > rollout.started_at:
             return False
-        if service.target in self._env.fleet.waiting([service]):
+        if service.target in self._environment.ecs.waiting([service]):
             return False
         return any(self._runs_older(member, push, known) for push in rollout.pushes)
 
@@ -236,7 +239,7 @@ class Watch:
         service = member.service
         if service is None:
             return []
-        with FamilyLease(member.running.family, self._env) as lease:
+        with FamilyLease(member.running.family, self._environment) as lease:
             known = self._read(member)
             try:
                 self._check_images(service, rollout, force=False)
@@ -257,7 +260,7 @@ class Watch:
             InvalidRequestError: one is gone.
 
         """
-        before = self._env.ecs.revision(rollout.before)
+        before = self._environment.ecs.revision(rollout.before)
         wanted: dict[Repository, list[str]] = {}
         for container in before.containers:
             if force or not container.repository or container.name not in rollout.images:
@@ -274,8 +277,9 @@ class Watch:
 
     def _has(self, repository: Repository, tag: str | None, digest: str | None) -> bool:
         try:
-            ecr = self._env.ecr(repository.region)
-            return bool(ecr.describe(repository, [] if digest else [tag or "latest"], [digest] if digest else []))
+            registry = self._environment.registry(repository.region)
+            tags, digests = ([], [digest]) if digest else ([tag or "latest"], [])
+            return bool(ecr.describe(registry, repository, tags, digests))
         except CallError as error:
             if error.retry is not Retry.NEVER:
                 raise
@@ -288,7 +292,7 @@ class Watch:
         """Roll a service back, and write it down."""
         if not (rollouts.is_rolling_out(service.deployments) and self._stop(service)):
             revision = self._revision_to_return_to(rollout, lease)
-            for _, answer in self._env.controllers.update([service], revision, force=False):
+            for _, answer in self._environment.controllers.update([service], revision, force=False):
                 if isinstance(answer, EcrDeployError):
                     raise answer
         # What the service runs from now on is looked up anew.
@@ -299,7 +303,7 @@ class Watch:
 
     def _revision_to_return_to(self, rollout: Rollout, lease: FamilyLease) -> Revision:
         """What the service ran before, or a copy of it where that can't be run any more as it stands."""
-        before = self._env.ecs.revision(rollout.before, fresh=True)
+        before = self._environment.ecs.revision(rollout.before, fresh=True)
         if rollout.before == rollout.revision:
             # The tag stands for another image now.
             request = revisions.following(before, rollout.images)
@@ -308,7 +312,8 @@ class Watch:
         else:
             request = revisions.following(before, {})
         lease.note(before)
-        copy = self._env.ecs.register(request)
+        newest = self._environment.ecs.newest(before.family) or before
+        copy = self._environment.ecs.register(request, newest.number)
         lease.add(copy)
         return copy
 
@@ -317,7 +322,7 @@ class Watch:
         if service.service_deployment is None:
             return False
         try:
-            self._env.ecs.stop(service.service_deployment)
+            self._environment.ecs.stop(service.service_deployment)
         except CallError as error:
             # It ended meanwhile, or is of a kind that can't be stopped: an update does it, too.
             if error.retry is not Retry.NEVER:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ecr_deploy.aws.calls import Api, Maybe, Shape, batched
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
-from ecr_deploy.core.fleet import Member, Service, Target, TaskSet
+from ecr_deploy.core.fleet import Service, Target, TaskSet
 from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rollouts import End, State
@@ -116,19 +116,17 @@ class CodeDeploy:
         # Families are rolled out by several threads; only one of them looks for groups.
         self._lock = threading.Lock()
 
-    def prepare(self, member: Member, service: Service, known: Iterable[Revision]) -> Member:
-        """The member, waiting where its group deploys already, and taken to run what that deploys if we know it."""
+    def busy(self, service: Service) -> Reason | None:
+        """Why a service has to wait: its group deploys already."""
         group, _ = self._prepare(service)
         running = self._running(group)
         if not running:
-            return member
-        waits = Reason("deploying", f"its CodeDeploy deployment {running[0]['deploymentId']} is not over")
-        description = running[0].get("description")
-        revision = next((one for one in known if description == _describe(one)), member.running)
-        return Member(service._replace(revision=revision.arn, waits=waits), revision)
+            return None
+        return Reason("deploying", f"its CodeDeploy deployment {running[0]['deploymentId']} is not over")
 
-    def update(self, services: Iterable[Service], revision: Revision) -> list[EcrDeployError | None]:
-        """Begin to deploy a revision to services; for each the error, or None."""
+    def update(self, services: Iterable[Service], revision: Revision, *, force: bool) -> list[str | EcrDeployError]:
+        """Begin to deploy a revision to services; for each the deployment's id, or the error."""
+        del force
         return [self._try_deploy(service, revision) for service in services]
 
     def end(self, service: Service, revision: Revision, since: datetime) -> End | None:
@@ -149,18 +147,17 @@ class CodeDeploy:
             raise
         return list(groups_of([info]))
 
-    def _try_deploy(self, service: Service, revision: Revision) -> EcrDeployError | None:
+    def _try_deploy(self, service: Service, revision: Revision) -> str | EcrDeployError:
         try:
             group, task_set = self._prepare(service)
-            self._create(group, task_set, revision)
+            return self._create(group, task_set, revision)
         except EcrDeployError as error:
             return error
-        return None
 
-    def _create(self, group: Group, task_set: TaskSet, revision: Revision) -> None:
+    def _create(self, group: Group, task_set: TaskSet, revision: Revision) -> str:
         content = json.dumps(app_spec(task_set, revision.arn))
         try:
-            self._call(
+            answer = self._call(
                 "CreateDeployment",
                 str(group),
                 {"deploymentId": str},
@@ -172,8 +169,11 @@ class CodeDeploy:
         except CallError as error:
             # A try that got no answer may have gone through; else somebody was quicker.
             running = self._running(group) if error.code == _BUSY else []
-            if all(one.get("description") != _describe(revision) for one in running):
+            ours = next((one for one in running if one.get("description") == _describe(revision)), None)
+            if ours is None:
                 raise
+            answer = ours
+        return str(answer["deploymentId"])
 
     def _prepare(self, service: Service) -> tuple[Group, TaskSet]:
         """What a deployment to a service needs."""

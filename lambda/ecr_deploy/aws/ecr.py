@@ -1,9 +1,10 @@
 """ECR: what a registry says about its images."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ecr_deploy.aws.calls import Api, Maybe, Shape
+from ecr_deploy.aws.calls import Api, Maybe, Shape, batched
 from ecr_deploy.core import records
 from ecr_deploy.core.errors import CallError, Retry
 from ecr_deploy.core.images import Repository
@@ -29,7 +30,10 @@ _MANIFEST: Shape = {
     ]
 }
 _IMAGES_PER_PAGE = 1000
-_MISSING = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeImages.html
+_IMAGES_PER_DESCRIBE = 100
+MISSING = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
+"""The codes of what says that an image is not there."""
 
 
 def find(api: Api, repository: Repository, tag: str, digest: str | None) -> Record:
@@ -45,12 +49,39 @@ def find(api: Api, repository: Repository, tag: str, digest: str | None) -> Reco
     try:
         found = api.call(operation, subject, _IMAGE, **place, imageIds=[image_id])["imageDetails"]
     except CallError as error:
-        if error.code not in _MISSING:
+        if error.code not in MISSING:
             raise
         raise _missing(subject, operation) from error
     if not found:
         raise _missing(subject, operation)
     return Record(repository, tag, found[0]["imageDigest"], records.to_milliseconds(found[0]["imagePushedAt"]))
+
+
+def describe(api: Api, repository: Repository, tags: Iterable[str], digests: Iterable[str]) -> list[Record]:
+    """What ECR says of some images: each of their tags with the time of the push; what is not there is left out.
+
+    Raises:
+        CallError: the registry does not answer.
+
+    """
+    wanted = [{"imageTag": tag} for tag in sorted(tags)] + [{"imageDigest": digest} for digest in sorted(digests)]
+    return [record for ids in batched(wanted, _IMAGES_PER_DESCRIBE) for record in _describe(api, repository, ids)]
+
+
+def _describe(api: Api, repository: Repository, ids: Sequence[Mapping[str, str]]) -> list[Record]:
+    place: dict[str, Any] = {"registryId": repository.account, "repositoryName": repository.name}
+    try:
+        found = api.call("DescribeImages", str(repository), _IMAGE, **place, imageIds=list(ids))["imageDetails"]
+    except CallError as error:
+        if error.code not in MISSING:
+            raise
+        # One that is not there makes ECR answer for none.
+        return [record for one in ids for record in _describe(api, repository, [one])] if len(ids) > 1 else []
+    return [
+        Record(repository, tag, image["imageDigest"], records.to_milliseconds(image["imagePushedAt"]))
+        for image in found
+        for tag in image.get("imageTags") or [""]
+    ]
 
 
 def tagged(api: Api, repository: Repository) -> list[Record]:

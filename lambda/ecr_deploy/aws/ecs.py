@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # How many DescribeServiceRevisions and DescribeServiceDeployments take at once.
 PER_DESCRIBE = 20
-_OLDER_REVISIONS = 10
+_OLDER_REVISIONS = 20
 _DEFINITION: Shape = {
     "taskDefinition": {
         "taskDefinitionArn": str,
@@ -39,7 +39,7 @@ class Ecs:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="ecs")
-        # A revision is immutable but for its status and tags, and nobody but us writes our tags.
+        # A revision is immutable but for its status and tags.
         self._revisions: dict[str, Revision] = {}
         self._repositories: dict[str, tuple[Repository, ...]] = {}
         api.keep_whole("RegisterTaskDefinition", {"family": "-", "containerDefinitions": []})
@@ -82,10 +82,6 @@ class Ecs:
             if one["targetServiceRevisionArn"] in revision_of
         ]
 
-    def read_again(self, arn: str) -> Revision:
-        """One revision as it is now: others of us may have tagged it."""
-        return self._remember(self._describe(arn))
-
     def stop(self, service_deployment: str) -> None:
         """Make ECS roll a running deployment back."""
         self._api.call(
@@ -112,55 +108,55 @@ class Ecs:
             "ListTaskDefinitions", family, _REVISIONS, familyPrefix=family, status="ACTIVE", sort="DESC"
         )
         for page in pages:
-            yield from self._pool.map(self.read_again, page["taskDefinitionArns"])
+            yield from self._pool.map(self.revision, page["taskDefinitionArns"])
 
     def older(self, newest: Revision) -> Iterator[Revision]:
-        """The ten ACTIVE revisions before the newest, one by one, newest first."""
-        answer = self._api.call(
+        """The ACTIVE revisions before the newest, one by one, newest first."""
+        pages = self._api.pages(
             "ListTaskDefinitions",
             newest.family,
             _REVISIONS,
             familyPrefix=newest.family,
             status="ACTIVE",
             sort="DESC",
-            maxResults=_OLDER_REVISIONS + 1,
+            maxResults=_OLDER_REVISIONS,
         )
-        yield from (self.revision(arn) for arn in answer["taskDefinitionArns"] if arn != newest.arn)
+        for page in pages:
+            yield from (self.revision(arn) for arn in page["taskDefinitionArns"] if _number(arn) < newest.number)
 
-    def revision(self, arn: str) -> Revision:
-        """One revision by its ARN, asked for once."""
-        return self._revisions.get(arn) or self._remember(self._describe(arn))
+    def revision(self, arn: str, *, fresh: bool = False) -> Revision:
+        """One revision by its ARN, asked for once; `fresh` as it is now, because it may have been deregistered."""
+        known = None if fresh else self._revisions.get(arn)
+        return known or self._remember(self._describe(arn))
 
-    def register(self, request: Mapping[str, Any]) -> Revision:
-        """Register a revision, once: where it is unclear whether a try went through, the family is asked first."""
+    def register(self, request: Mapping[str, Any], newest: int) -> Revision:
+        """Register a revision, once: where it is unclear whether a try went through, the family is asked first.
+
+        `newest` is the number of the family's newest revision before.
+        """
         family = request["family"]
 
         def registered() -> dict[str, Any] | None:
             answer = self._describe(family)
-            return answer if revisions.is_copy(revisions.read(answer), request) else None
+            revision = revisions.read(answer)
+            return answer if revision.number > newest and revisions.is_like(revision, request) else None
 
         answer = self._api.call("RegisterTaskDefinition", family, _DEFINITION, done=registered, **request)
         # RegisterTaskDefinition answers with the tags beside the definition, as DescribeTaskDefinition does.
         return self._remember({"tags": request.get("tags"), **answer})
 
-    def tag(self, revision: Revision, tags: Mapping[str, str]) -> None:
-        """Write tags of ours on a revision."""
-        self._api.call(
-            "TagResource",
-            str(revision),
-            {},
-            resourceArn=revision.arn,
-            tags=[{"key": key, "value": value} for key, value in tags.items()],
-        )
-        self._revisions[revision.arn] = revisions.with_tags(revision, tags)
-
     def deregister(self, revision: Revision) -> None:
         """Deregister a revision, so that nothing starts it any more."""
         self._api.call("DeregisterTaskDefinition", str(revision), {"taskDefinition": dict}, taskDefinition=revision.arn)
 
-    def update(self, services: Iterable[Service], revision: Revision) -> list[CallError | OutOfTimeError | None]:
-        """Update services to a revision; for each the reason why it could not be, or None."""
-        return list(self._pool.map(lambda service: self._try_update(service, revision), services))
+    def update(
+        self, services: Iterable[Service], revision: Revision, *, force: bool = False
+    ) -> list[str | CallError | OutOfTimeError]:
+        """Update services to a revision; for each the id of its deployment, or the reason why it could not be.
+
+        `force` begins a deployment of the revision that runs already.
+        """
+        return list(self._pool.map(lambda service: self._try_update(service, revision, force=force), services))
 
     def _describe_services(self, cluster: str, names: list[str]) -> list[Service]:
         answer = self._api.call(
@@ -207,17 +203,24 @@ class Ecs:
         self._repositories[revision.arn] = revision.repositories
         return revision
 
-    def _try_update(self, service: Service, revision: Revision) -> CallError | OutOfTimeError | None:
+    def _try_update(self, service: Service, revision: Revision, *, force: bool) -> str | CallError | OutOfTimeError:
         try:
             # Any further argument would reset something of the service.
-            self._api.call(
+            more: dict[str, Any] = {"forceNewDeployment": True} if force else {}
+            answer = self._api.call(
                 "UpdateService",
                 f"service {service.name} in cluster {service.cluster}",
-                {"service": dict},
+                {"service": {"deployments": Maybe([{"id": str, "status": str}])}},
                 cluster=service.cluster,
                 service=service.name,
                 taskDefinition=revision.arn,
+                **more,
             )
         except (CallError, OutOfTimeError) as error:
             return error
-        return None
+        deployments = answer["service"].get("deployments") or ()
+        return next((str(one["id"]) for one in deployments if one["status"] == "PRIMARY"), "")
+
+
+def _number(arn: str) -> int:
+    return int(arn.rpartition(":")[2])

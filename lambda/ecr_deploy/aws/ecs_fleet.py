@@ -81,9 +81,8 @@ class EcsFleet(Ecs):
         arns = list(dict.fromkeys(service.revision for service in services))
         return dict(zip(arns, self._pool.map(self._try_revision, arns), strict=True))
 
-    def waiting(self, services: Iterable[Service]) -> list[Service]:
-        """The services, each with why it must not be updated now, where it is being rolled back."""
-        services = list(services)
+    def waiting(self, services: Iterable[Service]) -> dict[Target, Reason]:
+        """Why services must not be updated now: those that are being rolled back."""
         suspects = [one for one in services if rollouts.is_rolling_out(one.deployments)]
         arns = [one.service_deployment for one in suspects if one.service_deployment]
         batches = list(batched(arns, PER_DESCRIBE))
@@ -92,12 +91,11 @@ class EcsFleet(Ecs):
             for found in self._pool.map(self._try_service_deployments, batches)
             for one in found
         }
-        back = {
-            one.arn
+        return {
+            one.target: _ROLLING_BACK
             for one in suspects
             if rollouts.is_rolling_back(one.deployments, status_of.get(one.service_deployment or ""))
         }
-        return [one._replace(waits=_ROLLING_BACK) if one.arn in back else one for one in services]
 
     def all_newest(self, families: Iterable[str]) -> list[Revision]:
         """The newest ACTIVE revisions of families that have one."""

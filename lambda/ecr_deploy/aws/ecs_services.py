@@ -1,9 +1,11 @@
 """What DescribeServices answers of a service, read into a Service."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ecr_deploy.aws.calls import Maybe, Shape, lacking, whole_items
+from ecr_deploy.core import records
 from ecr_deploy.core.fleet import CODE_DEPLOY, Deployment, Service, TaskSet
 
 TAGS = Maybe([{"key": str}])
@@ -47,6 +49,7 @@ def read(cluster: str, service: Mapping[str, Any]) -> Service:
         service_deployment=service.get("currentServiceDeployment"),
         reverts=controller == CODE_DEPLOY or _reverts(service.get("deploymentConfiguration") or {}),
         task_set=_task_set(service, runs) if controller == CODE_DEPLOY else None,
+        created_at=time_of(service.get("createdAt")),
     )
 
 
@@ -73,7 +76,16 @@ def _deployment(deployment: Mapping[str, Any]) -> Deployment:
         deployment["status"],
         deployment.get("rolloutState"),
         deployment.get("rolloutStateReason"),
+        time_of(deployment.get("createdAt")),
     )
+
+
+def time_of(value: object) -> datetime | None:
+    """A time as ECS writes it: seconds since the epoch; None where there is none."""
+    if isinstance(value, datetime):
+        return records.to_milliseconds(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return records.to_milliseconds(datetime.fromtimestamp(value, UTC)) if is_number else None  # type: ignore[arg-type]
 
 
 def _reverts(configuration: Mapping[str, Any]) -> bool:

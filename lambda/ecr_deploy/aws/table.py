@@ -99,7 +99,7 @@ class Table:
     def read(self, targets: Iterable[Target]) -> dict[Target, Known | EcrDeployError]:
         """What is known of each target; where its item can't be read, why."""
         keys = {memory.target_key(target): target for target in targets}
-        batches = list(batched(keys, _KEYS_PER_GET))
+        batches = list(batched((_key(key, "memory") for key in keys), _KEYS_PER_GET))
         found = {key: item for items in self._pool.map(self._get, batches) for key, item in items.items()}
         return {target: _known(key, found.get(key)) for key, target in keys.items()}
 
@@ -179,10 +179,7 @@ class Table:
 
     def registered(self, family: str) -> Mapping[int, int]:
         """The numbers of the revisions of a family that we registered, with those that they were made from."""
-        answer = self._call(
-            "GetItem", f"the lease of family {family}", {}, Key=_key(f"lease/{family}", "lease"), ConsistentRead=True
-        )
-        return _registered(answer.get("Item") or {})
+        return _registered(self._get([_key(f"lease/{family}", "lease")]).get(f"lease/{family}", {}))
 
     def archive(self, target: Target, ended: Sequence[Rollout]) -> None:
         """Write rollouts into the history of a target."""
@@ -221,11 +218,9 @@ class Table:
                 return
             page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _get(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    def _get(self, keys: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
-        request: Mapping[str, Any] = {
-            self._name: {"Keys": [_key(key, "memory") for key in keys], "ConsistentRead": True}
-        }
+        request: Mapping[str, Any] = {self._name: {"Keys": keys, "ConsistentRead": True}}
         while request:
             answer = self._call(
                 "BatchGetItem", "what targets are to run", {"Responses": dict}, table=False, RequestItems=request
@@ -241,7 +236,9 @@ class Table:
             return known
         key = memory.target_key(target)
         condition = "version = :version" if known.version else "attribute_not_exists(version)"
-        values = {"ExpressionAttributeValues": {":version": {"N": str(known.version)}}} if known.version else {}
+        values: dict[str, Any] = {}
+        if known.version:
+            values = {"ExpressionAttributeValues": {":version": {"N": str(known.version)}}}
         item = {
             **_key(key, "memory"),
             "version": {"N": str(known.version + 1)},
@@ -258,7 +255,7 @@ class Table:
     def _call(
         self, operation: str, subject: str, needs: Any, *, table: bool = True, **arguments: Any
     ) -> dict[str, Any]:
-        named = {"TableName": self._name} if table else {}
+        named: dict[str, Any] = {"TableName": self._name} if table else {}
         try:
             return self._api.call(operation, subject, needs, **named, **arguments)
         except CallError as error:

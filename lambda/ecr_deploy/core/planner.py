@@ -126,16 +126,22 @@ class _Decision:
         self.base = base
         self._settings = settings
         self._waits = waits
-        concerning = concerned(pushes, member.target, member.running.repositories, settings)
-        self._found: dict[Push, list[Verdict]] = {push: [] for push in concerning}
-        self._obstacle = admission.obstacle(member, settings)
+        self._found: dict[Push, list[Verdict]] = {
+            push: []
+            for push in pushes
+            if push.repository in member.running.repositories and (push.targets is None or member.target in push.targets)
+        }
+        self._rejections = {
+            push: reason for push in self._found if (reason := admission.to_target(push.record, member, settings))
+        }
         self.images: dict[str, str] = {}
         self.winners: dict[str, Standing] = {}
         self._memory = known
-        if self._found and not self._obstacle:
-            self._memory = _heard(known, concerning, settings.rules.moment.now)
+        reaching = [push for push in self._found if push not in self._rejections]
+        if reaching:
+            self._memory = _heard(known, reaching, settings.rules.moment.now)
             for container in base.containers:
-                self._decide(container)
+                self._decide(container, reaching)
 
     @cached_property
     def request(self) -> dict[str, Any]:
@@ -191,7 +197,7 @@ class _Decision:
         order = rules.order(repository, target)
         return desires.standings(desire, repository, order, lambda record: rules.allows(record, target, container))
 
-    def _decide(self, container: Container) -> None:
+    def _decide(self, container: Container, reaching: Iterable[Push]) -> None:
         """Choose the image of one container: that of a push, or the one that the target runs, or that of the base."""
         repository = container.repository
         if repository is None:
@@ -200,7 +206,7 @@ class _Decision:
         own = _counterpart(self.member.running, container) if covered else None
         kept = own or container
         self.images[container.name] = kept.image
-        pushes = [push for push in self._found if push.repository == repository]
+        pushes = [push for push in reaching if push.repository == repository]
         if not pushes:
             return
         running = memory.image_of(kept, self._memory)
@@ -272,7 +278,8 @@ class _Decision:
     def _sum_up(self, push: Push, verdicts: Sequence[Verdict]) -> Verdict:
         """One verdict for all containers of the target, with every container whose image changes."""
         if not verdicts:
-            return Verdict(push, self.member, Outcome.SKIPPED, self._obstacle or self._unreached(push))
+            reason = self._rejections.get(push) or self._unreached(push)
+            return Verdict(push, self.member, Outcome.SKIPPED, reason)
         first = min(verdicts, key=lambda verdict: SEVERITY[verdict.outcome])
         changes = {change.container: change for verdict in verdicts for change in verdict.changes}
         if first.outcome is Outcome.DEPLOYED:

@@ -36,10 +36,11 @@ class Explain(NamedTuple):
 
 
 class Rollback(NamedTuple):
-    """Take a service back to what it ran before."""
+    """Roll a service back to what it ran before; `force` does it even where ECR has that image no longer."""
 
     target: Target
     dry_run: bool
+    force: bool
 
 
 class History(NamedTuple):
@@ -48,10 +49,21 @@ class History(NamedTuple):
     target: Target
 
 
-Request = Deploy | Explain | Rollback | History
+class Adopt(NamedTuple):
+    """Record what services run that were never recorded, and deploy nothing."""
 
 
-def parse(event: Mapping[str, Any], settings: Settings, region: str) -> Request:
+Request = Deploy | Explain | Rollback | History | Adopt
+
+
+class Asked(NamedTuple):
+    """A request, and who asks, if they say so."""
+
+    request: Request
+    by: str | None
+
+
+def parse(event: Mapping[str, Any], settings: Settings, region: str) -> Asked:
     """Read a request; registry and region are the function's own unless given.
 
     Raises:
@@ -61,9 +73,12 @@ def parse(event: Mapping[str, Any], settings: Settings, region: str) -> Request:
     defaults = {"registry": settings.account_id, "region": region}
     for name, read in _KINDS.items():
         if isinstance(event.get(name), Mapping):
-            _refuse_others(event, {name})
-            return read(event[name], defaults, settings)
-    return _read_deploy(event, defaults, settings)
+            _refuse_others(event, {name, "by"})
+            by = event[name].get("by", event.get("by"))
+            asked = {field: value for field, value in event[name].items() if field != "by"}
+            return Asked(read(asked, defaults, settings), _get({"by": by}, "by"))
+    by = _get({"by": event.get("by")}, "by")
+    return Asked(_read_deploy({name: value for name, value in event.items() if name != "by"}, defaults, settings), by)
 
 
 def _read_deploy(event: Mapping[str, Any], defaults: Mapping[str, Any], settings: Settings) -> Deploy:
@@ -83,14 +98,20 @@ def _read_explain(event: Mapping[str, Any], defaults: Mapping[str, Any], _: Sett
 
 
 def _read_rollback(event: Mapping[str, Any], _: Mapping[str, Any], settings: Settings) -> Rollback:
-    _refuse_others(event, {*_SERVICE, "dry_run"})
+    _refuse_others(event, {*_SERVICE, "dry_run", "force"})
     values = {**_OPTIONAL, **event}
-    return Rollback(_read_target(values), dry_run=_get(values, "dry_run") or settings.dry_run)
+    dry_run = _get(values, "dry_run") or settings.dry_run
+    return Rollback(_read_target(values), dry_run=dry_run, force=_get(values, "force"))
 
 
 def _read_history(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> History:
     _refuse_others(event, _SERVICE)
     return History(_read_target(event))
+
+
+def _read_adopt(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> Adopt:
+    _refuse_others(event, set())
+    return Adopt()
 
 
 def _read_image(values: Mapping[str, Any]) -> Image:
@@ -133,6 +154,7 @@ _KINDS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Settings], Req
     "explain": _read_explain,
     "rollback": _read_rollback,
     "history": _read_history,
+    "adopt": _read_adopt,
 }
 _IMAGE = {"repository", "tag", "registry", "region", "digest"}
 _SERVICE = {"cluster", "service"}
@@ -147,6 +169,7 @@ _VALID: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "services": ("a list of at least one glob", _is_globs),
     "cluster": ("the name of an ECS cluster", _text(bool)),
     "service": ("the name of an ECS service", _text(bool)),
+    "by": ("a name", lambda value: value is None or _text(bool)(value)),
     "dry_run": ("true or false", _is_bool),
     "force": ("true or false", _is_bool),
 }

@@ -68,7 +68,8 @@ def of_push(push: Push, result: PushResult, *, given_up: bool) -> list[Event]:
 def of_rollout(result: RolloutResult, now: datetime) -> Event:
     """The event of a rollout that ended."""
     reason = Reason(str(result.state), result.reason) if result.reason else None
-    event = _event(str(result.state), result.record, result.target, result.before, str(result.revision), reason)
+    rollout = result.rollout
+    event = _event(str(rollout.state), result.record, result.target, rollout.before_name, rollout.after_name, reason)
     if result.record:
         event[1]["seconds_since_push"] = max(0, int((now - result.record.pushed_at).total_seconds()))
     return event
@@ -101,7 +102,7 @@ def _event(  # noqa: PLR0913, PLR0917 - the members of the event
         "outcome": "started" if outcome == "deployed" else outcome,
         "image": f"{record.repository}:{record.tag}" if record else None,
         "digest": record.digest if record else None,
-        "pushed_at": records.spell_time(record.pushed_at) if record else None,
+        "pushed_at": records.format_time(record.pushed_at) if record else None,
         "seconds_since_push": None,
         "cluster": target.cluster if target else None,
         "service": target.name if target and is_service else None,

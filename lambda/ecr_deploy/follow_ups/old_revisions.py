@@ -17,20 +17,25 @@ _MOST_AT_ONCE = 10
 _MOST_LOOKED_AT = 100
 
 
-def superfluous(revisions: Iterable[Revision], keep: int, used: Collection[str]) -> list[Revision]:
-    """Of the revisions of a family, newest first, those of ours that nobody needs any more; `used` are ARNs."""
-    ours = (one for one in revisions if records.BASE in one.tags)
-    return [one for one in islice(ours, keep, None) if one.arn not in used]
+def superfluous(
+    revisions: Iterable[Revision], ours: Collection[int], keep: int, used: Collection[str]
+) -> list[Revision]:
+    """Of the revisions of a family, newest first, those of ours that nobody needs any more.
+
+    `ours` are the numbers of those that we registered, `used` the ARNs of those that are needed.
+    """
+    registered = (one for one in revisions if one.number in ours)
+    return [one for one in islice(registered, keep, None) if one.arn not in used]
 
 
-def used_by(services: Iterable[Service], revisions: Sequence[Revision]) -> set[str]:
+def used_by(services: Iterable[Service], memories: Iterable[Memory]) -> set[str]:
     """The ARNs of what services run, roll out, or would be rolled back to."""
-    known = {one.arn: one for one in revisions}
     used: set[str] = set()
     for service in services:
-        arns = {service.revision, *service.task_sets, *(one.revision for one in service.deployments)}
-        going = {arn: rollouts.read(known[arn].tags, service.target) for arn in arns & known.keys()}
-        used |= arns | {f"{arn.rpartition(':')[0]}:{one.before}" for arn, one in going.items() if one}
+        used |= {service.revision, *service.task_sets, *(one.revision for one in service.deployments)}
+    for memory in memories:
+        used |= {arn for rollout in memory.rollouts for arn in (rollout.revision, rollout.before)}
+        used |= {memory.start.revision} if memory.start else set()
     return used
 
 
@@ -40,7 +45,7 @@ class OldRevisions(FollowUp):
     def after_rollouts(self, event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]) -> None:
         """Deregister old revisions; what can't be done is for the family's next rollout."""
         del targets
-        families = {result.revision.family for result in results if result.state is State.LIVE}
+        families = {result.family for result in results if result.state is State.LIVE}
         for revision in self._deregister(families):
             report.log_deregistered(event_id, revision)
 
@@ -49,17 +54,24 @@ class OldRevisions(FollowUp):
 
         Services and scheduled tasks are looked for in all clusters: others than those in scope may run a family, too.
         """
-        ecs, keep = self.environment.ecs, self.environment.settings.keep_revisions or 0
-        looked_at = {family: list(islice(ecs.revisions(family), _MOST_LOOKED_AT)) for family in families}
-        looked_at = {family: found for family, found in looked_at.items() if superfluous(found, keep, ())}
+        ecs, table = self.environment.ecs, self.environment.table
+        keep = self.environment.settings.keep_revisions or 0
+        ours = {family: table.registered(family).keys() for family in families}
+        looked_at = {family: list(islice(ecs.revisions(family), _MOST_LOOKED_AT)) for family in ours if ours[family]}
+        looked_at = {family: found for family, found in looked_at.items() if superfluous(found, ours[family], keep, ())}
         if not looked_at:
             return
         services = list(ecs.services(EVERYTHING))
-        scheduled = self._scheduled()
-        for found in looked_at.values():
-            used = used_by(services, found) | scheduled
+        running = [service for service in services if service.family in looked_at]
+        known = table.read(service.target for service in running).values()
+        memories = [one.memory for one in known if isinstance(one, Known)]
+        if len(memories) < len(running):
+            # What can't be read may need any of them.
+            return
+        used = used_by(services, memories) | self._scheduled()
+        for family, found in looked_at.items():
             # The oldest first: they are the least likely to be wanted.
-            for revision in superfluous(found, keep, used)[::-1][:_MOST_AT_ONCE]:
+            for revision in superfluous(found, ours[family], keep, used)[::-1][:_MOST_AT_ONCE]:
                 ecs.deregister(revision)
                 yield revision
 
