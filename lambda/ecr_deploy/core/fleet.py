@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from ecr_deploy.core.reasons import Reason
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Revision
-
-if TYPE_CHECKING:
-    from ecr_deploy.core.outcomes import Reason
 
 
 class Target(NamedTuple):
@@ -76,7 +74,7 @@ class Service(NamedTuple):
     service_deployment: str | None = None
     reverts: bool = False
     task_set: TaskSet | None = None
-    waits: "Reason | None" = None
+    waits: Reason | None = None
 
     @property
     def target(self) -> Target:
