@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 VARIABLE = "ECR_DEPLOY_SETTINGS"
 
+# A hundred years.
+_MOST_MINUTES = 100 * 366 * 24 * 60
+# As many as a family may have.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+_MOST_REVISIONS = 1_000_000
+
 BaseRevision = Literal["latest", "running"]
 
 
@@ -51,7 +57,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     """
     try:
         values = json.loads(environment.get(VARIABLE, ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         message = f"The environment variable {VARIABLE} must hold the settings as a JSON object."
@@ -170,11 +176,12 @@ def _is_bool(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    # JSON as Python reads it knows Infinity and NaN, too.
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_MINUTES
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_REVISIONS
 
 
 def _is_tag(value: object) -> bool:
