@@ -27,8 +27,8 @@ _BELONGING = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 class Push(NamedTuple):
     """A tag of an ECR repository that points to a new image.
 
-    `origin` says who wants it: its event, an operator's request, or a reconciliation. `force` lets it replace a newer
-    one; `targets`, if given, are all that it is for.
+    `origin` says who wants it: its event, an operator's request, or a reconciliation. with `force` it replaces a newer
+    one, too; `targets`, if given, are all that it is for.
     """
 
     record: Record
@@ -233,7 +233,7 @@ def _optional(event: Mapping[str, Any], path: str) -> object:
 
 
 def _artifact_of(manifest: object) -> object:
-    """The type of what a manifest describes; None for an index, or where the manifest does not tell.
+    """The type of what a manifest describes; None for an index, or where the manifest does not say.
 
     https://github.com/opencontainers/image-spec/blob/main/manifest.md
     """

@@ -23,7 +23,7 @@ CODE_DEPLOY = "CODE_DEPLOY"
 
 
 class Deployment(NamedTuple):
-    """One of a service's `deployments`, or one of its service deployments: both tell what a rollout came to.
+    """One of a service's `deployments`, or one of its service deployments: both say what a rollout came to.
 
     `revision` is the ARN of the task definition; `status` and `rollout_state` are ECS's own words, the latter None for
     service deployments.
@@ -52,10 +52,10 @@ class TaskSet(NamedTuple):
 
 
 class Service(NamedTuple):
-    """An ACTIVE service: where it is, what it is told to run (a revision's ARN), and who rolls it out.
+    """An ACTIVE service: where it is, what it is to run (a revision's ARN), and who rolls it out.
 
     `tags` are its own, `cluster_tags` those of its cluster. `service_revisions` are ECS's own ARNs for what it runs, of
-    which there are several while it rolls out, and none where ECS keeps none. `deployments` are those that ECS tells
+    which there are several while it rolls out, and none where ECS keeps none. `deployments` are those that ECS gives
     with the service, `task_sets` the revisions of its task sets, and `service_deployment` is the ARN of the newest
     deployment, where ECS keeps it. `reverts` says whether the service goes back by itself where a rollout fails.
     `task_set` is for CodeDeploy alone. `waits` says why it must not be updated now.
@@ -105,7 +105,7 @@ class Member(NamedTuple):
 
     @property
     def arn(self) -> str:
-        """What tells the member from all others."""
+        """What identifies the member."""
         return self.service.arn if self.service else self.running.family
 
 

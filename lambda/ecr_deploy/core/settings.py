@@ -100,7 +100,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...], promoted: tuple[str, ...]) -> Rule:
     rule = Rule(
         registries=tuple(
-            read("registries", "a list of AWS account ids", _is_list_of(str, one=_is_account), (account_id,))
+            read("registries", "a list of AWS account ids", _is_list_of(str, is_item=_is_account), (account_id,))
         ),
         repositories=read.globs("repositories", ("*",)),
         tags=read.globs("tags", ("*",)),
@@ -136,7 +136,7 @@ class _Reader:
         return value
 
     def refuse_others(self) -> None:
-        """Refuse what nobody asked for: a misspelt field of a rule would let more pushes go than its author meant."""
+        """Refuse what nobody asked for: a misspelt field of a rule would allow more pushes than its author meant."""
         for name in sorted(self._values.keys() - self._known):
             message = f"There is no setting {self._path}{name}, but it is {json.dumps(self._values[name])}."
             raise InvalidSettingsError(message)
@@ -192,10 +192,10 @@ def _is_account(value: object) -> bool:
     return isinstance(value, str) and is_account(value)
 
 
-def _is_list_of(kind: type, least: int = 1, one: Callable[[object], bool] = bool) -> Callable[[object], bool]:
+def _is_list_of(kind: type, least: int = 1, is_item: Callable[[object], bool] = bool) -> Callable[[object], bool]:
     # An empty rule is a rule.
     return lambda value: (
         isinstance(value, list)
         and len(value) >= least
-        and all(isinstance(item, kind) and (kind is dict or one(item)) for item in value)
+        and all(isinstance(item, kind) and (kind is dict or is_item(item)) for item in value)
     )

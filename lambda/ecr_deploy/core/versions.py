@@ -44,7 +44,7 @@ class _Bound(NamedTuple):
 
 
 class Range(NamedTuple):
-    """A range of versions; `prereleases` lets pre-releases in that no comparator names."""
+    """A range of versions; `prereleases` admits pre-releases that no comparator names."""
 
     text: str
     sets: tuple[tuple[_Bound, ...], ...]
@@ -60,7 +60,11 @@ class Range(NamedTuple):
             return False
         named = (bound.version for bound in bounds if bound.version.prerelease)
         number = version.to_tuple()[:3]
-        return not version.prerelease or self.prereleases or any(one.to_tuple()[:3] == number for one in named)
+        return (
+            not version.prerelease
+            or self.prereleases
+            or any(comparator.to_tuple()[:3] == number for comparator in named)
+        )
 
 
 @lru_cache(maxsize=4096)
