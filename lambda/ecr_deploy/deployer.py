@@ -1,254 +1,300 @@
-"""Deployments: carries plans out on ECS, and tells what came of each push."""
+"""The deployer: carries plans out on ECS, and gives what came of each push.
 
-from collections.abc import Container, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import takewhile
-from typing import NamedTuple
+For each family: what is desired is written down, then ECS is brought to it, then what was done is recorded. Doing the same
+again after a crash finds what is done, and does the rest.
+"""
 
-from ecr_deploy.aws.calls import INCOMPLETE, WORKERS
-from ecr_deploy.aws.controllers import Controllers
-from ecr_deploy.aws.ecs import Ecs
-from ecr_deploy.aws.ecs_fleet import EcsFleet
-from ecr_deploy.core import planner, records
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+
+from ecr_deploy import fleet_reader
+from ecr_deploy.aws.calls import WORKERS
+from ecr_deploy.aws.table import Known, OvertakenError
+from ecr_deploy.core import memory, planner
 from ecr_deploy.core.errors import CallError, EcrDeployError
 from ecr_deploy.core.events import Push
-from ecr_deploy.core.fleet import Family, Member, Service, Target
+from ecr_deploy.core.fleet import Family, Member, Target
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, sum_up
 from ecr_deploy.core.planner import Plan, Step, Verdict
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
+from ecr_deploy.environment import Environment
+from ecr_deploy.fleet_reader import Hit, Memories
+from ecr_deploy.leases import FamilyLease
+
+logger = logging.getLogger("ecr_deploy")
 
 # Enough for whoever deploys beside us; a loop that registers without end must not take us with it.
 _MOST_PLANS = 3
+# How far below the newest revision of a family we look for one that a service may start from.
+_MOST_OLDER = 50
+# UpdateService of a service that is no more, or drains.
+_GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException"})
+
+Results = list[tuple[Push, PushResult]]
+# A revision that a target got, with its deployment's id; or why it did not.
+Done = tuple[Revision | None, str] | EcrDeployError
 
 
-def deploy(pushes: Sequence[Push], ecs: EcsFleet, settings: Settings, controllers: Controllers) -> list[PushResult]:
-    """Deploy the pushes of one batch together; gives one result for each, in their order.
+def deploy(pushes: Sequence[Push], env: Environment, settings: Settings) -> Results:
+    """Deploy the pushes of one batch together.
+
+    Gives one result for each, in their order, and then those of pushes that had to wait and came along with them.
 
     Raises:
-        CallError: ECS does not tell what runs.
+        CallError: ECS does not say what runs.
         OutOfTimeError: the invocation ends before that is known.
 
     """
     rules = settings.rules
-    # A batch may hold the same event twice. What no rule lets in costs no call.
-    results: dict[Push, list[TargetResult]] = {push: [] for push in pushes if not rules.rejection(push.record)}
-    if results:
-        hits, unknown = _find_hits(tuple(results), ecs, rules)
-        # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
-        with ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool:
-            for outcomes in pool.map(lambda hit: _roll_out(hit, tuple(results), ecs, settings, controllers), hits):
-                for push, result in outcomes:
-                    results[push].append(result)
-        for push, found in results.items():
-            found += [result for result in unknown if rules.allows(push.record, result.target)]
-    return [_sum_up(push, tuple(results.get(push, ())), rules) for push in pushes]
+    # A batch may hold the same event twice. What no rule allows costs no call.
+    found: dict[Push, list[TargetResult]] = {push: [] for push in pushes if not rules.rejection(push.record)}
+    if found:
+        news = tuple(found)
+        hits, unknown = fleet_reader.find_hits(news, env, settings)
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="memories") as reader,
+            ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool,
+        ):
+            memories = reader.submit(_read_memories, hits, news, env, settings)
+            # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
+            for results in pool.map(lambda hit: _roll_out(hit, news, memories, env, settings), hits):
+                for push, result in results:
+                    found.setdefault(push, []).append(result)
+        for push in news:
+            found[push] += [result for result in unknown if rules.allows(push.record, result.target)]
+    late = [push for push in found if push.origin == "memory" and push not in pushes]
+    return [(push, _sum_up(push, found.get(push, ()), rules)) for push in [*pushes, *late]]
 
 
-def read_fleet(ecs: EcsFleet, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
-    """What is in scope, with the revisions that run; and what came of services whose revision ECS would not tell."""
-    services = list(ecs.services(settings.rules))
-    members, unknown = _read_members(services, ecs)
-    standalone = _standalone({service.family for service in services}, ecs, settings.rules)
-    return [*members, *(Member(None, revision) for revision in standalone)], unknown
+def _read_memories(hits: Iterable[Hit], news: Sequence[Push], env: Environment, settings: Settings) -> Memories:
+    members = []
+    for hit in hits:
+        members += _members_of(hit, env)[0]
+    return fleet_reader.read_memories(members, news, env, settings)
 
 
-def _read_members(services: Sequence[Service], ecs: EcsFleet) -> tuple[list[Member], list[TargetResult]]:
-    running = ecs.running(services)
-    members: list[Member] = []
-    unknown: list[TargetResult] = []
-    for service in services:
-        revision = running[service.revision]
-        if isinstance(revision, Revision):
-            members.append(Member(service, revision))
-        else:
-            unknown.append(_unknown(service, revision))
-    return members, unknown
-
-
-def _standalone(run: Container[str], ecs: EcsFleet, rules: Rules) -> list[Revision]:
-    """The newest revisions of the families that rules reach, but for those that services run."""
-    globs = rules.families()
-    return ecs.all_newest(family for family in ecs.families(globs) if family not in run) if globs else []
-
-
-def _unknown(service: Service, error: CallError) -> TargetResult:
-    # A definition that was deleted for good must not fail every push.
-    outcome = Outcome.SKIPPED if error.code in {"ClientException", INCOMPLETE} else Outcome.FAILED
-    reason = Reason("unknown", f"what it runs is unknown: {error}")
-    return TargetResult(service.target, outcome, reason, retry=error.retry)
-
-
-class _Hit(NamedTuple):
-    """A family that pushes concern: all services that run it, if any does, and which push concerns what of it.
-
-    What a push concerns comes with what that runs, as `family:number`.
-    """
-
-    family: str
-    services: Sequence[Service]
-    concerned: Sequence[tuple[Push, Target, str]]
-
-
-def _find_hits(pushes: Sequence[Push], ecs: EcsFleet, rules: Rules) -> tuple[list[_Hit], list[TargetResult]]:
-    """The families that the pushes concern; and what came of services of which nobody knows what they run."""
-    families: dict[str, list[Service]] = {}
-    concerned: dict[str, list[tuple[Push, Target, str]]] = {}
-    unknown: list[TargetResult] = []
-    for service, repositories in ecs.repositories(ecs.services(rules)):
-        families.setdefault(service.family, []).append(service)
-        if isinstance(repositories, CallError):
-            unknown.append(_unknown(service, repositories))
-            continue
-        for push in planner.concerned(pushes, service.target, repositories, rules):
-            concerned.setdefault(service.family, []).append((push, service.target, service.runs))
-    for newest in _standalone(families, ecs, rules):
-        target = Target(None, newest.family)
-        for push in planner.concerned(pushes, target, newest.repositories, rules):
-            concerned.setdefault(newest.family, []).append((push, target, str(newest)))
-    ready = {
-        service.arn: service for service in ecs.waiting(one for family in concerned for one in families.get(family, ()))
-    }
-    return [
-        _Hit(family, [ready[one.arn] for one in families.get(family, ())], found) for family, found in concerned.items()
-    ], unknown
+def _members_of(hit: Hit, env: Environment) -> tuple[list[Member], list[TargetResult]]:
+    if hit.newest:
+        return [Member(None, hit.newest)], []
+    return fleet_reader.read_members(hit.services, env)
 
 
 def _roll_out(
-    hit: _Hit, pushes: Sequence[Push], ecs: EcsFleet, settings: Settings, controllers: Controllers
+    hit: Hit, pushes: Sequence[Push], memories: "Future[Memories]", env: Environment, settings: Settings
 ) -> list[tuple[Push, TargetResult]]:
-    """Plan one family and do what the plan says."""
+    """Roll one family out, whatever becomes of others."""
     try:
-        problems: Mapping[str, EcrDeployError] = {}
-        family, unknown = _read_family(hit, pushes, ecs, settings)
-        if family:
-            family, problems = controllers.prepare(family, partial(planner.plan, pushes, family, settings))
-        plan, revisions = _register(family, pushes, ecs, settings) if family else (planner.Plan(), [])
+        with FamilyLease(hit.family, env, is_needed=not settings.dry_run) as lease:
+            known = memories.result()
+            for _ in range(_MOST_PLANS):
+                try:
+                    return _Rollout(hit, pushes, env, settings, lease).run(known)
+                except OvertakenError as error:
+                    overtaken = error
+                    known = _read_memories([hit], pushes, env, settings)
+            raise overtaken
     except EcrDeployError as error:
         return [(push, _failed(target, before, error)) for push, target, before in hit.concerned]
-    done: dict[str, Revision | EcrDeployError | None] = {}
-    for step, revision in zip(plan.steps, revisions, strict=True):
-        done.update(_update(step, revision, controllers, dry_run=settings.dry_run))
-    results = [(verdict.push, _result(verdict, done, problems)) for verdict in plan.verdicts]
-    return results + [(push, one) for one in unknown for push, target, _ in hit.concerned if target == one.target]
 
 
-def _read_family(
-    hit: _Hit, pushes: Sequence[Push], ecs: EcsFleet, settings: Settings
-) -> tuple[Family | None, list[TargetResult]]:
-    """The family, if ECS has a revision of it; and what came of services whose revision ECS would not tell."""
-    # Asked first, because it is mostly what the services run, too.
-    newest = ecs.newest(hit.family)
-    members, unknown = _read_members(hit.services, ecs)
-    if newest and not hit.services:
-        members.append(Member(None, newest))
-    if not members:
-        return None, unknown
-    highest = max((member.running for member in members), key=lambda one: one.number)
-    family = Family(newest or highest, tuple(members))
-    if settings.base_revision == "latest" and (hidden := _hidden_by(family.newest, ecs)):
-        family = family._replace(newest=hidden, older=(family.newest,))
-    if planner.needs_older(pushes, family, settings):
-        for older in ecs.older(family.newest):
-            family = family._replace(older=(*family.older, older))
-            if not planner.needs_older(pushes, family, settings):
+class _Rollout:
+    """One family, from what runs to what is to run."""
+
+    def __init__(
+        self, hit: Hit, pushes: Sequence[Push], env: Environment, settings: Settings, lease: FamilyLease
+    ) -> None:
+        self._hit = hit
+        self._pushes = pushes
+        self._env = env
+        self._settings = settings
+        self._lease = lease
+        self._known: dict[Target, Known] = {}
+
+    def run(self, known: Memories) -> list[tuple[Push, TargetResult]]:
+        """Plan the family and do what the plan says; gives what came of each push.
+
+        Raises:
+            OvertakenError: another writer was quicker.
+            EcrDeployError: nothing of it could be done.
+
+        """
+        family, results = self._read_family(known)
+        if family is None:
+            return results
+        memories = {target: one.memory for target, one in self._known.items()}
+        waits, problems = self._waits(family, memories)
+        for _ in range(_MOST_PLANS):
+            plan = planner.plan(self._pushes, family, memories, self._settings, waits)
+            if self._settings.dry_run:
+                done: dict[Target, Done] = {
+                    member.target: (step.revision, "") for step in plan.steps for member in step.members
+                }
                 break
-    return family, unknown
-
-
-def _hidden_by(ours: Revision, ecs: Ecs) -> Revision | None:
-    """The newest revision that others registered between one of ours and its base.
-
-    A crash may have come between finding that out and planning again.
-    """
-    base = ours.tags.get(records.BASE, "")
-    if not base.isdigit() or ours.number - int(base) <= 1:
-        return None
-    between = takewhile(lambda one: one.number > int(base), ecs.older(ours))
-    return next((one for one in between if records.BASE not in one.tags), None)
-
-
-def _register(
-    family: Family, pushes: Sequence[Push], ecs: Ecs, settings: Settings
-) -> tuple[Plan, list[Revision | EcrDeployError | None]]:
-    """Plan a family and register what the plan asks for; gives for each step its revision, or why there is none.
-
-    ECS has no compare-and-swap: ours would hide for good what somebody else registers between our look and our turn.
-    Where that happened, all is planned again from theirs.
-    """
-    ours: dict[str, Revision] = {}
-    for _ in range(_MOST_PLANS):
-        plan = planner.plan(pushes, family, settings)
-        if settings.dry_run:
-            return plan, [step.revision for step in plan.steps]
-        for revision, tags in plan.refreshed:
-            ecs.tag(revision, tags)
-        for step in plan.steps:
-            if step.revision and step.tags:
-                ecs.tag(step.revision, step.tags)
-        revisions = [step.revision or _try_register(step, ecs) for step in plan.steps]
-        ours.update({one.arn: one for one in revisions if isinstance(one, Revision)})
-        known = max(family.revisions, key=lambda one: one.number)
-        theirs = _overlooked(known, ours, ecs) if settings.base_revision == "latest" else None
-        if theirs is None:
+            self._lease.wait()
+            refused = self._remember(plan)
+            revisions = [self._register(step) for step in plan.steps]
+            if theirs := self._overlooked(family, revisions):
+                family = family._replace(newest=theirs, spare=())
+                continue
+            done = {**self._update_all(plan.steps, revisions, refused), **refused}
             break
-        family = _going_on_from(theirs, family)
-    return plan, list(revisions)
+        self._record(plan, done)
+        return results + [(verdict.push, _result(verdict, done, problems)) for verdict in plan.verdicts]
 
+    def _read_family(self, known: Memories) -> tuple[Family | None, list[tuple[Push, TargetResult]]]:
+        """The family, if ECS has a revision of it; and what came of targets of which something is unknown."""
+        # Asked first, because it is mostly what the services run, too.
+        newest = self._hit.newest or self._env.ecs.newest(self._hit.family)
+        members, unknown = _members_of(self._hit, self._env)
+        unreadable = {one.target: error for one in members if isinstance(error := known[one.target], EcrDeployError)}
+        readable = tuple(one for one in members if one.target not in unreadable)
+        self._known = {one.target: read for one in readable if isinstance(read := known[one.target], Known)}
+        results = [
+            (push, one) for one in unknown for push, target, _ in self._hit.concerned if target == one.target
+        ] + [
+            (push, _failed(target, before, unreadable[target]))
+            for push, target, before in self._hit.concerned
+            if target in unreadable
+        ]
+        if not readable:
+            return None, results
+        highest = max((one.running for one in readable), key=lambda one: one.number)
+        if newest is None or self._settings.base_revision == "running":
+            return Family(highest, readable, self._spare(newest, highest)), results
+        return Family(self._line(newest), readable, self._spare(newest, highest)), results
 
-def _try_register(step: Step, ecs: Ecs) -> Revision | EcrDeployError:
-    try:
-        return ecs.register(step.request)
-    except EcrDeployError as error:
-        return error
+    def _line(self, newest: Revision) -> Revision:
+        """The newest revision that a service may start from.
 
+        Another instance of the module works for clusters that we can't see: what it registered is not ours. What others
+        registered between one of ours and its base would be hidden by ours for good.
+        """
+        ours = self._env.function_name
+        if newest.instance is None:
+            return newest
+        base = self._lease.base_of(newest)
+        if newest.instance == ours and newest.number - base <= 1:
+            return newest
+        for older in islice(self._env.ecs.older(newest), _MOST_OLDER):
+            if newest.instance == ours and older.number <= base:
+                break
+            if older.instance is None:
+                return older
+            if newest.instance != ours and older.instance == ours:
+                return self._line(older)
+        return newest
 
-def _overlooked(known: Revision, ours: Mapping[str, Revision], ecs: Ecs) -> Revision | None:
-    """The newest ACTIVE revision that somebody else registered after the known one and before the last of ours."""
-    numbers = {one.number for one in ours.values() if one.number > known.number}
-    if len(numbers) == max(numbers, default=known.number) - known.number:
-        return None
-    last = max(ours.values(), key=lambda one: one.number)
-    theirs = next((one for one in ecs.older(last) if one.arn not in ours), None)
-    return theirs if theirs and theirs.number > known.number else None
+    def _spare(self, newest: Revision | None, highest: Revision) -> tuple[Revision, ...]:
+        """The revisions that a crash may have left behind."""
+        if newest is None or newest.instance != self._env.function_name or newest.number <= highest.number:
+            return ()
+        if not self._lease.was_interrupted:
+            return (newest,)
+        older = islice(self._env.ecs.older(newest), _MOST_OLDER)
+        return (newest, *(one for one in older if one.number > highest.number))
 
+    def _waits(
+        self, family: Family, memories: Mapping[Target, memory.Memory]
+    ) -> tuple[Mapping[Target, Reason], Mapping[Target, EcrDeployError]]:
+        """Why targets must not be updated now; and which of them can't be, for good or for now."""
+        waits = dict(self._hit.waits)
+        due = planner.plan(self._pushes, family, memories, self._settings, waits).steps
+        members = [member for step in due for member in step.members]
+        busy, problems = self._env.controllers.ask(members)
+        return {**waits, **busy, **{target: Reason.of(error) for target, error in problems.items()}}, problems
 
-def _going_on_from(theirs: Revision, family: Family) -> Family:
-    """The family with a newest revision that came in between."""
-    if not theirs.records:
-        return family._replace(newest=theirs)
-    # Another invocation of ours made it, and updates the services to it now: its images are to stay.
-    members = (member._replace(running=theirs) for member in family.members)
-    return family._replace(newest=theirs, members=tuple(members))
+    def _remember(self, plan: Plan) -> dict[Target, EcrDeployError]:
+        """Write down what is desired; gives for which targets it could not be.
 
+        Raises:
+            OvertakenError: another writer was quicker.
 
-def _update(
-    step: Step, revision: Revision | EcrDeployError | None, controllers: Controllers, *, dry_run: bool
-) -> dict[str, Revision | EcrDeployError | None]:
-    """Update services to their revision; gives for each member what it runs now, or why it could not."""
-    done: dict[str, Revision | EcrDeployError | None] = {member.arn: revision for member in step.members}
-    if dry_run or not isinstance(revision, Revision):
+        """
+        desired = {target: self._known[target]._replace(memory=one) for target, one in plan.memories.items()}
+        refused = {}
+        for target, written in self._env.table.write(desired).items():
+            if isinstance(written, OvertakenError):
+                raise written
+            if isinstance(written, EcrDeployError):
+                refused[target] = written
+            else:
+                self._known[target] = written
+        return refused
+
+    def _register(self, step: Step) -> Revision | EcrDeployError:
+        if step.revision:
+            return step.revision
+        try:
+            self._lease.wait()
+            self._lease.note(step.base)
+            revision = self._env.ecs.register(step.request)
+            self._lease.add(revision)
+        except EcrDeployError as error:
+            return error
+        return revision
+
+    def _overlooked(self, family: Family, revisions: Iterable[Revision | EcrDeployError]) -> Revision | None:
+        """The newest ACTIVE revision that others registered since we looked, and before the last of ours.
+
+        ECS has no compare-and-swap: ours would hide theirs for good.
+        """
+        known = max(one.number for one in (family.newest, *family.spare, *(one.running for one in family.members)))
+        ours = {one.number: one for one in revisions if isinstance(one, Revision) and one.number > known}
+        if self._settings.base_revision == "running" or len(ours) == max(ours, default=known) - known:
+            return None
+        theirs = next((one for one in self._env.ecs.older(ours[max(ours)]) if one.number not in ours), None)
+        return theirs if theirs and theirs.number > known and theirs.instance is None else None
+
+    def _update_all(
+        self,
+        steps: Sequence[Step],
+        revisions: Sequence[Revision | EcrDeployError],
+        refused: Mapping[Target, EcrDeployError],
+    ) -> dict[Target, Done]:
+        """Update targets to their revisions; gives for each what it runs now, or why it could not."""
+        done: dict[Target, Done] = {}
+        for step, revision in zip(steps, revisions, strict=True):
+            if isinstance(revision, EcrDeployError):
+                done |= dict.fromkeys((member.target for member in step.members), revision)
+                continue
+            services = [one.service for one in step.members if one.service and one.target not in refused]
+            done |= {one.target: (revision, "") for one in step.members if one.service is None}
+            for service, answer in self._env.controllers.update(services, revision, force=step.force):
+                done[service.target] = answer if isinstance(answer, EcrDeployError) else (revision, answer)
         return done
-    services = [member.service for member in step.members if member.service]
-    return done | controllers.update(services, revision)
+
+    def _record(self, plan: Plan, done: Mapping[Target, Done]) -> None:
+        """Record what was done. Where that can't be written, the next look at the target finds it out."""
+        if self._settings.dry_run:
+            return
+        members = {member.target: member for step in plan.steps for member in step.members}
+        finished = {}
+        for target, end in done.items():
+            if isinstance(end, tuple) and end[0]:
+                known = self._known[target]
+                now = memory.finished(known.memory, members[target], end[0].arn, end[1])
+                finished[target] = known._replace(memory=now)
+        for target, written in self._env.table.write(finished).items():
+            if isinstance(written, EcrDeployError):
+                logger.warning("what was deployed to %s is recorded later: %s", target.name, written)
 
 
-def _result(
-    verdict: Verdict, done: Mapping[str, Revision | EcrDeployError | None], problems: Mapping[str, EcrDeployError]
-) -> TargetResult:
-    member, before = verdict.member, str(verdict.member.running)
-    problem = problems.get(member.arn)
-    if problem and verdict.reason and verdict.reason.text == str(problem):
-        return _failed(member.target, before, problem)
+def _result(verdict: Verdict, done: Mapping[Target, Done], problems: Mapping[Target, EcrDeployError]) -> TargetResult:
+    target, before = verdict.member.target, str(verdict.member.running)
+    problem = problems.get(target)
+    if problem and verdict.outcome is Outcome.WAITING:
+        return _failed(target, before, problem)
     if verdict.outcome is not Outcome.DEPLOYED:
-        return TargetResult(member.target, verdict.outcome, verdict.reason, before, before)
-    revision = done[member.arn]
-    if isinstance(revision, EcrDeployError):
-        return _failed(member.target, before, revision)
-    after = str(revision) if revision else None
-    return TargetResult(member.target, Outcome.DEPLOYED, None, before, after, verdict.changes)
+        return TargetResult(target, verdict.outcome, verdict.reason, before, before)
+    end = done[target]
+    if isinstance(end, EcrDeployError):
+        return _failed(target, before, end)
+    after = str(end[0]) if end[0] else None
+    return TargetResult(target, Outcome.DEPLOYED, None, before, after, verdict.changes)
 
 
 def _failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:
@@ -257,11 +303,8 @@ def _failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:
     return TargetResult(target, Outcome.FAILED, Reason.of(error), before, before, retry=error.retry)
 
 
-# UpdateService of a service that is no more, or drains.
-_GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException"})
-
-
-def _sum_up(push: Push, targets: tuple[TargetResult, ...], rules: Rules) -> PushResult:
+def _sum_up(push: Push, targets: Iterable[TargetResult], rules: Rules) -> PushResult:
+    targets = tuple(targets)
     if targets:
         return sum_up(targets)
     reason = rules.rejection(push.record) or Reason("not-running", f"nothing in scope runs {push.repository}")

@@ -1,15 +1,17 @@
-"""Reconciling: what the registries hold against what runs, for pushes whose events were lost."""
+"""Reconciling: what the registries hold and the table remembers, against what runs. It finds pushes and returns them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from ecr_deploy.core import planner
+from ecr_deploy.core import admission, desires, memory, planner
+from ecr_deploy.core.desires import Desire, Standing
 from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
+from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Container
-from ecr_deploy.core.rules import Rules
+from ecr_deploy.core.rules import Order, Rules
 
 
 def repositories(members: Iterable[Member], rules: Rules) -> set[Repository]:
@@ -22,60 +24,98 @@ def repositories(members: Iterable[Member], rules: Rules) -> set[Repository]:
     }
 
 
+def remembered(members: Iterable[Member], memories: Mapping[Target, Memory], rules: Rules, event_id: str) -> list[Push]:
+    """The pushes that had to wait or were never finished, each for just the targets that don't run them yet."""
+    return _collect(
+        ((member.target, push) for member in members for push in _remembered(member, memories[member.target], rules)),
+        lambda record, targets: Push(record, event_id, "memory", targets=targets),
+    )
+
+
 def missing(
     members: Iterable[Member],
+    memories: Mapping[Target, Memory],
     tagged: Mapping[Repository, Sequence[Record]],
     rules: Rules,
     *,
     now: datetime,
     event_id: str,
 ) -> list[Push]:
-    """The pushes that should have reached services and did not, each for just those services.
+    """The pushes that should have reached targets and of which no event came, each for just those targets.
 
-    `tagged` gives all tags that a repository holds. A tag that was moved to an image pushed earlier counts as pushed
-    `now`, because ECR does not tell when that was.
+    `tagged` gives all tags that a repository holds. Only what was pushed after a target was first seen can be missing. A
+    tag that was moved to an image pushed earlier counts as pushed `now`, because ECR does not say when that was.
     """
-    lost: dict[Record, set[Target]] = {}
-    for member in members:
-        for container in member.running.containers:
-            held = tagged.get(container.repository) if container.repository else None
-            if held and (push := _missing(member, container, held, rules, now)):
-                lost.setdefault(push, set()).add(member.target)
-    return [Push(record, event_id, "reconciliation", targets=frozenset(targets)) for record, targets in lost.items()]
+
+    def lost() -> Iterable[tuple[Target, Record]]:
+        for member in members:
+            known = memories[member.target]
+            for container in member.running.containers:
+                held = tagged.get(container.repository) if container.repository else None
+                if held and (push := _missing(member, container, known, held, rules, now)):
+                    yield member.target, push
+
+    return _collect(lost(), lambda record, targets: Push(record, event_id, "reconciliation", targets=targets))
 
 
-def _missing(
-    member: Member, container: Container, held: Sequence[Record], rules: Rules, now: datetime
+def _collect(found: Iterable[tuple[Target, Record]], push: Callable[[Record, frozenset[Target]], Push]) -> list[Push]:
+    targets: dict[Record, set[Target]] = {}
+    for target, record in found:
+        targets.setdefault(record, set()).add(target)
+    return [push(record, frozenset(one)) for record, one in targets.items()]
+
+
+def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
+    found: dict[Record, None] = {}
+    for container in member.running.containers:
+        repository = container.repository
+        if repository is None or repository not in known.desires:
+            continue
+        desire, order = known.desires[repository], rules.order(repository, member.target)
+        ranked = _ranked(desire, repository, order, rules, member.target, container.name)
+        running = memory.image_of(container, known)
+        current = planner.running_place(running, repository, desire, order)
+        for one in ranked:
+            if one.place <= current:
+                break
+            if not one.rejection and admission.follows(one.record.tag, running.tag):
+                found[one.record] = None
+    return list(found)
+
+
+def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
+    member: Member, container: Container, known: Memory, held: Sequence[Record], rules: Rules, now: datetime
 ) -> Record | None:
     """The push that one container should run instead of what it runs."""
-    tag, digest = member.running.tag_of(container), member.running.digest_of(container)
-    behind_tag = next((one for one in held if one.tag == tag), None)
-    recorded = container.repository and member.running.records.get(container.repository)
-    since = recorded or behind_tag
-    if since is None:
-        # Neither the record nor the registry tells how old the image is that runs: anything might be a step back.
-        return None
-    digest = digest or since.digest
-    target = member.target
-    newer = [
-        push
-        for push in held
-        if push.digest != digest
-        and planner.follows(push, tag)
-        and rules.allows(push, target)
-        and rules.holds(push, target) is None
-        and _is_newer(push, since, tag, rules, target)
-    ]
-    if newer:
-        return rules.newest(newer, target)
-    if behind_tag and behind_tag.digest != digest and rules.allows(behind_tag, target):
+    repository = held[0].repository
+    desire = known.desires.get(repository, Desire())
+    order = rules.order(repository, member.target)
+    running = memory.image_of(container, known)
+    current = planner.running_place(running, repository, desire, order)
+    behind_tag = next((one for one in held if one.tag == running.tag), None)
+    newest: tuple[object, Record] | None = None
+    for push in held:
+        if push.digest == running.digest or push.digest in desire.rejections or push.pushed_at <= desire.since:
+            continue
+        if not admission.follows(push.tag, running.tag) or not rules.allows(push, member.target, container.name):
+            continue
+        place = desires.place_of(push, desire, order)
+        if place > current and (newest is None or place > newest[0]) and rules.holds(push, member.target) is None:  # type: ignore[operator]
+            newest = place, push
+    if newest:
+        return newest[1]
+    is_moved = behind_tag and running.digest and behind_tag.digest != running.digest
+    if (
+        behind_tag
+        and is_moved
+        and behind_tag.digest not in desire.rejections
+        and rules.allows(behind_tag, member.target)
+    ):
         return behind_tag._replace(pushed_at=now)
     return None
 
 
-def _is_newer(push: Record, since: Record, running_tag: str | None, rules: Rules, target: Target) -> bool:
-    """Whether the push belongs after the image that runs: by its time, or by what the rules count instead."""
-    if push.pushed_at > since.pushed_at:
-        return not rules.supersedes(since, push, target)
-    # A container on `latest` has not seen the versions that were there before it.
-    return running_tag != "latest" and rules.allows(since, target) and rules.supersedes(push, since, target)
+def _ranked(  # noqa: PLR0913, PLR0917 - all that it depends on
+    desire: Desire, repository: Repository, order: Order, rules: Rules, target: Target, container: str
+) -> list[Standing]:
+    return desires.standings(desire, repository, order, lambda record: rules.allows(record, target, container))

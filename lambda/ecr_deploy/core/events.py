@@ -27,15 +27,16 @@ _BELONGING = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 class Push(NamedTuple):
     """A tag of an ECR repository that points to a new image.
 
-    `origin` says who wants it: its event, an operator's request, or a reconciliation. with `force` it replaces a newer
-    one, too; `targets`, if given, are all that it is for.
+    `origin` says where it comes from: its event, an operator's request (`by` whom, if they said so), a reconciliation, or
+    our memory of one that had to wait. `force` makes it replace a newer one; `targets`, if given, are all that it is for.
     """
 
     record: Record
     event_id: str
-    origin: Literal["event", "request", "reconciliation"] = "event"
+    origin: Literal["event", "request", "reconciliation", "memory"] = "event"
     force: bool = False
     targets: frozenset[Target] | None = None
+    by: str | None = None
 
     @property
     def repository(self) -> Repository:
@@ -233,7 +234,7 @@ def _optional(event: Mapping[str, Any], path: str) -> object:
 
 
 def _artifact_of(manifest: object) -> object:
-    """The type of what a manifest describes; None for an index, or where the manifest does not say.
+    """The type of what a manifest describes; None for an index, or where the manifest does not tell.
 
     https://github.com/opencontainers/image-spec/blob/main/manifest.md
     """

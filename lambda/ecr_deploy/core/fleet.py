@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from ecr_deploy.core.reasons import Reason
-from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Revision
 
 
@@ -26,7 +25,7 @@ class Deployment(NamedTuple):
     """One of a service's `deployments`, or one of its service deployments: both say what a rollout came to.
 
     `revision` is the ARN of the task definition; `status` and `rollout_state` are ECS's own words, the latter None for
-    service deployments.
+    service deployments. `started_at` is when it was created.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
     """
@@ -36,6 +35,7 @@ class Deployment(NamedTuple):
     status: str
     rollout_state: str | None
     reason: str | None
+    started_at: datetime | None = None
 
 
 class TaskSet(NamedTuple):
@@ -52,13 +52,13 @@ class TaskSet(NamedTuple):
 
 
 class Service(NamedTuple):
-    """An ACTIVE service: where it is, what it is to run (a revision's ARN), and who rolls it out.
+    """An ACTIVE service: where it is, the revision that it is to run (an ARN), and who rolls it out.
 
     `tags` are its own, `cluster_tags` those of its cluster. `service_revisions` are ECS's own ARNs for what it runs, of
-    which there are several while it rolls out, and none where ECS keeps none. `deployments` are those that ECS gives
-    with the service, `task_sets` the revisions of its task sets, and `service_deployment` is the ARN of the newest
-    deployment, where ECS keeps it. `reverts` says whether the service goes back by itself where a rollout fails.
-    `task_set` is for CodeDeploy alone. `waits` says why it must not be updated now.
+    which there are several while it rolls out, and none where ECS keeps none. `deployments` are those of
+    DescribeServices, `task_sets` the revisions of its task sets, and `service_deployment` is the ARN of the newest
+    deployment, where ECS keeps it. `reverts` says whether ECS rolls a failed deployment back. `task_set` is for
+    CodeDeploy alone. `created_at` tells a service from an earlier one of its name.
     """
 
     cluster: str
@@ -74,7 +74,7 @@ class Service(NamedTuple):
     service_deployment: str | None = None
     reverts: bool = False
     task_set: TaskSet | None = None
-    waits: Reason | None = None
+    created_at: datetime | None = None
 
     @property
     def target(self) -> Target:
@@ -103,25 +103,13 @@ class Member(NamedTuple):
         """The member as the rules see it."""
         return self.service.target if self.service else Target(None, self.running.family)
 
-    @property
-    def arn(self) -> str:
-        """What identifies the member."""
-        return self.service.arn if self.service else self.running.family
-
 
 class Family(NamedTuple):
-    """A task definition family: its newest ACTIVE revision, the services that run it, and older revisions."""
+    """A task definition family: its newest revision that a new one may start from, and the services that run it.
+
+    `spare` are other ACTIVE revisions that we may have registered without a service getting them.
+    """
 
     newest: Revision
     members: tuple[Member, ...]
-    older: tuple[Revision, ...] = ()
-
-    @property
-    def revisions(self) -> tuple[Revision, ...]:
-        """All revisions at hand."""
-        return (self.newest, *(member.running for member in self.members), *self.older)
-
-    @property
-    def records(self) -> set[Record]:
-        """Every push that any of the revisions at hand records."""
-        return {record for revision in self.revisions for record in revision.records.values()}
+    spare: tuple[Revision, ...] = ()

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from ecr_deploy.core.errors import EcrDeployError, Retry
 from ecr_deploy.core.fleet import Target
-from ecr_deploy.core.reasons import Reason as Reason  # noqa: PLC0414 - the other half of every result
 
 
 class Outcome(StrEnum):
@@ -21,6 +20,22 @@ class Outcome(StrEnum):
 
 
 SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+class Reason(NamedTuple):
+    """Why a push ended as it did: a `kind` for programs, lower-case words with hyphens, and a `text` for people."""
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        """Give the text alone."""
+        return self.text
+
+    @classmethod
+    def of(cls, error: EcrDeployError) -> "Reason":
+        """The reason of whatever failed by an error."""
+        return cls(error.kind, str(error))
 
 
 class Change(NamedTuple):

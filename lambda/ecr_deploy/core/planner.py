@@ -1,31 +1,31 @@
-"""Plans: pushes and what runs, made into revisions to register and services to update.
+"""Plans: pushes, what runs and what is known, made into revisions to register and services to update.
 
-Everything here is pure. What is done is judged by what a service runs, not by what its family's newest revision says,
-so that the same pushes, planned again after a crash, ask only for what is missing.
+Everything here is pure. What is done is judged by what a service runs, so that the same pushes, planned again after a
+crash, ask only for what is missing.
 """
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from ecr_deploy.core import images, records, revisions, rollouts
+from ecr_deploy.core import admission, desires, images, memory, revisions, rollouts
+from ecr_deploy.core.admission import Arrival
+from ecr_deploy.core.desires import Desire, Standing
 from ecr_deploy.core.events import Push
-from ecr_deploy.core.fleet import CODE_DEPLOY, Family, Member, Target
+from ecr_deploy.core.fleet import Family, Member, Target
 from ecr_deploy.core.images import Repository
+from ecr_deploy.core.memory import Image, Memory, Start
 from ecr_deploy.core.outcomes import SEVERITY, Change, Outcome, Reason
-from ecr_deploy.core.records import MOST_TAGS, Record
+from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Container, Revision
-from ecr_deploy.core.rollouts import Rollout
-from ecr_deploy.core.rules import Rules
+from ecr_deploy.core.rules import Order, Place
 from ecr_deploy.core.settings import Settings
-
-# A service with this tag stays where it is; the value may say why.
-PINNED = "ecr-deploy:pinned"
-ONLY_LATEST = Reason("only-latest", "latest goes only to containers that run latest")
 
 
 class Verdict(NamedTuple):
-    """What a push means for a service; `deployed` only once the step that it belongs to is done."""
+    """What a push means for a target; `deployed` only once the step that it belongs to is done."""
 
     push: Push
     member: Member
@@ -35,234 +35,287 @@ class Verdict(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A revision and the services to update to it. It is there already (`revision`), or is to be registered.
+    """A revision and the targets to update to it. It is there already (`revision`), or is to be registered.
 
-    `tags` are to be written on one that is there.
+    `force` begins a deployment of what runs already: the tag that is written there stands for another image now.
     """
 
     members: tuple[Member, ...]
+    base: Revision
     request: Mapping[str, Any]
     revision: Revision | None
-    tags: Mapping[str, str]
+    force: bool
 
 
 class Plan(NamedTuple):
-    """What to do about one family, and what it will mean for each push and service."""
+    """What to do about one family, what it will mean for each push and target, and what to remember before it is done."""
 
     steps: tuple[Step, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
-    refreshed: tuple[tuple[Revision, Mapping[str, str]], ...] = ()
-    """Tags to be written on revisions that stay: records of a later push of the image that runs."""
+    memories: Mapping[Target, Memory] = {}
 
 
-def concerned(pushes: Iterable[Push], target: Target, repositories: Collection[Repository], rules: Rules) -> list[Push]:
-    """The pushes to any of the repositories that the rules let go to the target."""
+def concerned(
+    pushes: Iterable[Push], target: Target, repositories: Collection[Repository], settings: Settings
+) -> list[Push]:
+    """The pushes to any of the repositories that the rules allow to go to the target."""
     hits = (push for push in pushes if push.repository in repositories)
     return [
-        push for push in hits if (push.targets is None or target in push.targets) and rules.allows(push.record, target)
+        push
+        for push in hits
+        if (push.targets is None or target in push.targets) and settings.rules.allows(push.record, target)
     ]
 
 
-def plan(pushes: Sequence[Push], family: Family, settings: Settings) -> Plan:
-    """Plan the pushes of one batch for one family: one revision for all services that are to run the same."""
-    decisions = [_Decision(member, pushes, family, settings) for member in family.members]
-    groups: dict[object, list[_Decision]] = {}
+def plan(
+    pushes: Sequence[Push],
+    family: Family,
+    memories: Mapping[Target, Memory],
+    settings: Settings,
+    waits: Mapping[Target, Reason],
+) -> Plan:
+    """Plan the pushes of one batch for one family: one revision for all services that are to run the same.
+
+    `memories` has one for each member; `waits` says which targets must not be updated now, and why.
+    """
+    bases = _bases(family, settings)
+    decisions = [
+        _Decision(member, bases[member.target], pushes, memories[member.target], settings, waits.get(member.target))
+        for member in family.members
+    ]
+    groups: dict[str, list[_Decision]] = {}
     for decision in decisions:
         if decision.winners:
-            same = (decision.base.arn, frozenset(decision.images.items()), frozenset(decision.winners.items()))
-            groups.setdefault(same, []).append(decision)
-    refreshed = {
-        one.member.running.arn: (one.member.running, {records.key(record.repository): str(record) for record in found})
-        for one in decisions
-        if (found := one.refreshed)
-    }
+            groups.setdefault(decision.same, []).append(decision)
     return Plan(
-        steps=tuple(_step(group, family, settings.rules.moment.now) for group in groups.values()),
+        steps=tuple(_step(group, family) for group in groups.values()),
         verdicts=tuple(verdict for decision in decisions for verdict in decision.verdicts),
-        refreshed=tuple(refreshed.values()),
+        memories={decision.member.target: decision.remembered for decision in decisions},
     )
 
 
-def needs_older(pushes: Sequence[Push], family: Family, settings: Settings) -> bool:
-    """Whether a push would be deployed only because no revision at hand records its repository.
+def running_place(image: Image, repository: Repository, desire: Desire, order: Order) -> Place:
+    """The place of what a container runs among the pushes to its repository: the greatest that its image has."""
+    return place_of_image(Record(repository, image.tag or "", image.digest or "", image.pushed_at), desire, order)
 
-    A revision that Terraform registered and deployed records nothing; the one before it may.
-    """
-    recorded = {record.repository for record in family.records}
-    decisions = (_Decision(member, pushes, family, settings) for member in family.members)
-    return any(not decision.winners.keys() <= recorded for decision in decisions)
+
+def place_of_image(record: Record, desire: Desire, order: Order) -> Place:
+    """The greatest place that an image has, under whichever of its tags."""
+    same = (
+        desires.place_of(Record(record.repository, *name, times.pushed_at), desire, order)
+        for name, times in desire.pushes.items()
+        if name.digest == record.digest
+    )
+    place = desires.place_of(record, desire, order)
+    return max(place, max(same, default=place))
 
 
 class _Decision:
-    """What one service is to run: images and records of the revision to come, and the pushes that changed it."""
+    """What one target is to run: the images of the revision to come, and the pushes that changed them."""
 
-    def __init__(self, member: Member, pushes: Sequence[Push], family: Family, settings: Settings) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a decision depends on
+        self,
+        member: Member,
+        base: Revision,
+        pushes: Sequence[Push],
+        known: Memory,
+        settings: Settings,
+        waits: Reason | None,
+    ) -> None:
         self.member = member
-        self.images: dict[str, str] = {}
-        self.records: dict[Repository, Record] = {}
-        self.winners: dict[Repository, Push] = {}
-        self.refreshed: list[Record] = []
+        self.base = base
         self._settings = settings
-        self._known = family.records
-        self.rejected = _rejected(family, member.target)
-        latest = settings.base_revision == "latest"
-        self.base = family.newest if latest else member.running
-        # Of several revisions that services run, the newest tells which images are kept, but for one that this
-        # service was taken back from.
-        running = [one.running for one in family.members if not obstacle(one, settings)]
-        running = [one for one in running if not self._is_rejected(one)] or [member.running]
-        self._kept = max(running, key=lambda one: one.number) if latest else member.running
-        concerning = concerned(pushes, member.target, member.running.repositories, settings.rules)
+        self._waits = waits
+        concerning = concerned(pushes, member.target, member.running.repositories, settings)
         self._found: dict[Push, list[Verdict]] = {push: [] for push in concerning}
-        self._obstacle = obstacle(member, settings)
+        self._obstacle = admission.obstacle(member, settings)
+        self.images: dict[str, str] = {}
+        self.winners: dict[str, Standing] = {}
+        self._memory = known
         if self._found and not self._obstacle:
-            for container in self.base.containers:
-                if container.repository:
-                    self._decide(container, container.repository)
-        self.records.update({repository: winner.record for repository, winner in self.winners.items()})
+            self._memory = _heard(known, concerning, settings.rules.moment.now)
+            for container in base.containers:
+                self._decide(container)
+
+    @cached_property
+    def request(self) -> dict[str, Any]:
+        """What registers the revision to come."""
+        return revisions.following(self.base, self.images)
+
+    @cached_property
+    def force(self) -> bool:
+        """Whether the revision that runs is what is to run, and only its tag stands for another image now."""
+        running = self.member.running
+        return self.member.service is not None and running.is_active and revisions.is_like(running, self.request)
+
+    @property
+    def same(self) -> str:
+        """What is equal for all targets that one revision can serve."""
+        return self.member.running.arn if self.force else json.dumps(self.request, sort_keys=True)
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """One verdict for each push that concerns the service."""
+        """One verdict for each push that concerns the target."""
         return [self._sum_up(push, found) for push, found in self._found.items()]
 
-    def _decide(self, container: Container, repository: Repository) -> None:
-        """Choose the image of one container: that of a push, or the one that the service runs, or that of the base."""
-        covered = self._settings.rules.covers(repository, self.member.target)
-        kept = _counterpart(self._kept, container) if covered else None
-        current, source = (kept, self._kept) if kept else (container, self.base)
-        self.images[container.name] = current.image
-        if record := source.records.get(repository):
-            self.records.setdefault(repository, record)
-        own = _counterpart(self.member.running, container)
-        runs = self.member.running.tag_of(own) if own else source.tag_of(current)
-        candidates = [push for push in self._found if push.repository == repository and follows(push.record, runs)]
-        if not candidates:
+    @property
+    def remembered(self) -> Memory:
+        """What to remember of the target before anything is done."""
+        orders = {
+            repository: self._settings.rules.order(repository, self.member.target)
+            for repository in self._memory.desires
+        }
+        known = memory.compact(self._memory, self.member, orders)
+        if not self.winners:
+            return known
+        service = self.member.service
+        primary = rollouts.primary_of(service.deployments) if service else None
+        return known._replace(
+            start=Start(
+                at=self._settings.rules.moment.now,
+                revision=self.member.running.arn,
+                deployment=primary.id if primary else None,
+                images={
+                    name: Image(self.images[name], one.record.tag, one.record.digest, one.record.pushed_at)
+                    for name, one in self.winners.items()
+                },
+                pushes=tuple(dict.fromkeys(one.record for one in self.winners.values())),
+                by=next((push.by for push in self._found if push.by), None),
+            )
+        )
+
+    def _rank(self, repository: Repository, container: str) -> list[Standing]:
+        """The images of a repository that rules allow to go to a container, the greatest first."""
+        rules, target = self._settings.rules, self.member.target
+        desire = self._memory.desires.get(repository, Desire())
+        order = rules.order(repository, target)
+        return desires.standings(desire, repository, order, lambda record: rules.allows(record, target, container))
+
+    def _decide(self, container: Container) -> None:
+        """Choose the image of one container: that of a push, or the one that the target runs, or that of the base."""
+        repository = container.repository
+        if repository is None:
             return
-        winner = self._pick(candidates)
-        reference = images.parse(current.image)
-        after = str(reference.pointing_to(winner.record.tag, winner.record.digest, self._settings.image_reference))
-        # A version takes a container off latest for good, also where it is the same image: else the end would depend on
-        # which of the two came first.
-        leaves_latest = runs == "latest" != winner.record.tag and own and own.image != after
-        if own and self.member.running.digest_of(own) == winner.record.digest and not leaves_latest:
-            self._find(winner, Outcome.UNCHANGED, Reason("same-image", "it runs this image already"))
-            self._refresh(winner.record)
-        elif newer := self._newer(winner, self._known):
-            self._find(winner, Outcome.SUPERSEDED, _by(newer))
-        elif reason := self._waits(winner):
-            self._find(winner, Outcome.WAITING, reason)
-        elif reason := self._rejects(winner):
-            self._find(winner, Outcome.SKIPPED, reason)
-        else:
-            change = Change(container.name, own.image if own else container.image, after)
-            self._find(winner, Outcome.DEPLOYED, None, change)
-            self.images[container.name] = after
-            self.winners[repository] = winner
-
-    def _pick(self, candidates: Sequence[Push]) -> Push:
-        """The newest of the pushes to one container, as the rules count; one that an operator forces comes first."""
-        forced = [push for push in candidates if push.force]
-        rivals = {push.record: push for push in forced or candidates}
-        winner = rivals[self._settings.rules.newest(list(rivals), self.member.target)]
-        for push in candidates:
-            if push is winner:
+        covered = self._settings.rules.covers(repository, self.member.target)
+        own = _counterpart(self.member.running, container) if covered else None
+        kept = own or container
+        self.images[container.name] = kept.image
+        pushes = [push for push in self._found if push.repository == repository]
+        if not pushes:
+            return
+        running = memory.image_of(kept, self._memory)
+        desire = self._memory.desires.get(repository, Desire())
+        order = self._settings.rules.order(repository, self.member.target)
+        ranked = self._rank(repository, container.name)
+        current = running_place(running, repository, desire, order)
+        winner = self._winner(kept, running, current, ranked)
+        if winner:
+            self.images[container.name] = self._written(kept, winner.record)
+            self.winners[container.name] = winner
+        for push in pushes:
+            image = next((one for one in ranked if one.record.digest == push.record.digest), None)
+            if image is None:
                 continue
-            if push.record.digest == winner.record.digest:
-                reason = Reason("same-image", f"the push of {winner.record.tag} brings the same image")
-                self._find(push, Outcome.UNCHANGED, reason)
-            else:
-                self._find(push, Outcome.SUPERSEDED, _by(winner.record))
-        return winner
+            arrival = Arrival(
+                push.record,
+                self.member,
+                self._settings,
+                running,
+                current,
+                image,
+                winner,
+                self._leaves_latest(kept, running, image.record),
+                self._waits,
+            )
+            decision = admission.to_container(arrival)
+            outcome, reason = decision or (Outcome.DEPLOYED, None)
+            changes = () if decision else (self._change(container, own, winner or image),)
+            self._found[push].append(Verdict(push, self.member, outcome, reason, changes))
+        if winner and not any(winner.record[:3] == push.record[:3] for push in pushes):
+            # It had to wait, and comes with this news.
+            late = Push(winner.record, "", "memory", targets=frozenset({self.member.target}))
+            verdict = Verdict(late, self.member, Outcome.DEPLOYED, None, (self._change(container, own, winner),))
+            self._found.setdefault(late, []).append(verdict)
 
-    def _newer(self, push: Push, records: Iterable[Record]) -> Record | None:
-        """The newest record that keeps the push out of the service; one of the same image keeps nothing out."""
-        if push.force:
-            return None
-        rivals = (one for one in records if one.repository == push.repository and one.digest != push.record.digest)
-        target = self.member.target
-        superseding = (one for one in rivals if self._settings.rules.supersedes(one, push.record, target))
-        return max(superseding, key=lambda one: one.order, default=None)
+    def _winner(self, kept: Container, running: Image, current: Place, ranked: Sequence[Standing]) -> Standing | None:
+        """The greatest image that may run now, if it is not what runs."""
+        for one in ranked:
+            leaves_latest = self._leaves_latest(kept, running, one.record)
+            if one.place <= current and not leaves_latest:
+                return None
+            if one.is_superseded or one.rejection or not admission.follows(one.record.tag, running.tag):
+                continue
+            if admission.hold(one.record, self.member, self._settings, self._waits) is None:
+                return None if one.record.digest == running.digest and not leaves_latest else one
+        return None
 
-    def _waits(self, push: Push) -> Reason | None:
-        """Why a push must not reach the service now, but may later."""
-        waits = self.member.service.waits if self.member.service else None
-        return waits or self._settings.rules.holds(push.record, self.member.target)
+    def _leaves_latest(self, kept: Container, running: Image, record: Record) -> bool:
+        """Whether the image takes the container off `latest`, also where it is the same one.
 
-    def _rejects(self, push: Push) -> Reason | None:
-        """Why a push that the service was taken back from must not come again by itself; a new push of it may."""
-        bad = self.rejected.get(push.repository)
-        if push.origin == "request" or bad is None or bad.digest != push.record.digest:
-            return None
-        if push.origin == "event" and push.record.pushed_at > bad.pushed_at:
-            return None
-        text = f"it was rolled back: a new push of {bad.tag}, or a request, deploys it again"
-        return Reason("rolled-back-before", text)
+        Else the end would depend on which of the two tags came first.
+        """
+        leaves = running.tag == "latest" != record.tag and running.digest == record.digest
+        return leaves and self._written(kept, record) != kept.image
 
-    def _is_rejected(self, revision: Revision) -> bool:
-        bad = self.rejected
-        return any(one in bad and bad[one].digest == record.digest for one, record in revision.records.items())
+    def _written(self, kept: Container, record: Record) -> str:
+        reference = images.parse(kept.image)
+        return str(reference.pointing_to(record.tag, record.digest, self._settings.image_reference))
 
-    def _refresh(self, push: Record) -> None:
-        """Record the latest time at which the image that runs already was pushed: nothing older may come after that."""
-        running = self.member.running
-        record = running.records.get(push.repository)
-        if record is None and len(running.tags) < MOST_TAGS:
-            self.refreshed.append(push)
-        if record and record.digest == push.digest and record.order < push.order:
-            # Written by its digest alone, an image has the tag that is recorded.
-            by_digest = self._settings.image_reference == "digest"
-            self.refreshed.append(push if by_digest else record._replace(pushed_at=push.pushed_at))
-
-    def _find(self, push: Push, outcome: Outcome, reason: Reason | None, *changes: Change) -> None:
-        self._found[push].append(Verdict(push, self.member, outcome, reason, changes))
+    def _change(self, container: Container, own: Container | None, winner: Standing) -> Change:
+        before, after = (own or container).image, self.images[container.name]
+        if before == after:
+            # The tag was moved: only the digests tell the two apart.
+            known = memory.image_of(own or container, self._memory).digest
+            before, after = f"{before}@{known}" if known else before, f"{after}@{winner.record.digest}"
+        return Change(container.name, before, after)
 
     def _sum_up(self, push: Push, verdicts: Sequence[Verdict]) -> Verdict:
-        """One verdict for all containers of the service."""
+        """One verdict for all containers of the target, with every container whose image changes."""
         if not verdicts:
-            return Verdict(push, self.member, Outcome.SKIPPED, self._obstacle or self._why_nothing(push))
+            return Verdict(push, self.member, Outcome.SKIPPED, self._obstacle or self._unreached(push))
         first = min(verdicts, key=lambda verdict: SEVERITY[verdict.outcome])
-        return first._replace(changes=tuple(change for verdict in verdicts for change in verdict.changes))
+        changes = {change.container: change for verdict in verdicts for change in verdict.changes}
+        if first.outcome is Outcome.DEPLOYED:
+            changes |= {change.container: change for change in self._others() if change.container not in changes}
+        return first._replace(changes=tuple(changes.values()))
 
-    def _why_nothing(self, push: Push) -> Reason:
+    def _others(self) -> Iterable[Change]:
+        """The containers whose images change because the base has other ones, as Terraform wrote them."""
+        for container in self.base.containers:
+            own = self.member.running.container(container.name)
+            after = self.images.get(container.name, container.image)
+            if own and own.image != after and container.name not in self.winners:
+                yield Change(container.name, own.image, after)
+
+    def _unreached(self, push: Push) -> Reason:
         if push.repository in self.base.repositories:
-            return ONLY_LATEST
+            return Reason("no-container", "no rule allows it into the containers that run the repository")
         return Reason("moved", f"{self.base}, the newest revision of its family, runs the repository no longer")
 
 
-def obstacle(member: Member, settings: Settings) -> Reason | None:
-    """Why a service must stay as it is, whatever is pushed; None if it need not."""
-    service = member.service
-    if service is None:
-        return None
-    enabled = settings.enabled_tag_key
-    for tags, owner in ((service.tags, "it"), (service.cluster_tags, f"its cluster {service.cluster}")):
-        if tags.get(enabled) == "false":
-            return Reason("opted-out", f"{owner} has the tag {enabled} = false")
-    if settings.require_opt_in and "true" not in (service.tags.get(enabled), service.cluster_tags.get(enabled)):
-        return Reason("not-opted-in", f"neither it nor its cluster has the tag {enabled} = true")
-    if service.tags.get(PINNED, "false") != "false":
-        return Reason("pinned", f"it is pinned by its tag {PINNED} = {service.tags[PINNED]}")
-    if service.controller != "ECS" and not (settings.codedeploy and service.controller == CODE_DEPLOY):
-        return Reason("controller", f"its deployment controller is {service.controller}, which deploys by itself")
-    return None
+def _heard(known: Memory, pushes: Iterable[Push], now: datetime) -> Memory:
+    """The memory once it knows of the pushes."""
+    for push in pushes:
+        if push.origin != "memory":
+            asked_at = now if push.origin == "request" else None
+            known = known.with_desire(push.repository, desires.of_push(push.record, asked_at, force=push.force))
+    return known
 
 
-def follows(push: Record, running_tag: str | None) -> bool:
-    """Whether a container that runs some tag takes the push: `latest` is only for those who run `latest`."""
-    return push.tag != "latest" or running_tag == "latest"
-
-
-def _rejected(family: Family, target: Target) -> dict[Repository, Record]:
-    """The newest push of each repository that the target was rolled back from, as the revisions at hand tell."""
-    newest: dict[Repository, Record] = {}
-    for revision in family.revisions:
-        rollout = rollouts.read(revision.tags, target)
-        bad = revision.records if rollout and rollout.state in rollouts.BAD else {}
-        for record in (*revision.rejected.values(), *bad.values()):
-            if record.repository not in newest or newest[record.repository].pushed_at < record.pushed_at:
-                newest[record.repository] = record
-    return newest
+def _bases(family: Family, settings: Settings) -> dict[Target, Revision]:
+    """What the next revision of each member starts from."""
+    members = family.members
+    latest = settings.base_revision == "latest"
+    if latest and len({one.running.arn for one in members}) > 1:
+        # A family that is shared by different programs or environments has no line that is all of theirs.
+        latest = len({revisions.settings_of(one.running) for one in members}) == 1
+    newest = family.newest
+    bases = {}
+    for member in members:
+        elsewhere = any(one.running.arn == newest.arn for one in members if one is not member)
+        own_line = latest and newest.number > member.running.number and not elsewhere
+        bases[member.target] = newest if own_line else member.running
+    return bases
 
 
 def _counterpart(revision: Revision, container: Container) -> Container | None:
@@ -271,49 +324,11 @@ def _counterpart(revision: Revision, container: Container) -> Container | None:
     return other if other and other.repository == container.repository else None
 
 
-def _by(record: Record) -> Reason:
-    return Reason("newer", f"{record.tag} ({record.digest[:19]}) was pushed later")
-
-
-def _step(group: Sequence[_Decision], family: Family, now: datetime) -> Step:
-    decision = group[0]
-    started = {
-        one.member.target: Rollout(rollouts.State.STARTED, now, one.member.running.number)
-        for one in group
-        if one.member.service
-    }
-    bad = {record.repository: record for one in group for record in one.rejected.values()}
-    request = revisions.following(
-        decision.base,
-        decision.images,
-        decision.records.values(),
-        [record for repository, record in bad.items() if repository not in decision.winners],
-        {records.BASE: str(decision.base.number)}
-        | {rollouts.key(target): str(rollout) for target, rollout in started.items()},
-    )
-    winners = [push.record for push in decision.winners.values()]
-    revision = family.newest if _is_done(family.newest, request, winners) else None
-    return Step(
-        members=tuple(one.member for one in group),
-        request=request,
-        revision=revision,
-        tags=_missing_tags(revision, winners, started) if revision else {},
-    )
-
-
-def _missing_tags(revision: Revision, winners: Iterable[Record], started: Mapping[Target, Rollout]) -> dict[str, str]:
-    """What a revision that is there already does not tell of the pushes and rollouts to come."""
-    newer = [winner for winner in winners if winner.pushed_at > revision.records[winner.repository].pushed_at]
-    tags = {records.key(record.repository): str(record) for record in newer}
-    for target, rollout in started.items():
-        known = rollouts.read(revision.tags, target)
-        if known is None or known.state is not rollouts.State.STARTED:
-            tags[rollouts.key(target)] = str(rollout)
-    return tags
-
-
-def _is_done(revision: Revision, request: Mapping[str, Any], winners: Collection[Record]) -> bool:
-    """Whether the revision is what the request would register, made by the same pushes: a crash left it behind."""
-    recorded = (revision.records.get(winner.repository) for winner in winners)
-    same_pushes = all(one and one.digest == winner.digest for one, winner in zip(recorded, winners, strict=True))
-    return same_pushes and revisions.is_like(revision, request)
+def _step(group: Sequence[_Decision], family: Family) -> Step:
+    first = group[0]
+    members = tuple(one.member for one in group)
+    if first.force:
+        return Step(members, first.base, first.request, first.member.running, force=True)
+    there = (one for one in (family.newest, *family.spare) if one.is_active)
+    revision = next((one for one in there if revisions.is_like(one, first.request)), None)
+    return Step(members, first.base, first.request, revision, force=False)

@@ -1,20 +1,13 @@
-"""Rollouts: what became of a revision on each service that was updated to it, kept in the tags of the revision itself.
-
-    ecr-deploy:rollout/prod/api = live 2026-11-23T06:17:18Z 41
-
-is the state of the rollout, since when, and the number of the revision that the service ran before.
-"""
+"""Rollouts: what became of the revisions that a service was updated to."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ecr_deploy.core import records
-from ecr_deploy.core.fleet import Deployment, Target
-
-_PREFIX = f"{records.PREFIX}rollout/"
-_PARTS = 3
+from ecr_deploy.core.fleet import Deployment
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import Record, format_time, parse_time
 
 
 class State(StrEnum):
@@ -31,15 +24,33 @@ BAD = (State.ROLLED_BACK, State.FAILED)
 
 
 class Rollout(NamedTuple):
-    """A rollout of a revision to one service; `before` is the number of the revision that the service ran."""
+    """One update of a service to a revision (an ARN), and what the service ran before.
 
+    `id` is the deployment's as UpdateService answers it. `pushes` are those that it was made for, `images` what each of
+    their containers ran before, by digest where that is known. `since` is when it came into its state, and `by` who
+    asked for it, if somebody did.
+    """
+
+    id: str
+    revision: str
+    before: str
+    pushes: tuple[Record, ...]
+    images: Mapping[str, str]
     state: State
+    started_at: datetime
     since: datetime
-    before: int
+    reason: str | None = None
+    by: str | None = None
 
-    def __str__(self) -> str:
-        """Spell the rollout as a tag's value."""
-        return f"{self.state} {records.spell_time(self.since.replace(microsecond=0))} {self.before}"
+    @property
+    def after_name(self) -> str:
+        """The revision as `family:number`."""
+        return self.revision.rpartition("/")[2]
+
+    @property
+    def before_name(self) -> str:
+        """What it ran before as `family:number`."""
+        return self.before.rpartition("/")[2]
 
 
 class End(NamedTuple):
@@ -49,26 +60,13 @@ class End(NamedTuple):
     reason: str | None
 
 
-def key(target: Target) -> str:
-    """The tag key for a service."""
-    return records.fit(f"{_PREFIX}{target.cluster}/{target.name}")
-
-
-def read(tags: Mapping[str, str], target: Target) -> Rollout | None:
-    """The rollout of a revision with these tags to a service; None if we never updated the service to it."""
-    parts = tags.get(key(target), "").split(" ")
-    if len(parts) != _PARTS or parts[0] not in list(State) or not records.is_time(parts[1]) or not parts[2].isdigit():
-        return None
-    return Rollout(State(parts[0]), records.parse_time(parts[1]), int(parts[2]))
-
-
 def judge(revision: str, deployments: Sequence[Deployment]) -> End | None:
-    """What a service's `deployments` tell of the revision (an ARN) that it is told to run; None while it rolls out.
+    """What a service's `deployments` say of the revision (an ARN) that it is to run; None while it rolls out.
 
     A completed deployment says nothing until it is known of which revision: the circuit breaker's way back ends in a
     completed one, too.
     """
-    primary = _primary(deployments)
+    primary = primary_of(deployments)
     if primary is None or primary.revision != revision:
         return None
     if primary.rollout_state == "COMPLETED":
@@ -77,10 +75,10 @@ def judge(revision: str, deployments: Sequence[Deployment]) -> End | None:
 
 
 def judge_past(revision: str, deployments: Sequence[Deployment]) -> End | None:
-    """The same for a revision that the service is told to run no more; None while it is on its way back.
+    """The same for a revision that the service is to run no more; None while it is on its way back.
 
-    `deployments` are the service deployments of the last 90 days, newest first; where ECS keeps none, those that it
-    tells with the service, among them one that failed for as long as the way back takes.
+    `deployments` are the service deployments of the last 90 days, newest first; where ECS keeps none, those that
+    DescribeServices gives, among them one that failed for as long as the way back takes.
     """
     past = next((one for one in deployments if one.revision == revision), None)
     if past is None:
@@ -92,7 +90,7 @@ def judge_past(revision: str, deployments: Sequence[Deployment]) -> End | None:
 
 def is_rolling_out(deployments: Iterable[Deployment]) -> bool:
     """Whether a service rolls out, be it forward or on its way back."""
-    primary = _primary(deployments)
+    primary = primary_of(deployments)
     return primary is not None and primary.rollout_state == "IN_PROGRESS"
 
 
@@ -103,19 +101,83 @@ def is_rolling_back(deployments: Iterable[Deployment], service_deployment: str |
     """
     if service_deployment:
         return service_deployment in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
-    primary = _primary(deployments)
+    primary = primary_of(deployments)
     return primary is not None and "rolling back" in (primary.reason or "")
 
 
-def _primary(deployments: Iterable[Deployment]) -> Deployment | None:
+def primary_of(deployments: Iterable[Deployment]) -> Deployment | None:
+    """The deployment that a service is to run."""
     return next((one for one in deployments if one.status == "PRIMARY"), None)
 
 
+def to_json(rollout: Rollout) -> dict[str, Any]:
+    """Give a rollout as the table holds it."""
+    return {
+        "id": rollout.id,
+        "revision": rollout.revision,
+        "before": rollout.before,
+        "pushes": [record_to_json(push) for push in rollout.pushes],
+        "images": dict(rollout.images),
+        "state": str(rollout.state),
+        "started_at": format_time(rollout.started_at),
+        "since": format_time(rollout.since),
+        "reason": rollout.reason,
+        "by": rollout.by,
+    }
+
+
+def from_json(written: Mapping[str, Any]) -> Rollout:
+    """Read what `to_json` gave.
+
+    Raises:
+        KeyError, ValueError, TypeError: it is not that.
+
+    """
+    return Rollout(
+        id=written["id"],
+        revision=written["revision"],
+        before=written["before"],
+        pushes=tuple(record_from_json(push) for push in written["pushes"]),
+        images=written["images"],
+        state=State(written["state"]),
+        started_at=parse_time(written["started_at"]),
+        since=parse_time(written["since"]),
+        reason=written["reason"],
+        by=written["by"],
+    )
+
+
+def record_to_json(push: Record) -> dict[str, str]:
+    """Give a push as the table holds it."""
+    return {
+        "repository": repository_key(push.repository),
+        "tag": push.tag,
+        "digest": push.digest,
+        "pushed_at": format_time(push.pushed_at),
+    }
+
+
+def record_from_json(written: Mapping[str, str]) -> Record:
+    """Read what `record_to_json` gave."""
+    repository = repository_from_key(written["repository"])
+    return Record(repository, written["tag"], written["digest"], parse_time(written["pushed_at"]))
+
+
+def repository_key(repository: Repository) -> str:
+    """Name a repository in the table: ACCOUNT/REGION/NAME."""
+    return f"{repository.account}/{repository.region}/{repository.name}"
+
+
+def repository_from_key(key: str) -> Repository:
+    """Read what `repository_key` gave."""
+    return Repository(*key.split("/", 2))
+
+
 # Of service deployments.
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
 _ENDS = {
     "SUCCESSFUL": State.LIVE,
+    "STOPPED": State.SUPERSEDED,
     "ROLLBACK_SUCCESSFUL": State.ROLLED_BACK,
     "ROLLBACK_FAILED": State.FAILED,
-    # A newer deployment stops the one that runs: that is no failure.
-    "STOPPED": State.SUPERSEDED,
 }

@@ -3,9 +3,10 @@
 Globs are case-sensitive and the same everywhere: `*`, `?` and `[…]`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecr_deploy.core.fleet import Target
@@ -14,6 +15,7 @@ from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.records import Record
 
 if TYPE_CHECKING:
+    from ecr_deploy.core.order_by import OrderBy
     from ecr_deploy.core.versions import Range
 
 _WILDCARDS = frozenset("*?[")
@@ -42,8 +44,10 @@ class Rule(NamedTuple):
     tags: tuple[str, ...] = ("*",)
     exclude_tags: tuple[str, ...] = ()
     semver: "Range | None" = None
+    order_by: "OrderBy | None" = None
     clusters: tuple[str, ...] = ("*",)
     services: tuple[str, ...] = ("*",)
+    containers: tuple[str, ...] = ("*",)
     families: tuple[str, ...] = ()
     change_calendars: tuple[str, ...] = ()
     minimum_image_age: timedelta = timedelta(0)
@@ -71,20 +75,18 @@ class Rule(NamedTuple):
         if matches(push.tag, self.exclude_tags):
             return f"exclude_tags matches {push.tag}"
         if self.semver and not self.semver.admits(push.tag):
-            return f"semver {self.semver.text} does not admit {push.tag}"
+            from ecr_deploy.core import versions  # noqa: PLC0415 - most users need not load it
+
+            return versions.rejection(push.tag) or f"semver {self.semver.text} does not admit {push.tag}"
+        if self.order_by and self.order_by.key(push.tag) is None:
+            return f"order_by finds nothing to order {push.tag} by"
         return f"promote_tag is {push.tag}, which starts nothing" if push.tag in self.promoted_tags else None
 
-    def allows(self, push: Record, target: Target) -> bool:
-        """Whether the push may go to the target."""
+    def allows(self, push: Record, target: Target, container: str | None = None) -> bool:
+        """Whether the push may go to the target, and there to a container, if one is named."""
+        if container is not None and not matches(container, self.containers):
+            return False
         return self.reaches(target) and self.rejection(push) is None
-
-    def order(self, push: Record) -> Any:
-        """The place of a push among those that the rule lets go to one container: the greater one supersedes."""
-        if self.semver:
-            from ecr_deploy.core import versions  # noqa: PLC0415 - a library that most users need not load
-
-            return (versions.of(push.tag), push.pushed_at, push.digest)
-        return push.order
 
     def holds(self, push: Record, moment: Moment) -> Reason | None:
         """Why a push that the rule allows has to wait; None if it need not."""
@@ -95,6 +97,31 @@ class Rule(NamedTuple):
         if self.minimum_image_age and ripe > moment.now:
             return Reason("too-young", f"the image is old enough at {ripe:%Y-%m-%dT%H:%M:%SZ}")
         return None
+
+
+# The place of a push among those of one repository: the greater one is the newer. Tag and digest decide between pushes of
+# the same second, so that every order of arrival ends alike.
+Place = tuple[Any, ...]
+Order = Callable[[Record], Place]
+
+
+def by_time(push: Record) -> Place:
+    """Order by the time of the push; `latest` stands below all others, because a version takes a container off it."""
+    return (push.tag != "latest", (), push.pushed_at, push.digest, push.tag)
+
+
+def by_version(push: Record) -> Place:
+    """Order by the version that the tag is, then as by time; what is no version stands below all that are."""
+    from ecr_deploy.core import versions  # noqa: PLC0415 - most users need not load it
+
+    version = versions.of(push.tag)
+    return (push.tag != "latest", () if version is None else (version,), push.pushed_at, push.digest, push.tag)
+
+
+def by_key(order_by: "OrderBy", push: Record) -> Place:
+    """Order by what `order_by` finds in the tag, then as by time; where it finds nothing, below all others."""
+    key = order_by.key(push.tag)
+    return (push.tag != "latest", () if key is None else (key,), push.pushed_at, push.digest, push.tag)
 
 
 class Scope(NamedTuple):
@@ -146,9 +173,13 @@ class Rules(NamedTuple):
         named = "; ".join(f"rules[{index}].{reason}" for index, reason in enumerate(reasons))
         return Reason("no-rule", f"no rule allows it: {named}")
 
-    def allows(self, push: Record, target: Target) -> bool:
-        """Whether the push may go to the target, now or later."""
-        return self._in_scopes(target) and any(rule.allows(push, target) for rule in self.rules)
+    def allows(self, push: Record, target: Target, container: str | None = None) -> bool:
+        """Whether the push may go to the target, and there to a container, if one is named, now or later."""
+        return self._in_scopes(target) and any(rule.allows(push, target, container) for rule in self.rules)
+
+    def allowing(self, push: Record) -> list[int]:
+        """The indexes of the rules that allow the push somewhere."""
+        return [index for index, rule in enumerate(self.rules) if rule.rejection(push) is None]
 
     def allows_into(self, push: Record, cluster: str) -> bool:
         """Whether the push may go to anything in the cluster, now or later."""
@@ -160,17 +191,18 @@ class Rules(NamedTuple):
         reasons = [rule.holds(push, self.moment) for rule in self.rules if rule.allows(push, target)]
         return None if None in reasons else next(iter(reasons), None)
 
-    def supersedes(self, newer: Record, older: Record, target: Target) -> bool:
-        """Whether `newer`, once it was pushed, keeps `older` out of the target, under every rule that lets it in."""
-        letting = [rule for rule in self.rules if rule.allows(older, target)]
-        return all(rule.allows(newer, target) and rule.order(newer) > rule.order(older) for rule in letting)
+    def order(self, repository: Repository, target: Target) -> "Order":
+        """How the pushes to a repository are ordered for a target.
 
-    def newest(self, pushes: Sequence[Record], target: Target) -> Record:
-        """The one of some pushes to a container that none of the others supersedes."""
-        ranked = sorted(pushes, key=lambda push: push.order, reverse=True)
-        return next(
-            (one for one in ranked if not any(self.supersedes(other, one, target) for other in ranked)), ranked[0]
-        )
+        By version where every rule that reaches the target and covers the repository has `semver`, by what `order_by`
+        finds where all have the same, else by time: two kinds of order that are mixed would have circles.
+        """
+        rules = [rule for rule in self.rules if rule.reaches(target) and rule.covers(repository)]
+        if rules and all(rule.semver for rule in rules):
+            return by_version
+        if rules and rules[0].order_by and all(rule.order_by == rules[0].order_by for rule in rules):
+            return partial(by_key, rules[0].order_by)
+        return by_time
 
     def names_registry(self, account: str) -> bool:
         """Whether any rule takes pushes to the registry of this account."""

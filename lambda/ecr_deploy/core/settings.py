@@ -10,6 +10,7 @@ from ecr_deploy.core.images import ImageReference, is_account, is_tag
 from ecr_deploy.core.rules import Rule, Rules, Scope
 
 if TYPE_CHECKING:
+    from ecr_deploy.core.order_by import OrderBy
     from ecr_deploy.core.versions import Range
 
 VARIABLE = "ECR_DEPLOY_SETTINGS"
@@ -44,6 +45,7 @@ class Settings(NamedTuple):
     codedeploy: bool
     keep_revisions: int | None
     image_parameter_prefix: str | None
+    table_name: str
     queue_url: str
     dead_letter_queue_url: str
 
@@ -90,6 +92,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         codedeploy=read("codedeploy", "true or false", _is_bool, default=False),
         keep_revisions=read("keep_revisions", "a whole number from 1", _is_count, 0) or None,
         image_parameter_prefix=read("image_parameter_prefix", "a path", _is_text, "") or None,
+        table_name=read("table_name", "the name of a table", _is_text),
         queue_url=read("queue_url", "the URL of a queue", _is_text),
         dead_letter_queue_url=read("dead_letter_queue_url", "the URL of a queue", _is_text),
     )
@@ -106,8 +109,10 @@ def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...], promoted
         tags=read.globs("tags", ("*",)),
         exclude_tags=read.texts("exclude_tags"),
         semver=read.semver("semver", prereleases=read("include_prereleases", "true or false", _is_bool, default=False)),
+        order_by=read.order_by("order_by"),
         clusters=read.globs("clusters", ("*",)),
         services=read.globs("services", ("*",)),
+        containers=read.globs("containers", ("*",)),
         families=read.texts("families"),
         change_calendars=(*calendars, *read.texts("change_calendars")),
         minimum_image_age=timedelta(minutes=read("minimum_image_age", "a number of minutes", _is_number, default=0)),
@@ -153,18 +158,35 @@ class _Reader:
         """One of a few words."""
         return str(self(name, f"one of {', '.join(values)}", lambda value: value in values, default))
 
+    def order_by(self, name: str) -> "OrderBy | None":
+        """An order of pushes by their tags; None where there is none."""
+        value = self(name, "an object with pattern and type", lambda one: one == {} or _is_order(one), default={})
+        if not value:
+            return None
+        from ecr_deploy.core import order_by  # noqa: PLC0415 - most users need not load it
+
+        try:
+            return order_by.parse(value["pattern"], value["type"])
+        except order_by.InvalidOrderByError as error:
+            message = f"The setting {self._path}{name} can't order pushes: {error}."
+            raise InvalidSettingsError(message) from error
+
     def semver(self, name: str, *, prereleases: bool) -> "Range | None":
         """A range of versions; None where there is none."""
         text = self(name, "a range of semantic versions", lambda value: isinstance(value, str), default="")
         if not text:
             return None
-        from ecr_deploy.core import versions  # noqa: PLC0415 - a library that most users need not load
+        from ecr_deploy.core import versions  # noqa: PLC0415 - most users need not load it
 
         try:
             return versions.parse_range(text, prereleases=prereleases)
         except versions.InvalidRangeError as error:
             message = f"The setting {self._path}{name} must be a range of semantic versions, but {error}."
             raise InvalidSettingsError(message) from error
+
+
+def _is_order(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"pattern", "type"} and all(map(_is_text, value.values()))
 
 
 def _is_text(value: object) -> bool:

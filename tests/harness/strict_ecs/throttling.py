@@ -83,7 +83,7 @@ BUCKETS: dict[str, tuple[int, int, tuple[str, ...]]] = {
         20,
         ("DescribeTaskDefinition", "ListTaskDefinitions", "ListTaskDefinitionFamilies"),
     ),
-    "service modify": (50, 5, ("UpdateService", "StopServiceDeployment")),
+    "service modify": (50, 5, ("UpdateService", "StopServiceDeployment", "ContinueServiceDeployment")),
     "service read": (100, 20, ("DescribeServices", "ListServices")),
     "cluster read": (50, 20, ("DescribeClusters", "ListClusters")),
     "tag modify": (20, 10, ("TagResource",)),

@@ -1,0 +1,294 @@
+"""The table: what each target is to run and what was rolled out to it, in DynamoDB.
+
+    target                 item                            attributes
+    service/CLUSTER/NAME   memory                          version, memory: JSON
+    service/CLUSTER/NAME   rollout/2026-11-23T06:17:18Z    rollout: JSON, expires
+    lease/FAMILY           lease                           holder, until, registered: JSON
+
+`family/NAME` stands for a family that no service runs. docs/decisions/table.md says why it looks like this.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from ecr_deploy.aws.calls import Api, batched
+from ecr_deploy.core import memory, rollouts
+from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.memory import Memory
+from ecr_deploy.core.records import format_time
+from ecr_deploy.core.rollouts import Rollout
+
+LEASE_SECONDS = 60
+"""For how long a writer that died may hold others up."""
+MOST_ROLLOUTS = 200
+"""How far back history goes, within a year."""
+
+_KEYS_PER_GET = 100
+_YEAR = timedelta(days=365)
+_CONDITION_FAILED = "ConditionalCheckFailedException"
+_TABLE_MISSING = "ResourceNotFoundException"
+# Of what we registered, which revisions are remembered for each family.
+_MOST_REGISTERED = 500
+
+
+class OvertakenError(EcrDeployError):
+    """Another writer changed an item since it was read: all is to be read and planned again."""
+
+    retry = Retry.LATER
+    kind = "overtaken"
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(f"what is to run on {target.name} was changed by another writer at the same time")
+
+
+class BusyError(EcrDeployError):
+    """Another writer works on the family."""
+
+    retry = Retry.LATER
+    kind = "busy"
+
+    def __init__(self, family: str) -> None:
+        super().__init__(f"another deployment of family {family} is under way")
+
+
+class MalformedItemError(EcrDeployError):
+    """An item of the table that can't be read; somebody may have edited it."""
+
+    kind = "malformed"
+
+    def __init__(self, key: str, problem: Exception) -> None:
+        super().__init__(f"the item {key} of the table can't be read ({problem!r}): delete it, and it is made anew")
+
+
+class Known(NamedTuple):
+    """A memory, and what the table holds of it; `version` is 0 for one that is not there."""
+
+    memory: Memory
+    version: int
+    stored: Memory
+
+
+class Lease(NamedTuple):
+    """The right to write to a family until a moment.
+
+    `registered` maps the numbers of the revisions that we registered to those that they were made from.
+    """
+
+    family: str
+    until: datetime
+    registered: Mapping[int, int]
+
+
+class Table:
+    """The module's table, as `name`; `holder` tells this writer from all others.
+
+    Every method raises CallError where DynamoDB refuses or does not answer, and OutOfTimeError where the invocation would
+    end first.
+    """
+
+    def __init__(self, api: Api, name: str, holder: str) -> None:
+        self._api = api
+        self._name = name
+        self._holder = holder
+        self._pool = ThreadPoolExecutor(32, thread_name_prefix="table")
+
+    def read(self, targets: Iterable[Target]) -> dict[Target, Known | EcrDeployError]:
+        """What is known of each target; where its item can't be read, why."""
+        keys = {memory.target_key(target): target for target in targets}
+        batches = list(batched(keys, _KEYS_PER_GET))
+        found = {key: item for items in self._pool.map(self._get, batches) for key, item in items.items()}
+        return {target: _known(key, found.get(key)) for key, target in keys.items()}
+
+    def write(self, memories: Mapping[Target, Known]) -> dict[Target, Known | EcrDeployError]:
+        """Write the memories that changed; gives each as the table holds it now, or why it could not be written."""
+        return dict(zip(memories, self._pool.map(self._try_put, memories.items()), strict=True))
+
+    def start_lease(self, family: str, now: datetime) -> "Future[Lease]":
+        """Begin to take the lease of a family."""
+        return self._pool.submit(self.lease, family, now)
+
+    def lease(self, family: str, now: datetime) -> Lease:
+        """Take the lease of a family, or prolong it.
+
+        Raises:
+            BusyError: another writer has it.
+
+        """
+        until = now + timedelta(seconds=LEASE_SECONDS)
+        try:
+            answer = self._call(
+                "UpdateItem",
+                f"the lease of family {family}",
+                {"Attributes": dict},
+                Key=_key(f"lease/{family}", "lease"),
+                UpdateExpression="SET holder = :holder, #until = :until",
+                ConditionExpression="attribute_not_exists(holder) OR holder = :holder OR #until < :now",
+                ExpressionAttributeNames={"#until": "until"},
+                ExpressionAttributeValues={
+                    ":holder": {"S": self._holder},
+                    ":until": {"N": _milliseconds(until)},
+                    ":now": {"N": _milliseconds(now)},
+                },
+                ReturnValues="ALL_NEW",
+            )
+        except CallError as error:
+            if error.code == _CONDITION_FAILED:
+                raise BusyError(family) from error
+            raise
+        return Lease(family, until, _registered(answer["Attributes"]))
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back, with what was registered meanwhile; one that somebody else has by now stays theirs."""
+        newest = sorted(lease.registered.items(), reverse=True)[:_MOST_REGISTERED]
+        try:
+            self._call(
+                "UpdateItem",
+                f"the lease of family {lease.family}",
+                {},
+                Key=_key(f"lease/{lease.family}", "lease"),
+                UpdateExpression="SET registered = :registered REMOVE holder, #until",
+                ConditionExpression="holder = :holder",
+                ExpressionAttributeNames={"#until": "until"},
+                ExpressionAttributeValues={
+                    ":holder": {"S": self._holder},
+                    ":registered": {"S": json.dumps(dict(newest))},
+                },
+            )
+        except CallError as error:
+            if error.code != _CONDITION_FAILED:
+                raise
+
+    def note(self, lease: Lease) -> None:
+        """Write down what is about to be registered, so that a crash does not hide what others register meanwhile."""
+        self._call(
+            "UpdateItem",
+            f"the lease of family {lease.family}",
+            {},
+            Key=_key(f"lease/{lease.family}", "lease"),
+            UpdateExpression="SET registered = :registered",
+            ConditionExpression="holder = :holder",
+            ExpressionAttributeValues={
+                ":holder": {"S": self._holder},
+                ":registered": {"S": json.dumps(dict(lease.registered))},
+            },
+        )
+
+    def registered(self, family: str) -> Mapping[int, int]:
+        """The numbers of the revisions of a family that we registered, with those that they were made from."""
+        answer = self._call(
+            "GetItem", f"the lease of family {family}", {}, Key=_key(f"lease/{family}", "lease"), ConsistentRead=True
+        )
+        return _registered(answer.get("Item") or {})
+
+    def archive(self, target: Target, ended: Sequence[Rollout]) -> None:
+        """Write rollouts into the history of a target."""
+        for rollout in ended:
+            key = memory.target_key(target)
+            item = {
+                **_key(key, f"rollout/{format_time(rollout.started_at)}"),
+                "rollout": {"S": json.dumps(rollouts.to_json(rollout))},
+                "expires": {"N": str(int((rollout.started_at + _YEAR).timestamp()))},
+            }
+            self._call("PutItem", key, {}, Item=item)
+
+    def history(self, target: Target, limit: int = MOST_ROLLOUTS) -> Iterator[Rollout]:
+        """The rollouts of a target, the newest first."""
+        key = memory.target_key(target)
+        page: dict[str, Any] = {}
+        while limit > 0:
+            answer = self._call(
+                "Query",
+                key,
+                {"Items": [dict]},
+                KeyConditionExpression="#target = :target AND begins_with(#item, :rollout)",
+                ExpressionAttributeNames={"#target": "target", "#item": "item"},
+                ExpressionAttributeValues={":target": {"S": key}, ":rollout": {"S": "rollout/"}},
+                ScanIndexForward=False,
+                Limit=limit,
+                **page,
+            )
+            for item in answer["Items"]:
+                try:
+                    yield rollouts.from_json(json.loads(item["rollout"]["S"]))
+                except (KeyError, ValueError, TypeError) as error:
+                    raise MalformedItemError(f"{key}, {item['item']['S']}", error) from error
+            limit -= len(answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _get(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        found: dict[str, Mapping[str, Any]] = {}
+        request: Mapping[str, Any] = {
+            self._name: {"Keys": [_key(key, "memory") for key in keys], "ConsistentRead": True}
+        }
+        while request:
+            answer = self._call(
+                "BatchGetItem", "what targets are to run", {"Responses": dict}, table=False, RequestItems=request
+            )
+            for item in answer["Responses"].get(self._name, ()):
+                found[item["target"]["S"]] = item
+            request = answer.get("UnprocessedKeys") or {}
+        return found
+
+    def _try_put(self, change: tuple[Target, Known]) -> Known | EcrDeployError:
+        target, known = change
+        if known.memory == known.stored:
+            return known
+        key = memory.target_key(target)
+        condition = "version = :version" if known.version else "attribute_not_exists(version)"
+        values = {"ExpressionAttributeValues": {":version": {"N": str(known.version)}}} if known.version else {}
+        item = {
+            **_key(key, "memory"),
+            "version": {"N": str(known.version + 1)},
+            "memory": {"S": memory.to_text(known.memory)},
+        }
+        try:
+            self._call("PutItem", key, {}, Item=item, ConditionExpression=condition, **values)
+        except CallError as error:
+            return OvertakenError(target) if error.code == _CONDITION_FAILED else error
+        except EcrDeployError as error:
+            return error
+        return Known(known.memory, known.version + 1, known.memory)
+
+    def _call(
+        self, operation: str, subject: str, needs: Any, *, table: bool = True, **arguments: Any
+    ) -> dict[str, Any]:
+        named = {"TableName": self._name} if table else {}
+        try:
+            return self._api.call(operation, subject, needs, **named, **arguments)
+        except CallError as error:
+            if error.code == _TABLE_MISSING:
+                message = f"there is no table {self._name}, which the module makes: apply it"
+                raise CallError(message, operation, error.code, Retry.LATER, "no-table") from error
+            raise
+
+
+def _known(key: str, item: Mapping[str, Any] | None) -> Known | EcrDeployError:
+    if item is None:
+        return Known(Memory(), 0, Memory())
+    try:
+        stored = memory.from_text(item["memory"]["S"])
+        return Known(stored, int(item["version"]["N"]), stored)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        return MalformedItemError(key, error)
+
+
+def _registered(item: Mapping[str, Any]) -> dict[int, int]:
+    try:
+        return {int(number): int(base) for number, base in json.loads(item["registered"]["S"]).items()}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        # Nothing is registered yet, or somebody edited it: what it says is only a help after a crash.
+        return {}
+
+
+def _key(target: str, item: str) -> dict[str, dict[str, str]]:
+    return {"target": {"S": target}, "item": {"S": item}}
+
+
+def _milliseconds(time: datetime) -> str:
+    return str(int(time.timestamp() * 1000))

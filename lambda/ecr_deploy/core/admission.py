@@ -1,0 +1,147 @@
+"""Admission: why a push does not reach a service. The one place that decides it, as an ordered list of checks.
+
+The deployment, `explain`, `plan` and `status` all ask here, so that they can't disagree.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ecr_deploy.core.desires import Standing
+from ecr_deploy.core.fleet import CODE_DEPLOY, Member
+from ecr_deploy.core.memory import Image
+from ecr_deploy.core.outcomes import Outcome, Reason
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.rules import Place
+from ecr_deploy.core.settings import Settings
+
+# A service with this tag stays where it is; the value may say why.
+PINNED = "ecr-deploy:pinned"
+
+Decision = tuple[Outcome, Reason]
+
+
+class Arrival(NamedTuple):
+    """A push that has arrived at one container of a target.
+
+    `current` is the place of what the container runs, `image` the pushed image among all that were pushed, `winner` the
+    greatest that may run now, if it is greater than what runs. `leaves_latest` says that the image would take the
+    container off `latest`. `hold` says why the target must not be updated now.
+    """
+
+    push: Record
+    member: Member
+    settings: Settings
+    running: Image
+    current: Place
+    image: Standing
+    winner: Standing | None
+    leaves_latest: bool
+    hold: Reason | None
+
+
+def obstacle(member: Member, settings: Settings) -> Reason | None:
+    """Why a service is not managed: it stays as it is, whatever is pushed. None if it is."""
+    service = member.service
+    if service is None:
+        return None
+    enabled = settings.enabled_tag_key
+    for tags, owner in ((service.tags, "it"), (service.cluster_tags, f"its cluster {service.cluster}")):
+        if tags.get(enabled) == "false":
+            return Reason("opted-out", f"{owner} has the tag {enabled} = false")
+    if settings.require_opt_in and "true" not in (service.tags.get(enabled), service.cluster_tags.get(enabled)):
+        return Reason("not-opted-in", f"neither it nor its cluster has the tag {enabled} = true")
+    if service.tags.get(PINNED, "false") != "false":
+        return Reason("pinned", f"it is pinned by its tag {PINNED} = {service.tags[PINNED]}")
+    if service.controller != "ECS" and not (settings.codedeploy and service.controller == CODE_DEPLOY):
+        return Reason("controller", f"its deployment controller is {service.controller}, which deploys by itself")
+    return None
+
+
+def to_target(push: Record, member: Member, settings: Settings) -> Reason | None:
+    """Why a push does not reach a target at all, whatever it runs; None if it does."""
+    rules = settings.rules
+    if reason := rules.rejection(push):
+        return reason
+    if not rules.allows(push, member.target):
+        allowing = ", ".join(f"rules[{index}]" for index in rules.allowing(push))
+        return Reason("out-of-scope", f"it is not in the scope of {allowing}")
+    return obstacle(member, settings)
+
+
+def to_container(arrival: Arrival) -> Decision | None:
+    """What becomes of a push at a container that it does not change, and why; None if it is deployed."""
+    return next((decision for check in _CHECKS if (decision := check(arrival))), None)
+
+
+def follows(tag: str, running_tag: str | None) -> bool:
+    """Whether a container that runs some tag takes a push of another: `latest` is only for those that run `latest`."""
+    return tag != "latest" or running_tag == "latest"
+
+
+def hold(push: Record, member: Member, settings: Settings, waits: Reason | None) -> Reason | None:
+    """Why a push must not reach a target now, but may later."""
+    return waits or settings.rules.holds(push, member.target)
+
+
+def _only_latest(arrival: Arrival) -> Decision | None:
+    if follows(arrival.push.tag, arrival.running.tag):
+        return None
+    return Outcome.SKIPPED, Reason("only-latest", "latest goes only to containers that run latest")
+
+
+def _same_image(arrival: Arrival) -> Decision | None:
+    if arrival.push.digest != arrival.running.digest or arrival.leaves_latest:
+        return None
+    return Outcome.UNCHANGED, Reason("same-image", "it runs this image already")
+
+
+def _rolled_back(arrival: Arrival) -> Decision | None:
+    if (rejection := arrival.image.rejection) is None:
+        return None
+    text = f"it was rolled back: a new push of {rejection.tag}, or a request, deploys it again"
+    return Outcome.SKIPPED, Reason("rolled-back-before", text)
+
+
+def _forced(arrival: Arrival) -> Decision | None:
+    if not arrival.image.is_superseded:
+        return None
+    return Outcome.SUPERSEDED, Reason("forced", "a forced request came later")
+
+
+def _newer_runs(arrival: Arrival) -> Decision | None:
+    if arrival.image.place > arrival.current or arrival.leaves_latest:
+        return None
+    return Outcome.SUPERSEDED, newer(arrival.running.tag, arrival.running.digest)
+
+
+def _newer_wins(arrival: Arrival) -> Decision | None:
+    winner = arrival.winner
+    if winner is None or winner.place < arrival.image.place:
+        return None
+    if winner.record.digest != arrival.push.digest:
+        return Outcome.SUPERSEDED, newer(winner.record.tag, winner.record.digest)
+    if winner.record.tag != arrival.push.tag:
+        return Outcome.UNCHANGED, Reason("same-image", f"the push of {winner.record.tag} brings the same image")
+    return None
+
+
+def _must_wait(arrival: Arrival) -> Decision | None:
+    if reason := hold(arrival.image.record, arrival.member, arrival.settings, arrival.hold):
+        return Outcome.WAITING, reason
+    return None
+
+
+def newer(tag: str | None, digest: str | None) -> Reason:
+    """The reason of whatever an image supersedes."""
+    return Reason("newer", f"{tag or 'the image that runs'} ({(digest or 'digest unknown')[:19]}) is newer")
+
+
+_CHECKS: tuple[Callable[[Arrival], Decision | None], ...] = (
+    _only_latest,
+    _same_image,
+    _rolled_back,
+    _forced,
+    _newer_runs,
+    _newer_wins,
+    _must_wait,
+)

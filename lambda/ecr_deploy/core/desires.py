@@ -1,0 +1,213 @@
+"""Desires: what a target is to run, as a join of all that was heard of one repository.
+
+Whatever the order in which news comes, however often, in whatever batches, `merge` gives the same desire. What follows
+from it - the greatest push, what it supersedes, what was rolled back - is worked out when it is asked for.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
+
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import LONG_AGO, Record, format_time, parse_time
+from ecr_deploy.core.rules import Order, Place
+
+# Of the pushes to one repository that may still matter to one target, and of those that were rolled back from it.
+MOST_PUSHES = 30
+MOST_REJECTIONS = 50
+
+# The ranks of a place: before the floor, the floor itself, and all that came after it.
+_BELOW, _FLOOR, _ABOVE = range(3)
+
+_Key = TypeVar("_Key")
+
+
+class Name(NamedTuple):
+    """One tag of one image."""
+
+    tag: str
+    digest: str
+
+
+class Times(NamedTuple):
+    """When a tag was pushed, which gives the push its place, and when somebody last asked for it, by a push or a request."""
+
+    pushed_at: datetime
+    asked_at: datetime
+
+
+class Floor(NamedTuple):
+    """A forced request: pushes made until then are superseded by its image, whatever their version."""
+
+    at: datetime
+    tag: str
+    digest: str
+
+
+class Rejection(NamedTuple):
+    """An image that was rolled back, or taken away by somebody: it stays out until it is pushed or asked for again."""
+
+    at: datetime
+    tag: str
+
+
+class Desire(NamedTuple):
+    """What is known of the pushes of one repository to one target.
+
+    `since` is when the target was first seen: only what was pushed later can have been missed.
+    """
+
+    pushes: Mapping[Name, Times] = MappingProxyType({})
+    floor: Floor | None = None
+    rejections: Mapping[str, Rejection] = MappingProxyType({})
+    since: datetime = LONG_AGO
+
+
+class Standing(NamedTuple):
+    """An image among those that a target may be to run: under its greatest tag, with its place.
+
+    `rejection` is set while it must not come again by itself.
+    """
+
+    record: Record
+    place: Place
+    rejection: Rejection | None
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether a forced request put it out."""
+        return bool(self.place[0] == _BELOW)
+
+
+def of_push(record: Record, asked_at: datetime | None = None, *, force: bool = False) -> Desire:
+    """The desire that one push gives; `asked_at` is when it was requested, if it was."""
+    if force:
+        return Desire(floor=Floor(asked_at or record.pushed_at, record.tag, record.digest))
+    times = Times(record.pushed_at, max(record.pushed_at, asked_at or record.pushed_at))
+    return Desire({Name(record.tag, record.digest): times})
+
+
+def rejecting(desire: Desire, record: Record, at: datetime) -> Desire:
+    """The desire once an image was rolled back: whatever asked for it until then asks no more."""
+    asked = [times.asked_at for name, times in desire.pushes.items() if name.digest == record.digest]
+    if desire.floor and desire.floor.digest == record.digest:
+        asked.append(desire.floor.at)
+    rejection = Rejection(max(at, record.pushed_at, *asked), record.tag)
+    return merge(desire, Desire(rejections={record.digest: rejection}))
+
+
+def merge(one: Desire, other: Desire) -> Desire:
+    """Join what two desires know: associative, commutative and idempotent."""
+    return Desire(
+        pushes=_join(one.pushes, other.pushes, _latest),
+        floor=max(filter(None, (one.floor, other.floor)), default=None),
+        rejections=_join(one.rejections, other.rejections, max),
+        since=max(one.since, other.since),
+    )
+
+
+def standings(
+    desire: Desire, repository: Repository, order: Order, is_allowed: Callable[[Record], bool]
+) -> list[Standing]:
+    """All images of a desire, the greatest first, as if they had only the tags that are allowed."""
+    return sorted(_standings(desire, repository, order, is_allowed), key=lambda one: one.place, reverse=True)
+
+
+def place_of(record: Record, desire: Desire, order: Order) -> Place:
+    """The place of a push among those of a desire."""
+    floor = desire.floor
+    if floor is None or record.pushed_at > floor.at:
+        return (_ABOVE, *order(record))
+    # A forced image is the lowest of all that may still come.
+    return (_FLOOR,) if record.digest == floor.digest else (_BELOW, *order(record))
+
+
+def compact(desire: Desire, current: Record, order: Order) -> Desire:
+    """Drop the pushes that can't matter any more: those below the `current` one that were not pushed after it."""
+    place = place_of(current, desire, order)
+    kept: list[tuple[Place, Name]] = []
+    for name, times in desire.pushes.items():
+        one = place_of(Record(current.repository, *name, times.pushed_at), desire, order)
+        if one >= place or times.pushed_at > current.pushed_at or name.digest == current.digest:
+            kept.append((one, name))
+    kept = sorted(kept, reverse=True)[:MOST_PUSHES]
+    rejections = sorted(desire.rejections.items(), key=lambda item: item[1], reverse=True)[:MOST_REJECTIONS]
+    return desire._replace(pushes={name: desire.pushes[name] for _, name in kept}, rejections=dict(rejections))
+
+
+def to_json(desire: Desire) -> dict[str, Any]:
+    """Give a desire as the table holds it."""
+    written: dict[str, Any] = {
+        "pushes": [
+            {"tag": name.tag, "digest": name.digest, "pushed_at": format_time(times.pushed_at)}
+            | ({"asked_at": format_time(times.asked_at)} if times.asked_at != times.pushed_at else {})
+            for name, times in desire.pushes.items()
+        ],
+        "since": format_time(desire.since),
+    }
+    if desire.floor:
+        written["forced"] = {**desire.floor._asdict(), "at": format_time(desire.floor.at)}
+    if desire.rejections:
+        written["rejected"] = {
+            digest: {"tag": one.tag, "at": format_time(one.at)} for digest, one in desire.rejections.items()
+        }
+    return written
+
+
+def from_json(written: Mapping[str, Any]) -> Desire:
+    """Read what `to_json` gave.
+
+    Raises:
+        KeyError, ValueError, TypeError: it is not that.
+
+    """
+    floor = written.get("forced")
+    return Desire(
+        pushes={
+            Name(one["tag"], one["digest"]): Times(
+                parse_time(one["pushed_at"]), parse_time(one.get("asked_at", one["pushed_at"]))
+            )
+            for one in written["pushes"]
+        },
+        floor=Floor(parse_time(floor["at"]), floor["tag"], floor["digest"]) if floor else None,
+        rejections={
+            digest: Rejection(parse_time(one["at"]), one["tag"]) for digest, one in written.get("rejected", {}).items()
+        },
+        since=parse_time(written["since"]),
+    )
+
+
+def _standings(
+    desire: Desire, repository: Repository, order: Order, is_allowed: Callable[[Record], bool]
+) -> Iterator[Standing]:
+    greatest: dict[str, tuple[Place, Record]] = {}
+    asked: dict[str, datetime] = {}
+    for name, times in desire.pushes.items():
+        record = Record(repository, *name, times.pushed_at)
+        if not is_allowed(record):
+            continue
+        found = (place_of(record, desire, order), record)
+        if name.digest not in greatest or found > greatest[name.digest]:
+            greatest[name.digest] = found
+        asked[name.digest] = max(times.asked_at, asked.get(name.digest, LONG_AGO))
+    floor = desire.floor
+    if floor and is_allowed(record := Record(repository, floor.tag, floor.digest, floor.at)):
+        found = ((_FLOOR,), record)
+        if floor.digest not in greatest or greatest[floor.digest][0] <= found[0]:
+            greatest[floor.digest] = found
+        asked[floor.digest] = max(floor.at, asked.get(floor.digest, LONG_AGO))
+    for digest, (place, record) in greatest.items():
+        rejection = desire.rejections.get(digest)
+        yield Standing(record, place, rejection if rejection and rejection.at >= asked[digest] else None)
+
+
+def _latest(one: Times, other: Times) -> Times:
+    return Times(max(one.pushed_at, other.pushed_at), max(one.asked_at, other.asked_at))
+
+
+def _join(one: Mapping[_Key, Any], other: Mapping[_Key, Any], join: Any) -> dict[_Key, Any]:
+    joined = dict(one)
+    for key, value in other.items():
+        joined[key] = join(joined[key], value) if key in joined else value
+    return joined

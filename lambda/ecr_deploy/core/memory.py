@@ -1,0 +1,266 @@
+"""The memory: what the table holds for one target, and how it is brought in line with what ECS says.
+
+What a service runs is always ECS's word; the memory adds what ECS can't tell: which digest a tag stood for, what is
+desired, what was rolled back, and what has been begun.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from ecr_deploy.core import desires, rollouts
+from ecr_deploy.core.desires import Desire
+from ecr_deploy.core.fleet import Member, Target
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import LONG_AGO, Record, format_time, parse_time
+from ecr_deploy.core.revisions import Container
+from ecr_deploy.core.rollouts import Rollout, State
+from ecr_deploy.core.rules import Order
+
+# Rollouts that are open, or that nobody has judged yet, and the newest that has ended.
+MOST_ROLLOUTS = 5
+
+
+class Image(NamedTuple):
+    """What a container runs: its image as written there, and the push behind it as far as it is known.
+
+    `digest` is None where nobody can say it, `pushed_at` LONG_AGO.
+    """
+
+    text: str
+    tag: str | None
+    digest: str | None
+    pushed_at: datetime = LONG_AGO
+
+
+class Start(NamedTuple):
+    """An update that was about to begin: what the service ran then, and what its containers are to run.
+
+    `revision` is an ARN, `deployment` the id of its primary deployment.
+    """
+
+    at: datetime
+    revision: str
+    deployment: str | None
+    images: Mapping[str, Image]
+    pushes: tuple[Record, ...]
+    by: str | None = None
+
+
+class Memory(NamedTuple):
+    """What is known of a target. `rollouts` are its newest, the newest first; the rest is history."""
+
+    desires: Mapping[Repository, Desire] = MappingProxyType({})
+    images: Mapping[str, Image] = MappingProxyType({})
+    start: Start | None = None
+    rollouts: tuple[Rollout, ...] = ()
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """The newest rollout."""
+        return self.rollouts[0] if self.rollouts else None
+
+    def with_desire(self, repository: Repository, desire: Desire) -> "Memory":
+        """The same with one desire more."""
+        known = self.desires.get(repository, Desire())
+        return self._replace(desires={**self.desires, repository: desires.merge(known, desire)})
+
+    def with_rollout(self, rollout: Rollout) -> "Memory":
+        """The same with a rollout that replaces the one that began at the same time, or is the newest."""
+        others = [one for one in self.rollouts if one.started_at != rollout.started_at]
+        newest_first = sorted((rollout, *others), key=lambda one: one.started_at, reverse=True)
+        return self._replace(rollouts=tuple(newest_first[:MOST_ROLLOUTS]))
+
+
+def image_of(container: Container, memory: Memory) -> Image:
+    """What a container runs, as far as its text and the memory tell."""
+    known = memory.images.get(container.name)
+    if known and known.text == container.image:
+        return known
+    tag, digest = container.tag, container.digest
+    if container.repository and digest and tag is None:
+        pushes = memory.desires.get(container.repository, Desire()).pushes
+        found = [(times.pushed_at, name.tag) for name, times in pushes.items() if name.digest == digest]
+        if found:
+            pushed_at, tag = max(found)
+            return Image(container.image, tag, digest, pushed_at)
+    return Image(container.image, tag, digest)
+
+
+def is_known(container: Container, memory: Memory) -> bool:
+    """Whether nobody has to be asked any more which push is behind what a container runs."""
+    known = memory.images.get(container.name)
+    return known is not None and known.text == container.image
+
+
+def settle(memory: Memory, member: Member) -> Memory:
+    """Record an update that was begun and went through although nobody could write it down."""
+    start, service = memory.start, member.service
+    if start is None:
+        return memory
+    is_done = all(
+        (container := member.running.container(name)) is not None and container.image == image.text
+        for name, image in start.images.items()
+    )
+    primary = rollouts.primary_of(service.deployments) if service else None
+    has_moved = member.running.arn != start.revision or (primary is not None and primary.id != start.deployment)
+    if not (is_done and has_moved):
+        return memory
+    return finished(memory, member, member.running.arn, primary.id if primary else "")
+
+
+def finished(memory: Memory, member: Member, revision: str, deployment: str) -> Memory:
+    """The memory once the update that was begun is done: ECS has the revision (an ARN) under this deployment's id."""
+    start = memory.start
+    if start is None:
+        return memory
+    done = memory._replace(images={**memory.images, **start.images}, start=None)
+    if member.service is None:
+        # Nobody rolls out what no service runs.
+        return done
+    before = {name: _by_digest(memory.images[name]) for name in start.images if name in memory.images}
+    rollout = Rollout(
+        id=deployment,
+        revision=revision,
+        before=start.revision,
+        pushes=start.pushes,
+        images=before,
+        state=State.STARTED,
+        started_at=start.at,
+        since=start.at,
+        by=start.by,
+    )
+    return done.with_rollout(rollout)
+
+
+def adopt(  # noqa: PLR0913, PLR0917 - all that is known at that moment
+    memory: Memory,
+    member: Member,
+    repositories: Collection[Repository],
+    found: Iterable[Record],
+    news: Iterable[Record],
+    now: datetime,
+) -> Memory:
+    """Write down what a target runs of some repositories that was never recorded; `found` is what ECR says of it.
+
+    A tag that was pushed after the service's deployment began, as `news` or ECR say it, is not what the service runs.
+    """
+    began = None
+    if member.service and (primary := rollouts.primary_of(member.service.deployments)):
+        began = primary.started_at
+    known = list(found)
+    moved = {(one.repository, one.tag) for one in news if began and one.pushed_at > began}
+    images = dict(memory.images)
+    for container in member.running.containers:
+        repository = container.repository
+        if repository is None or repository not in repositories or is_known(container, memory):
+            continue
+        image = image_of(container, memory)
+        pushes = [one for one in known if one.repository == repository]
+        behind = [one for one in pushes if one.digest == image.digest or (not image.digest and one.tag == image.tag)]
+        is_old = began is None or (behind and behind[0].pushed_at <= began and (repository, image.tag) not in moved)
+        if behind and (image.digest or is_old):
+            same = [one for one in pushes if one.digest == behind[0].digest]
+            tag = image.tag or max(one.tag for one in same)
+            image = image._replace(tag=tag, digest=behind[0].digest, pushed_at=behind[0].pushed_at)
+            for one in same:
+                memory = memory.with_desire(repository, desires.of_push(one))
+        images[container.name] = image
+        if repository not in memory.desires or memory.desires[repository].since == LONG_AGO:
+            memory = memory.with_desire(repository, Desire(since=now))
+    return memory._replace(images=images)
+
+
+def rejecting(memory: Memory, pushes: Iterable[Record], at: datetime) -> Memory:
+    """The memory once pushes were rolled back from the target."""
+    for push in pushes:
+        desire = memory.desires.get(push.repository, Desire())
+        memory = memory.with_desire(push.repository, desires.rejecting(desire, push, at))
+    return memory
+
+
+def compact(memory: Memory, member: Member, orders: "Mapping[Repository, Order]") -> Memory:
+    """Drop what can't matter any more of each repository of which all containers run the same image."""
+    kept = dict(memory.desires)
+    for repository, order in orders.items():
+        runs = {
+            Record(repository, image.tag, image.digest, image.pushed_at)
+            for container in member.running.containers
+            if container.repository == repository and (image := image_of(container, memory)).tag and image.digest
+        }
+        if repository in kept and len(runs) == 1:
+            kept[repository] = desires.compact(kept[repository], runs.pop(), order)
+    return memory._replace(desires=kept)
+
+
+def to_text(memory: Memory) -> str:
+    """Write a memory as JSON, for the table."""
+    written: dict[str, Any] = {
+        "desires": {
+            rollouts.repository_key(repository): desires.to_json(desire)
+            for repository, desire in memory.desires.items()
+        },
+        "images": {name: _image_to_json(image) for name, image in memory.images.items()},
+        "rollouts": [rollouts.to_json(one) for one in memory.rollouts],
+    }
+    if start := memory.start:
+        written["start"] = {
+            "at": format_time(start.at),
+            "revision": start.revision,
+            "deployment": start.deployment,
+            "images": {name: _image_to_json(image) for name, image in start.images.items()},
+            "pushes": [rollouts.record_to_json(push) for push in start.pushes],
+            "by": start.by,
+        }
+    return json.dumps(written, separators=(",", ":"))
+
+
+def from_text(text: str) -> Memory:
+    """Read what `to_text` gave.
+
+    Raises:
+        KeyError, ValueError, TypeError: it is not that.
+
+    """
+    written = json.loads(text)
+    start = written.get("start")
+    return Memory(
+        desires={
+            rollouts.repository_from_key(key): desires.from_json(desire) for key, desire in written["desires"].items()
+        },
+        images={name: _image_from_json(image) for name, image in written["images"].items()},
+        start=Start(
+            at=parse_time(start["at"]),
+            revision=start["revision"],
+            deployment=start["deployment"],
+            images={name: _image_from_json(image) for name, image in start["images"].items()},
+            pushes=tuple(rollouts.record_from_json(push) for push in start["pushes"]),
+            by=start["by"],
+        )
+        if start
+        else None,
+        rollouts=tuple(rollouts.from_json(one) for one in written["rollouts"]),
+    )
+
+
+def target_key(target: Target) -> str:
+    """Name a target in the table: `service/CLUSTER/NAME`, or `family/NAME` for a family that no service runs."""
+    return f"service/{target.cluster}/{target.name}" if target.cluster else f"family/{target.name}"
+
+
+def _by_digest(image: Image) -> str:
+    if image.digest is None or image.digest in image.text:
+        return image.text
+    return f"{image.text}@{image.digest}"
+
+
+def _image_to_json(image: Image) -> dict[str, str | None]:
+    pushed_at = None if image.pushed_at == LONG_AGO else format_time(image.pushed_at)
+    return {"text": image.text, "tag": image.tag, "digest": image.digest, "pushed_at": pushed_at}
+
+
+def _image_from_json(written: Mapping[str, str | None]) -> Image:
+    pushed_at = parse_time(written["pushed_at"]) if written["pushed_at"] else LONG_AGO
+    return Image(written["text"] or "", written["tag"], written["digest"], pushed_at)

@@ -1,0 +1,184 @@
+"""The fleet reader: what is in scope, what it runs, and what is known of it."""
+
+import logging
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ecr_deploy.aws.table import Known
+from ecr_deploy.core import memory, planner
+from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.fleet import Member, Service, Target
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.outcomes import Outcome, Reason, TargetResult
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rules import Rules
+from ecr_deploy.core.settings import Settings
+from ecr_deploy.environment import Environment
+
+logger = logging.getLogger("ecr_deploy")
+
+Memories = Mapping[Target, Known | EcrDeployError]
+
+
+class Hit(NamedTuple):
+    """A family that pushes concern: all services in scope that run it, if any does, and which push concerns which target.
+
+    What a push concerns comes with what that runs, as `family:number`. `newest` is there where no service runs it.
+    """
+
+    family: str
+    services: Sequence[Service]
+    concerned: Sequence[tuple[Push, Target, str]]
+    waits: Mapping[Target, Reason]
+    newest: Revision | None = None
+
+
+def read_fleet(env: Environment, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
+    """What is in scope, with the revisions that run; and what came of services whose revision ECS does not give.
+
+    Raises:
+        CallError: ECS does not say what is in scope.
+        OutOfTimeError: the invocation ends before that is known.
+
+    """
+    services = list(env.fleet.services(settings.rules))
+    members, unknown = read_members(services, env)
+    standalone = _standalone({service.family for service in services}, env, settings.rules)
+    return [*members, *(Member(None, revision) for revision in standalone)], unknown
+
+
+def read_members(services: Sequence[Service], env: Environment) -> tuple[list[Member], list[TargetResult]]:
+    """The services with the revisions that they run; and what came of those whose revision ECS does not give."""
+    running = env.fleet.running(services)
+    members: list[Member] = []
+    unknown: list[TargetResult] = []
+    for service in services:
+        revision = running[service.revision]
+        if isinstance(revision, Revision):
+            members.append(Member(service, revision))
+        else:
+            unknown.append(_unknown(service, revision))
+    return members, unknown
+
+
+def find_hits(
+    pushes: Sequence[Push], env: Environment, settings: Settings, *, everything: bool = False
+) -> tuple[list[Hit], list[TargetResult]]:
+    """The families that the pushes concern; and what came of services of which nobody knows what they run.
+
+    With `everything`, also those that run the repository and are in no rule's scope.
+
+    Raises:
+        CallError: ECS does not say what is in scope.
+        OutOfTimeError: the invocation ends before that is known.
+
+    """
+    rules = settings.rules.everywhere() if everything else settings.rules
+    families: dict[str, list[Service]] = {}
+    concerned: dict[str, list[tuple[Push, Target, str]]] = {}
+    unknown: list[TargetResult] = []
+
+    def concerning(target: Target, repositories: Collection[Repository]) -> list[Push]:
+        if everything:
+            return [push for push in pushes if push.repository in repositories]
+        return planner.concerned(pushes, target, repositories, settings)
+
+    for service, repositories in env.fleet.repositories(env.fleet.services(rules)):
+        families.setdefault(service.family, []).append(service)
+        if isinstance(repositories, CallError):
+            unknown.append(_unknown(service, repositories))
+            continue
+        for push in concerning(service.target, repositories):
+            concerned.setdefault(service.family, []).append((push, service.target, service.runs))
+    standalone = {}
+    for newest in _standalone(families, env, rules):
+        target = Target(None, newest.family)
+        standalone[newest.family] = newest
+        for push in concerning(target, newest.repositories):
+            concerned.setdefault(newest.family, []).append((push, target, str(newest)))
+    hit = [service for family in concerned for service in families.get(family, ())]
+    waits = env.fleet.waiting(hit)
+    return [
+        Hit(family, families.get(family, ()), found, waits, standalone.get(family))
+        for family, found in concerned.items()
+    ], unknown
+
+
+def read_memories(members: Iterable[Member], news: Iterable[Push], env: Environment, settings: Settings) -> Memories:
+    """What is known of members, brought in line with what they run: what was begun and went through is settled.
+
+    What nobody recorded is asked of ECR, one call for all images of a repository that the news is of; all repositories of
+    the members where there is no news.
+    """
+    members = list(members)
+    news = list(news)
+    known = env.table.read(member.target for member in members)
+    wanted = {push.repository for push in news} or {one for member in members for one in member.running.repositories}
+    settled: dict[Target, Known | EcrDeployError] = {}
+    unrecorded: dict[Repository, dict[str, set[str]]] = {}
+    for member in members:
+        one = known[member.target]
+        if isinstance(one, Known):
+            one = one._replace(memory=memory.settle(one.memory, member))
+            for container in member.running.containers:
+                repository = container.repository
+                is_ours = repository in wanted and settings.rules.covers(repository, member.target)
+                if repository and is_ours and not memory.is_known(container, one.memory):
+                    images = unrecorded.setdefault(repository, {"tags": set(), "digests": set()})
+                    if container.digest:
+                        images["digests"].add(container.digest)
+                    elif container.tag:
+                        images["tags"].add(container.tag)
+        settled[member.target] = one
+    found = {repository: _ask(repository, images, env) for repository, images in unrecorded.items()}
+    for member in members:
+        one = settled[member.target]
+        if isinstance(one, Known):
+            settled[member.target] = _adopt(member, one, news, found, env)
+    return settled
+
+
+def _adopt(
+    member: Member,
+    known: Known,
+    news: Iterable[Push],
+    found: Mapping[Repository, list[Record] | EcrDeployError],
+    env: Environment,
+) -> Known | EcrDeployError:
+    records: list[Record] = []
+    for repository in member.running.repositories:
+        answer = found.get(repository, [])
+        if isinstance(answer, EcrDeployError):
+            return answer
+        records += answer
+    pushed = [push.record for push in news]
+    repositories = found.keys()
+    return known._replace(memory=memory.adopt(known.memory, member, repositories, records, pushed, env.now()))
+
+
+def _ask(
+    repository: Repository, images: Mapping[str, Collection[str]], env: Environment
+) -> list[Record] | EcrDeployError:
+    try:
+        return env.ecr(repository.region).describe(repository, images["tags"], images["digests"])
+    except EcrDeployError as error:
+        if error.retry is not Retry.NEVER:
+            return error
+        # A registry that we may not ask says nothing of the age of what runs: what is pushed counts as newer.
+        logger.warning("when the images that run were pushed is unknown: %s", error)
+        return []
+
+
+def _standalone(run: Container[str], env: Environment, rules: Rules) -> list[Revision]:
+    """The newest revisions of the families that rules reach, but for those that services run."""
+    globs = rules.families()
+    return env.fleet.all_newest(name for name in env.fleet.families(globs) if name not in run) if globs else []
+
+
+def _unknown(service: Service, error: CallError) -> TargetResult:
+    # A definition that was deleted for good must not fail every push.
+    outcome = Outcome.SKIPPED if error.code == "ClientException" else Outcome.FAILED
+    reason = Reason("unknown", f"what it runs is unknown: {error}")
+    return TargetResult(service.target, outcome, reason, retry=error.retry)
