@@ -87,7 +87,7 @@ def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
 
 
 def _explain_push(push: Record, members: Iterable[Member], settings: Settings) -> dict[str, Any]:
-    """Say for each rule whether it allows the push, and for all that runs the repository whether it is reached."""
+    """Say for each rule whether it lets the push, and for everything that runs the repository whether it is reached."""
     running = [member for member in members if push.repository in member.running.repositories]
     running.sort(key=lambda member: (member.target.cluster or "", member.target.name))
     return {
@@ -121,12 +121,12 @@ def _why_not(member: Member, push: Record, settings: Settings) -> Reason | str |
     rules = settings.rules
     letting = [index for index, rule in enumerate(rules.rules) if rule.rejection(push) is None]
     if not letting:
-        return "no rule allows the push anywhere"
+        return "no rule lets the push go anywhere"
     if not rules.allows(push, member.target):
         return "it is not in the scope of " + ", ".join(f"rules[{index}]" for index in letting)
     if reason := planner.obstacle(member, settings) or rules.holds(push, member.target):
         return reason
-    containers = (container for container in member.running.containers if container.repository == push.repository)
+    containers = (one for one in member.running.containers if one.repository == push.repository)
     if not any(planner.follows(push, member.running.tag_of(container)) for container in containers):
         return planner.ONLY_LATEST
     return None

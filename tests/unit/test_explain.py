@@ -64,7 +64,7 @@ def test_a_push_that_no_rule_lets(road: Road) -> None:
     answer = explain(road, "feature-x")
 
     assert [rule["matches"] for rule in answer["rules"]] == [False, False, False]
-    assert {service["reason"] for service in answer["services"]} == {"no rule allows the push anywhere"}
+    assert {service["reason"] for service in answer["services"]} == {"no rule lets the push go anywhere"}
 
 
 def test_latest(ecs: StrictEcs) -> None:

@@ -76,12 +76,8 @@ def app_spec(task_set: TaskSet, revision: str) -> dict[str, Any]:
         properties["PlatformVersion"] = task_set.platform_version
     if task_set.capacity_providers:
         properties["CapacityProviderStrategy"] = [
-            {
-                "CapacityProvider": provider["capacityProvider"],
-                "Base": provider.get("base", 0),
-                "Weight": provider.get("weight", 0),
-            }
-            for provider in task_set.capacity_providers
+            {"CapacityProvider": one["capacityProvider"], "Base": one.get("base", 0), "Weight": one.get("weight", 0)}
+            for one in task_set.capacity_providers
         ]
     return {
         "version": 0.0,
@@ -94,8 +90,8 @@ def end_of(revision: Revision, deployments: Iterable[Mapping[str, Any]]) -> End 
 
     https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_DeploymentInfo.html
     """
-    ours = [deployment for deployment in deployments if deployment.get("description") == _describe(revision)]
-    newest = max(ours, key=lambda deployment: deployment["createTime"], default=None)
+    ours = [one for one in deployments if one.get("description") == _describe(revision)]
+    newest = max(ours, key=lambda one: one["createTime"], default=None)
     if newest is None or newest["status"] in _UNFINISHED:
         return None
     if newest["status"] == "Succeeded":
@@ -128,7 +124,7 @@ class CodeDeploy:
             return member
         waits = Reason("deploying", f"its CodeDeploy deployment {running[0]['deploymentId']} is not over")
         description = running[0].get("description")
-        revision = next((revision for revision in known if description == _describe(revision)), member.running)
+        revision = next((one for one in known if description == _describe(one)), member.running)
         return Member(service._replace(revision=revision.arn, waits=waits), revision)
 
     def update(self, services: Iterable[Service], revision: Revision) -> list[EcrDeployError | None]:
@@ -176,7 +172,7 @@ class CodeDeploy:
         except CallError as error:
             # A try that got no answer may have gone through; else somebody was quicker.
             running = self._running(group) if error.code == _BUSY else []
-            if all(deployment.get("description") != _describe(revision) for deployment in running):
+            if all(one.get("description") != _describe(revision) for one in running):
                 raise
 
     def _prepare(self, service: Service) -> tuple[Group, TaskSet]:
@@ -200,9 +196,7 @@ class CodeDeploy:
         needs: Shape = {"applicationsInfo": [{"applicationName": str}]}
         for names in batched(self._names("ListApplications", "the account", "applications"), _APPLICATIONS_PER_GET):
             found = self._call("BatchGetApplications", "the account", needs, applicationNames=names)["applicationsInfo"]
-            for application in (
-                application["applicationName"] for application in found if application.get("computePlatform") == "ECS"
-            ):
+            for application in (one["applicationName"] for one in found if one.get("computePlatform") == "ECS"):
                 subject = f"application {application}"
                 for name in self._names(
                     "ListDeploymentGroups", subject, "deploymentGroups", applicationName=application
@@ -253,7 +247,7 @@ class CodeDeploy:
 
 
 def _describe(revision: Revision) -> str:
-    """What the description of a deployment says: BatchGetDeployments does not give its AppSpec.
+    """What the description of a deployment says: BatchGetDeployments does not tell its AppSpec.
 
     https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_GetDeployment.html
     """

@@ -128,9 +128,7 @@ class Controllers:
         Only services that the plan would update are asked for; ECS's own need no question, and so no plan.
         """
         asked = {
-            member.arn: member.service
-            for member in family.members
-            if member.service and not self.of(member.service).shows_target
+            one.arn: one.service for one in family.members if one.service and not self.of(one.service).shows_target
         }
         if not asked:
             return family, {}

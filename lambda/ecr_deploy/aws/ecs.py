@@ -62,16 +62,10 @@ class Ecs:
             )["serviceDeployments"]
             if not listed:
                 return []
-            arns = [deployment["serviceDeploymentArn"] for deployment in listed]
-            described = {
-                deployment["serviceDeploymentArn"]: deployment
-                for deployment in self._describe_service_deployments(arns)
-            }
-            targets = list(dict.fromkeys(deployment["targetServiceRevisionArn"] for deployment in listed))
-            revision_of = {
-                revision["serviceRevisionArn"]: revision["taskDefinition"]
-                for revision in self._service_revisions(targets)
-            }
+            arns = [one["serviceDeploymentArn"] for one in listed]
+            described = {one["serviceDeploymentArn"]: one for one in self._describe_service_deployments(arns)}
+            targets = list(dict.fromkeys(one["targetServiceRevisionArn"] for one in listed))
+            revision_of = {one["serviceRevisionArn"]: one["taskDefinition"] for one in self._service_revisions(targets)}
         except CallError as error:
             if error.code != UNKNOWN_OPERATION:
                 raise
@@ -79,13 +73,13 @@ class Ecs:
         return [
             Deployment(
                 arn,
-                revision_of[deployment["targetServiceRevisionArn"]],
-                deployment["status"],
+                revision_of[one["targetServiceRevisionArn"]],
+                one["status"],
                 None,
-                (described.get(arn, {}).get("rollback") or {}).get("reason") or deployment.get("statusReason"),
+                (described.get(arn, {}).get("rollback") or {}).get("reason") or one.get("statusReason"),
             )
-            for arn, deployment in zip(arns, listed, strict=True)
-            if deployment["targetServiceRevisionArn"] in revision_of
+            for arn, one in zip(arns, listed, strict=True)
+            if one["targetServiceRevisionArn"] in revision_of
         ]
 
     def read_again(self, arn: str) -> Revision:
@@ -178,12 +172,8 @@ class Ecs:
             include=["TAGS"],
         )
         # One that is gone since it was listed stands in `failures`, with the reason MISSING.
-        active = [
-            service
-            for service in answer["services"]
-            if service.get("status") == "ACTIVE" and "taskDefinition" in service
-        ]
-        return [ecs_services.read(cluster, service) for service in ecs_services.whole(active, cluster)]
+        active = [one for one in answer["services"] if one.get("status") == "ACTIVE" and "taskDefinition" in one]
+        return [ecs_services.read(cluster, one) for one in ecs_services.whole(active, cluster)]
 
     def _describe_service_deployments(self, arns: list[str]) -> list[dict[str, Any]]:
         answer = self._api.call(

@@ -49,7 +49,7 @@ class EcsFleet(Ecs):
                     yield service._replace(cluster_tags=tags.result().get(service.cluster, {}))
 
     def repositories(self, services: Iterable[Service]) -> list[tuple[Service, tuple[Repository, ...] | CallError]]:
-        """The services, each with the ECR repositories that it runs; where ECS does not say which, why."""
+        """The services, each with the ECR repositories that it runs; where ECS does not tell those, why."""
         known: list[Service] = []
         unknown: dict[str, CallError | None] = {}
 
@@ -61,15 +61,15 @@ class EcsFleet(Ecs):
                     yield from service.service_revisions
 
         batches = batched(unknown_service_revisions(), PER_DESCRIBE)
-        for batch_repositories in [self._pool.submit(self._try_service_revisions, batch) for batch in batches]:
-            self._repositories.update(batch_repositories.result())
+        for told in [self._pool.submit(self._try_service_revisions, batch) for batch in batches]:
+            self._repositories.update(told.result())
         untold = [arn for arn in unknown if arn not in self._repositories]
         for arn, revision in zip(untold, self._pool.map(self._try_revision, untold), strict=True):
             unknown[arn] = revision if isinstance(revision, CallError) else None
         # What nobody runs any more would only pile up.
         run = {service.revision for service in known}
         self._revisions = {arn: revision for arn, revision in self._revisions.items() if arn in run}
-        return [(service, unknown.get(service.revision) or self._repositories[service.revision]) for service in known]
+        return [(one, unknown.get(one.revision) or self._repositories[one.revision]) for one in known]
 
     def families(self, globs: Sequence[str]) -> list[str]:
         """The active families whose name any of the globs matches."""
@@ -84,20 +84,20 @@ class EcsFleet(Ecs):
     def waiting(self, services: Iterable[Service]) -> list[Service]:
         """The services, each with why it must not be updated now, where it is being rolled back."""
         services = list(services)
-        suspects = [service for service in services if rollouts.is_rolling_out(service.deployments)]
-        arns = [service.service_deployment for service in suspects if service.service_deployment]
+        suspects = [one for one in services if rollouts.is_rolling_out(one.deployments)]
+        arns = [one.service_deployment for one in suspects if one.service_deployment]
         batches = list(batched(arns, PER_DESCRIBE))
         status_of = {
-            deployment["serviceDeploymentArn"]: deployment["status"]
+            one["serviceDeploymentArn"]: one["status"]
             for found in self._pool.map(self._try_service_deployments, batches)
-            for deployment in found
+            for one in found
         }
         back = {
-            service.arn
-            for service in suspects
-            if rollouts.is_rolling_back(service.deployments, status_of.get(service.service_deployment or ""))
+            one.arn
+            for one in suspects
+            if rollouts.is_rolling_back(one.deployments, status_of.get(one.service_deployment or ""))
         }
-        return [service._replace(waits=_ROLLING_BACK) if service.arn in back else service for service in services]
+        return [one._replace(waits=_ROLLING_BACK) if one.arn in back else one for one in services]
 
     def all_newest(self, families: Iterable[str]) -> list[Revision]:
         """The newest ACTIVE revisions of families that have one."""
@@ -150,7 +150,7 @@ class EcsFleet(Ecs):
         try:
             return self._describe_service_deployments(arns)
         except CallError as error:
-            # What ECS says with each service has to do.
+            # What ECS tells with each service has to do.
             if error.code != UNKNOWN_OPERATION:
                 raise
             return []
@@ -160,14 +160,12 @@ class EcsFleet(Ecs):
         try:
             found = self._service_revisions(arns)
         except CallError:
-            # Task definitions say the same, one by one.
+            # Task definitions tell the same, one by one.
             return {}
         return {
-            deployment["taskDefinition"]: images.repositories(
-                container["image"] for container in deployment["containerImages"]
-            )
-            for deployment in found
-            if deployment.get("containerImages")
+            one["taskDefinition"]: images.repositories(container["image"] for container in one["containerImages"])
+            for one in found
+            if one.get("containerImages")
         }
 
     def _try_revision(self, arn: str) -> Revision | CallError:

@@ -19,18 +19,18 @@ _MOST_LOOKED_AT = 100
 
 def superfluous(revisions: Iterable[Revision], keep: int, used: Collection[str]) -> list[Revision]:
     """Of the revisions of a family, newest first, those of ours that nobody needs any more; `used` are ARNs."""
-    ours = (revision for revision in revisions if records.BASE in revision.tags)
-    return [revision for revision in islice(ours, keep, None) if revision.arn not in used]
+    ours = (one for one in revisions if records.BASE in one.tags)
+    return [one for one in islice(ours, keep, None) if one.arn not in used]
 
 
 def used_by(services: Iterable[Service], revisions: Sequence[Revision]) -> set[str]:
     """The ARNs of what services run, roll out, or would be rolled back to."""
-    known = {revision.arn: revision for revision in revisions}
+    known = {one.arn: one for one in revisions}
     used: set[str] = set()
     for service in services:
-        arns = {service.revision, *service.task_sets, *(deployment.revision for deployment in service.deployments)}
+        arns = {service.revision, *service.task_sets, *(one.revision for one in service.deployments)}
         going = {arn: rollouts.read(known[arn].tags, service.target) for arn in arns & known.keys()}
-        used |= arns | {f"{arn.rpartition(':')[0]}:{rollout.before}" for arn, rollout in going.items() if rollout}
+        used |= arns | {f"{arn.rpartition(':')[0]}:{one.before}" for arn, one in going.items() if one}
     return used
 
 
@@ -68,6 +68,6 @@ class OldRevisions(FollowUp):
         scheduler, clusters = self.environment.scheduler, self.environment.cluster_arns(EVERYTHING)
         rules = dict.fromkeys(rule for cluster in clusters for rule in scheduler.rules(cluster))
         targets = [target for rule in rules for target in scheduler.targets(rule)]
-        ours = (schedule for schedule in scheduler.schedules() if schedule["Target"]["Arn"] in clusters)
-        targets += [scheduler.schedule(schedule["GroupName"], schedule["Name"])["Target"] for schedule in ours]
+        ours = (one for one in scheduler.schedules() if one["Target"]["Arn"] in clusters)
+        targets += [scheduler.schedule(one["GroupName"], one["Name"])["Target"] for one in ours]
         return {target["EcsParameters"]["TaskDefinitionArn"] for target in targets if target.get("EcsParameters")}
