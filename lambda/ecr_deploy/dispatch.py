@@ -43,6 +43,7 @@ class Dispatcher:
     def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         if "Records" in event:
             return self._handle_batch(event["Records"])
+        event = events.printable(event)
         if "detail-type" in event:
             return self._handle_event(event)
         from ecr_deploy import on_request  # noqa: PLC0415

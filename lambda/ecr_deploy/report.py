@@ -36,7 +36,7 @@ def answer(results: Iterable[tuple[Push | NoPush, PushResult]], *, dry_run: bool
 def log(push: Push | NoPush, result: PushResult, *, dry_run: bool) -> None:
     """Write the one line, and the metrics, that say how a push ended."""
     formatted = _format_push(push, result)
-    updated = sum(one.outcome is Outcome.DEPLOYED for one in result.targets if one.target.cluster)
+    updated = sum(target.outcome is Outcome.DEPLOYED for target in result.targets if target.target.cluster)
     # One that only ran out of time goes on, and counts when it ends.
     metrics = {"Pushes": int(result.retry is not Retry.AT_ONCE), "ServicesUpdated": 0 if dry_run else updated}
     if updated and not dry_run and isinstance(push, Push):
@@ -183,14 +183,16 @@ def _format_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
         "outcome": str(result.outcome),
         **_format_reason(result.reason),
         "services": [
-            {"cluster": one.target.cluster, "service": one.target.name, **_format(one)}
-            for one in result.targets
-            if one.target.cluster
+            {"cluster": target.target.cluster, "service": target.target.name, **_format(target)}
+            for target in result.targets
+            if target.target.cluster
         ],
-        "families": [{"family": one.target.name, **_format(one)} for one in result.targets if not one.target.cluster],
+        "families": [
+            {"family": target.target.name, **_format(target)} for target in result.targets if not target.target.cluster
+        ],
     }
     if result.scheduled_tasks is not None:
-        formatted["scheduled_tasks"] = [{**one.place, **_format_end(one)} for one in result.scheduled_tasks]
+        formatted["scheduled_tasks"] = [{**task.place, **_format_end(task)} for task in result.scheduled_tasks]
     return formatted
 
 

@@ -364,7 +364,7 @@ def test_a_function_with_dry_run_deploys_nothing(
         (None, "ecr-deploy is no function of ecr-deploy: it has no variable ECR_DEPLOY_SETTINGS."),
         (
             {"Error": {"ErrorCode": "AccessDeniedException", "Message": "no kms:Decrypt"}},
-            "ecr-deploy does not tell its settings: AccessDeniedException: no kms:Decrypt",
+            "ecr-deploy does not give its settings: AccessDeniedException: no kms:Decrypt",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """A setting that the function can't work with stops it at its start, with a sentence that names it and its value."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -79,6 +80,9 @@ def test_values() -> None:
         ({"base_revision": "newest"}, "base_revision", '"newest"'),
         ({"dry_run": "false"}, "dry_run", '"false"'),
         ({"dry_run": 1}, "dry_run", "1"),
+        ({"rules": [{"minimum_image_age": math.inf}]}, "rules[0].minimum_image_age", "Infinity"),
+        ({"deployment_timeout_minutes": math.nan}, "deployment_timeout_minutes", "NaN"),
+        ({"keep_revisions": 10**30}, "keep_revisions", str(10**30)),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )

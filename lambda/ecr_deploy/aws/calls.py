@@ -146,13 +146,13 @@ def lacking(value: object, shape: Shape, path: str = "") -> str | None:
     if isinstance(shape, Mapping):
         if not isinstance(value, Mapping):
             return path or "members"
-        found = (lacking(value.get(name), one, f"{path}.{name}" if path else name) for name, one in shape.items())
+        found = (lacking(value.get(name), inner, f"{path}.{name}" if path else name) for name, inner in shape.items())
     else:
         if not isinstance(value, list):
             return path or "members"
         [inner] = shape
-        found = (lacking(one, inner, f"{path}[{index}]") for index, one in enumerate(value))
-    return next((one for one in found if one), None)
+        found = (lacking(item, inner, f"{path}[{index}]") for index, item in enumerate(value))
+    return next((member for member in found if member), None)
 
 
 class Api:

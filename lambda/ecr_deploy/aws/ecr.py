@@ -119,8 +119,8 @@ def promote(api: Api, image: Record, tag: str) -> bool:
     place: dict[str, Any] = {"registryId": image.repository.account, "repositoryName": image.repository.name}
     operation, image_ids = "BatchGetImage", [{"imageDigest": image.digest}, {"imageTag": tag}]
     held = api.call(operation, subject, _MANIFEST, **place, imageIds=image_ids, acceptedMediaTypes=_MANIFESTS)["images"]
-    of_image = [one for one in held if one["imageId"]["imageDigest"] == image.digest]
-    if any(one["imageId"].get("imageTag") == tag for one in of_image):
+    of_image = [image_held for image_held in held if image_held["imageId"]["imageDigest"] == image.digest]
+    if any(image_held["imageId"].get("imageTag") == tag for image_held in of_image):
         return False
     if not of_image:
         by_digest = f"{image.repository}@{image.digest}"

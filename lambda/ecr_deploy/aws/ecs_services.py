@@ -43,9 +43,9 @@ def read(cluster: str, service: Mapping[str, Any]) -> Service:
         revision=runs["taskDefinition"],
         controller=controller,
         tags=tags_of(service),
-        service_revisions=tuple(one["arn"] for one in service.get("currentServiceRevisions") or ()),
-        deployments=tuple(_deployment(one) for one in service.get("deployments") or ()),
-        task_sets=tuple(one["taskDefinition"] for one in service.get("taskSets") or ()),
+        service_revisions=tuple(revision["arn"] for revision in service.get("currentServiceRevisions") or ()),
+        deployments=tuple(_deployment(deployment) for deployment in service.get("deployments") or ()),
+        task_sets=tuple(task_set["taskDefinition"] for task_set in service.get("taskSets") or ()),
         service_deployment=service.get("currentServiceDeployment"),
         reverts=controller == CODE_DEPLOY or _reverts(service.get("deploymentConfiguration") or {}),
         task_set=_task_set(service, runs) if controller == CODE_DEPLOY else None,
@@ -58,7 +58,7 @@ def _primary_task_set(service: Mapping[str, Any]) -> Mapping[str, Any]:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskSet.html
     """
-    return next((one for one in service.get("taskSets") or () if one["status"] == "PRIMARY"), service)
+    return next((task_set for task_set in service.get("taskSets") or () if task_set["status"] == "PRIMARY"), service)
 
 
 def _task_set(service: Mapping[str, Any], runs: Mapping[str, Any]) -> TaskSet | None:

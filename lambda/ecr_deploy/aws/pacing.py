@@ -49,7 +49,7 @@ class Clock(Protocol):
         """Seconds since the epoch."""
 
     def sleep(self, seconds: float, /) -> None:
-        """Let that many seconds pass."""
+        """Wait for that many seconds."""
 
 
 class Bucket:

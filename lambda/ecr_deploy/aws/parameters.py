@@ -19,7 +19,7 @@ def write(api: Api, values: Mapping[str, str], subject: str) -> None:
     needs = {"Parameters": [{"Name": str, "Value": str}]}
     for names in batched(values, _NAMES_PER_GET):
         known = api.call("GetParameters", subject, needs, Names=names)["Parameters"]
-        written = {one["Name"]: one["Value"] for one in known}
+        written = {parameter["Name"]: parameter["Value"] for parameter in known}
         for name in names:
             if written.get(name) != values[name]:
                 api.call(

@@ -1,4 +1,4 @@
-"""JSON as AWS spells it: boto3 drops the members that its model does not know, so it must not touch them.
+"""JSON as AWS writes it: boto3 drops the members that its model does not know, so it must not touch them.
 
 It is also slow to take answers apart: half of the time that reading a fleet takes the processor. Signing, retries and
 errors stay boto3's; only the body that it would build or parse is replaced. Times come as AWS sends them: numbers.
@@ -14,7 +14,7 @@ _REQUEST = "ecr_deploy_request"
 
 
 def keep_whole(client: Any, operation: str, least: Mapping[str, Any]) -> None:
-    """Let a client give its answers, and take the requests of one operation, with all their members.
+    """Make a client give its answers, and take the requests of one operation, with all their members.
 
     `least` is the smallest request of that operation that boto3's own validation takes.
     """

@@ -68,23 +68,25 @@ class Scheduler:
         except EcrDeployError as error:
             return {target["Id"]: error for target in targets}
         return {
-            one["TargetId"]: CallError(
-                f"PutTargets of rule {rule} was refused: {one.get('ErrorCode')}: {one.get('ErrorMessage', '')}",
+            entry["TargetId"]: CallError(
+                f"PutTargets of rule {rule} was refused: {entry.get('ErrorCode')}: {entry.get('ErrorMessage', '')}",
                 operation,
-                str(one.get("ErrorCode")),
+                str(entry.get("ErrorCode")),
                 Retry.LATER,
             )
-            for one in answer.get("FailedEntries") or ()
+            for entry in answer.get("FailedEntries") or ()
         }
 
     def schedules(self) -> Iterator[dict[str, Any]]:
-        """All schedules, as far as their list tells of them."""
+        """All schedules, as far as their list goes."""
         operation = "ListSchedules"
         whole: Shape = {"GroupName": str, "Name": str, "Target": {"Arn": str}}
         pages = self._scheduler.pages(
             operation, "the account", {"Schedules": list}, "NextToken", MaxResults=_MOST_PER_PAGE
         )
-        return (one for page in pages for one in whole_items(page["Schedules"], whole, operation, "the schedules"))
+        return (
+            schedule for page in pages for schedule in whole_items(page["Schedules"], whole, operation, "the schedules")
+        )
 
     def schedule(self, group: str, name: str) -> dict[str, Any]:
         """One schedule, whole."""

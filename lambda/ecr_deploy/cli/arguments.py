@@ -31,7 +31,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ecr_deploy",
-        description="Asks ecr-deploy what it would do, and lets it do it, with your own AWS credentials.",
+        description="Asks ecr-deploy what it would do, and makes it do it, with your own AWS credentials.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -42,24 +42,30 @@ def _parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=meaning, description=meaning, parents=[common])
 
     plan = command("plan", "Say what a deployment of an image would change, and change nothing.")
-    deploy = command("deploy", "Deploy an image now, to every service that the rules let it reach.")
+    deploy = command("deploy", "Deploy an image now, to every service that the rules allow.")
     explain = command("explain", "Say why a push of an image would deploy, or would not.")
     history = command("history", "Say what was deployed to a service when.")
     rollback = command("rollback", "Take a service back to what it ran before.")
     status = command("status", "Say what the services in scope run, and where their rollouts stand.")
-    for one in (plan, deploy, explain):
-        one.add_argument("image", type=_image, help="app:v2, app:v2@sha256:…, or the same with its registry's host")
-    for one in (plan, deploy):
-        one.add_argument("--force", action="store_true", help="let it replace a newer image")
-    for one in (plan, deploy, status):
-        one.add_argument("--cluster", action="append", metavar="GLOB", help="only these clusters; may be repeated")
-        one.add_argument("--service", action="append", metavar="GLOB", help="only these services; may be repeated")
-    for one in (history, rollback):
-        one.add_argument("cluster", help="the name of the service's cluster")
-        one.add_argument("service", help="the name of the service")
-    for one in (deploy, rollback):
-        one.add_argument("--yes", action="store_true", help="do it without being asked")
-        one.add_argument("--wait", action="store_true", help="stay until every rollout has ended")
+    for subparser in (plan, deploy, explain):
+        subparser.add_argument(
+            "image", type=_image, help="app:v2, app:v2@sha256:…, or the same with its registry's host"
+        )
+    for subparser in (plan, deploy):
+        subparser.add_argument("--force", action="store_true", help="replace a newer image, too")
+    for subparser in (plan, deploy, status):
+        subparser.add_argument(
+            "--cluster", action="append", metavar="GLOB", help="only these clusters; may be repeated"
+        )
+        subparser.add_argument(
+            "--service", action="append", metavar="GLOB", help="only these services; may be repeated"
+        )
+    for subparser in (history, rollback):
+        subparser.add_argument("cluster", help="the name of the service's cluster")
+        subparser.add_argument("service", help="the name of the service")
+    for subparser in (deploy, rollback):
+        subparser.add_argument("--yes", action="store_true", help="do it without being asked")
+        subparser.add_argument("--wait", action="store_true", help="stay until every rollout has ended")
     return parser
 
 

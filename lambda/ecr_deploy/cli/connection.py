@@ -20,7 +20,7 @@ def connect(read: argparse.Namespace, session: Any, clock: Clock) -> Environment
     """Make everything ready to ask.
 
     Raises:
-        CallError: AWS does not tell the function's settings, or whose credentials these are.
+        CallError: AWS does not give the function's settings, or whose credentials these are.
         InvalidRequestError: no region is given.
         InvalidSettingsError: a setting is malformed.
         RuntimeTooOldError: boto3 is too old.
@@ -68,7 +68,7 @@ def _deployed(api: Api, function: str) -> dict[str, Any]:
     answer = api.call("GetFunctionConfiguration", function, needs, FunctionName=function)
     environment = answer.get("Environment") or {}
     if problem := environment.get("Error"):
-        message = f"{function} does not tell its settings: {problem['ErrorCode']}: {problem['Message']}"
+        message = f"{function} does not give its settings: {problem['ErrorCode']}: {problem['Message']}"
         raise InvalidSettingsError(message)
     variables = environment.get("Variables", {})
     if settings.VARIABLE not in variables:

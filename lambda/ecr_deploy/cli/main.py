@@ -96,7 +96,7 @@ class Screen:
         self._status.update(f"{self._title} [dim]{self._calls} calls[/]")
 
     def on_end(self, ended: int, of: int) -> None:
-        """Tell how many rollouts have ended."""
+        """Show how many rollouts have ended."""
         self._title = f"Waiting for rollouts: {ended} of {of} have ended"
 
 
@@ -153,10 +153,10 @@ def _deploy(caller: _Caller) -> int:
     answer = caller.ask("Deploying")
     shown = tables.of_pushes(answer)
     deployed = [
-        Expected(Target(one["cluster"], one["service"]), one["to"])
+        Expected(Target(service["cluster"], service["service"]), service["to"])
         for push in answer["pushes"]
-        for one in push["services"]
-        if one["outcome"] == Outcome.DEPLOYED
+        for service in push["services"]
+        if service["outcome"] == Outcome.DEPLOYED
     ]
     return max(_exit_code(answer), _show(caller, answer, shown, deployed, since))
 
@@ -170,9 +170,9 @@ def _roll_back(caller: _Caller) -> int:
             return FAILED
     since = caller.environment.now()
     answer = caller.ask("Taking back")
-    told = answer["rollback"]
+    rollback = answer["rollback"]
     shown = tables.of_rollback(answer)
-    expected = Expected(Target(told["cluster"], told["service"]), told["from"], goes_back=True)
+    expected = Expected(Target(rollback["cluster"], rollback["service"]), rollback["from"], goes_back=True)
     return _show(caller, answer, shown, [expected], since)
 
 
@@ -210,8 +210,8 @@ def _status(caller: _Caller) -> int:
         )
     answer = status.of(members, settings)
     caller.screen.show(answer, tables.of_status(answer))
-    for one in unknown:
-        caller.screen.error(f"{one.target.name} in cluster {one.target.cluster}: {one.reason}")
+    for result in unknown:
+        caller.screen.error(f"{result.target.name} in cluster {result.target.cluster}: {result.reason}")
     return FAILED if unknown else DONE
 
 

@@ -10,7 +10,7 @@ from ecr_deploy.core.settings import Settings
 
 
 def of(members: Iterable[Member], settings: Settings) -> dict[str, Any]:
-    """Spell what each service runs: its images from ECR, its rollout, and why it is left alone, where it is."""
+    """Format what each service runs: its images from ECR, its rollout, and why it is left alone, where it is."""
     services = sorted((member for member in members if member.service), key=lambda member: member.target)
     return {
         "services": [
@@ -33,22 +33,22 @@ def _left_alone(member: Member, settings: Settings) -> str | None:
 
 
 def _images(member: Member) -> list[dict[str, Any]]:
-    told = []
+    images = []
     for container in member.running.containers:
         if container.repository:
             record = member.running.records.get(container.repository)
-            told.append(
+            images.append(
                 {
                     "container": container.name,
                     "image": container.image,
                     "pushed_at": records.spell_time(record.pushed_at) if record else None,
                 }
             )
-    return told
+    return images
 
 
 def _rollout(member: Member) -> dict[str, Any]:
-    """Spell the rollout as it was recorded; without a record, or before its end, as ECS tells it with the service."""
+    """Format the rollout as it was recorded; without a record, or before its end, as ECS has it with the service."""
     ours = rollouts.read(member.running.tags, member.target)
     if ours and ours.state is not State.STARTED:
         return {"state": str(ours.state), "since": records.spell_time(ours.since), "reason": None}

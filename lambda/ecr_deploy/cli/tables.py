@@ -22,12 +22,19 @@ def of_pushes(answer: Mapping[str, Any]) -> list[Table]:
     rows = []
     for push in answer["pushes"]:
         targets = [*push["services"], *push["families"], *push.get("scheduled_tasks", [])]
-        for one in targets or [{"outcome": push["outcome"], "reason": push["reason"]}]:
+        for target in targets or [{"outcome": push["outcome"], "reason": push["reason"]}]:
             images = [
                 f"{image['container']}: {_short(image['from'])} → {_short(image['to'])}"
-                for image in one.get("images", [])
+                for image in target.get("images", [])
             ]
-            rows.append([*_place(one), one["outcome"], _steps(one), "\n".join(filter(None, [*images, one["reason"]]))])
+            rows.append(
+                [
+                    *_place(target),
+                    target["outcome"],
+                    _steps(target),
+                    "\n".join(filter(None, [*images, target["reason"]])),
+                ]
+            )
     title = ", ".join(push["image"] for push in answer["pushes"])
     would = "Would end as" if answer["dry_run"] else "Outcome"
     return [_table(title, ["Cluster", "Service or family", would, "Revision", "Images, reason"], rows)]
@@ -35,7 +42,7 @@ def of_pushes(answer: Mapping[str, Any]) -> list[Table]:
 
 def of_rollouts(rollouts: Iterable[Mapping[str, Any]]) -> list[Table]:
     """What became of rollouts."""
-    rows = [[*_place(one), one["to"], one["outcome"], one["reason"] or ""] for one in rollouts]
+    rows = [[*_place(rollout), rollout["to"], rollout["outcome"], rollout["reason"] or ""] for rollout in rollouts]
     return [_table("Rollouts", ["Cluster", "Service", "Revision", "Outcome", "Reason"], rows)]
 
 
@@ -49,13 +56,14 @@ def of_rollback(answer: Mapping[str, Any]) -> list[Table]:
 
 
 def of_explanation(answer: Mapping[str, Any]) -> list[Table]:
-    """Which rules let a push, and what it reaches."""
-    rules = [[f"rules[{one['rule']}]", _yes(one["matches"]), one["reason"] or ""] for one in answer["rules"]]
+    """Which rules allow a push, and what it reaches."""
+    rules = [[f"rules[{rule['rule']}]", _yes(rule["matches"]), rule["reason"] or ""] for rule in answer["rules"]]
     reached = [
-        [*_place(one), _yes(one["reached"]), one["reason"] or ""] for one in [*answer["services"], *answer["families"]]
+        [*_place(target), _yes(target["reached"]), target["reason"] or ""]
+        for target in [*answer["services"], *answer["families"]]
     ]
     return [
-        _table(answer["image"], ["Rule", "Lets it", "Why not, or not now"], rules),
+        _table(answer["image"], ["Rule", "Allows it", "Why not, or not now"], rules),
         _table("What runs the repository", ["Cluster", "Service or family", "Reached", "Why not"], reached),
     ]
 
@@ -63,8 +71,13 @@ def of_explanation(answer: Mapping[str, Any]) -> list[Table]:
 def of_history(answer: Mapping[str, Any]) -> list[Table]:
     """What was deployed to a service when."""
     rows = [
-        [_steps(one), one["state"], one["since"], "\n".join(_short(image["image"]) for image in one["images"])]
-        for one in answer["history"]
+        [
+            _steps(rollout),
+            rollout["state"],
+            rollout["since"],
+            "\n".join(_short(image["image"]) for image in rollout["images"]),
+        ]
+        for rollout in answer["history"]
     ]
     title = f"{answer['service']} in cluster {answer['cluster']}"
     return [_table(title, ["Revision", "Rollout", "Since", "Images of its pushes"], rows)]
@@ -73,12 +86,19 @@ def of_history(answer: Mapping[str, Any]) -> list[Table]:
 def of_status(answer: Mapping[str, Any]) -> list[Table]:
     """What services run."""
     rows = []
-    for one in answer["services"]:
-        rollout = one["rollout"]
-        images = [f"{image['container']}: {_short(image['image'])}" for image in one["images"]]
-        reasons = "\n".join(filter(None, [rollout["reason"], one["left_alone"]]))
+    for service in answer["services"]:
+        rollout = service["rollout"]
+        images = [f"{image['container']}: {_short(image['image'])}" for image in service["images"]]
+        reasons = "\n".join(filter(None, [rollout["reason"], service["left_alone"]]))
         rows.append(
-            [*_place(one), one["revision"], "\n".join(images), rollout["state"], rollout["since"] or "", reasons]
+            [
+                *_place(service),
+                service["revision"],
+                "\n".join(images),
+                rollout["state"],
+                rollout["since"] or "",
+                reasons,
+            ]
         )
     columns = [
         "Cluster",
@@ -92,13 +112,13 @@ def of_status(answer: Mapping[str, Any]) -> list[Table]:
     return [_table("What runs", columns, rows)]
 
 
-def _place(one: Mapping[str, Any]) -> tuple[str, str]:
+def _place(target: Mapping[str, Any]) -> tuple[str, str]:
     known = ("service", "family", "schedule", "rule")
-    return one.get("cluster") or "", next((str(one[name]) for name in known if one.get(name)), "")
+    return target.get("cluster") or "", next((str(target[name]) for name in known if target.get(name)), "")
 
 
-def _steps(one: Mapping[str, Any]) -> str:
-    before, after = one.get("from"), one.get("to")
+def _steps(result: Mapping[str, Any]) -> str:
+    before, after = result.get("from"), result.get("to")
     if before == after:
         return before or ""
     return f"{before} → {after or 'a new one'}"

@@ -32,37 +32,39 @@ def wait(
     One that has not within the setting `deployment_timeout_minutes` stays `started`.
 
     Raises:
-        CallError: AWS does not tell.
+        CallError: AWS does not say.
 
     """
     ends: dict[Expected, End] = {}
     limit = environment.settings.deployment_timeout
     while True:
-        ends |= {one: end for one in expected if one not in ends and (end := _end(environment, one, since))}
+        ends |= {
+            rollout: end for rollout in expected if rollout not in ends and (end := _end(environment, rollout, since))
+        }
         report(len(ends), len(expected))
         if len(ends) == len(expected) or environment.now() - since >= limit:
             break
         clock.sleep(_SECONDS_BETWEEN)
     late = End(State.STARTED, f"it has not ended after {limit.total_seconds() / 60:g} minutes")
-    return [_spell(one, ends.get(one, late)) for one in expected]
+    return [_format(rollout, ends.get(rollout, late)) for rollout in expected]
 
 
-def _end(environment: Environment, one: Expected, since: datetime) -> End | None:
-    service = environment.ecs.service(one.target)
+def _end(environment: Environment, rollout: Expected, since: datetime) -> End | None:
+    service = environment.ecs.service(rollout.target)
     if service is None:
         return End(State.FAILED, "the service was deleted meanwhile")
-    revision = f"{service.revision.rpartition('/')[0]}/{one.revision}"
-    if one.goes_back and service.revision != revision and environment.controllers.of(service).shows_target:
+    revision = f"{service.revision.rpartition('/')[0]}/{rollout.revision}"
+    if rollout.goes_back and service.revision != revision and environment.controllers.of(service).shows_target:
         # Its deployments of this revision are those from before.
         return None
     return environment.controllers.of(service).end(service, environment.ecs.revision(revision), since)
 
 
-def _spell(one: Expected, end: End) -> dict[str, Any]:
+def _format(rollout: Expected, end: End) -> dict[str, Any]:
     return {
-        "cluster": one.target.cluster,
-        "service": one.target.name,
-        "to": one.revision,
+        "cluster": rollout.target.cluster,
+        "service": rollout.target.name,
+        "to": rollout.revision,
         "outcome": str(end.state),
         "reason": end.reason,
     }

@@ -35,7 +35,7 @@ class InvalidRequestError(EcrDeployError):
 
     @classmethod
     def of(cls, request: object) -> "InvalidRequestError":
-        """Tell that something is no request at all."""
+        """Make the error of something that is no request at all."""
         return cls(f"A request must be a JSON object, but it is {json.dumps(request)}.")
 
 

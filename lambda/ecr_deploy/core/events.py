@@ -109,6 +109,16 @@ def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | GroupChang
     return read(event, event_id)
 
 
+def printable(value: object) -> Any:
+    """A value of JSON, without the halves of surrogate pairs that no log or queue takes: each becomes a `?`.
+
+    Raises:
+        RecursionError: it is nested too deeply.
+
+    """
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
 def _native(event: Mapping[str, Any], event_id: str, pushing: str) -> Push | NoPush:
     """Read a push to a repository, or the arrival of a replica there: account and region are the receiving ones."""
     action = _text(event, "detail.action-type")

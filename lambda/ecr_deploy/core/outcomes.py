@@ -89,8 +89,8 @@ class PushResult(NamedTuple):
     @property
     def progress(self) -> bool:
         """Whether anything was deployed."""
-        moved = [one.outcome for one in self.scheduled_tasks or ()]
-        return Outcome.DEPLOYED in [*moved, *(one.outcome for one in self.targets)]
+        moved = [task.outcome for task in self.scheduled_tasks or ()]
+        return Outcome.DEPLOYED in [*moved, *(target.outcome for target in self.targets)]
 
     @classmethod
     def failed(cls, error: EcrDeployError) -> "PushResult":
@@ -101,6 +101,6 @@ class PushResult(NamedTuple):
 def sum_up(targets: Iterable[TargetResult]) -> PushResult:
     """One result for all targets, at least one: the outcome that stands first in Outcome, and its reason."""
     targets = tuple(targets)
-    first = min(targets, key=lambda one: SEVERITY[one.outcome])
-    retry = max((one.retry for one in targets if one.outcome is Outcome.FAILED), default=Retry.NEVER)
+    first = min(targets, key=lambda target: SEVERITY[target.outcome])
+    retry = max((target.retry for target in targets if target.outcome is Outcome.FAILED), default=Retry.NEVER)
     return PushResult(first.outcome, first.reason, targets, retry)

@@ -21,7 +21,7 @@ class Image(NamedTuple):
 
 
 class Deploy(NamedTuple):
-    """Deploy an image now. `scope` narrows what it may reach; `force` lets it replace a newer one."""
+    """Deploy an image now. `scope` narrows what it may reach; with `force` it replaces a newer one, too."""
 
     image: Image
     scope: Scope

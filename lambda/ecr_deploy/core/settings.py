@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 VARIABLE = "ECR_DEPLOY_SETTINGS"
 
+# A hundred years.
+_MOST_MINUTES = 100 * 366 * 24 * 60
+# As many as a family may have.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+_MOST_REVISIONS = 1_000_000
+
 BaseRevision = Literal["latest", "running"]
 
 
@@ -53,7 +59,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     """
     try:
         values = json.loads(environment.get(VARIABLE, ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         message = f"The environment variable {VARIABLE} must hold the settings as a JSON object."
@@ -97,7 +103,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...], promoted: tuple[str, ...]) -> Rule:
     rule = Rule(
         registries=tuple(
-            read("registries", "a list of AWS account ids", _is_list_of(str, one=_is_account), (account_id,))
+            read("registries", "a list of AWS account ids", _is_list_of(str, is_item=_is_account), (account_id,))
         ),
         repositories=read.globs("repositories", ("*",)),
         tags=read.globs("tags", ("*",)),
@@ -135,7 +141,7 @@ class _Reader:
         return value
 
     def refuse_others(self) -> None:
-        """Refuse what nobody asked for: a misspelt field of a rule would let more pushes go than its author meant."""
+        """Refuse what nobody asked for: a misspelt field of a rule would allow more pushes than its author meant."""
         for name in sorted(self._values.keys() - self._known):
             message = f"There is no setting {self._path}{name}, but it is {json.dumps(self._values[name])}."
             raise InvalidSettingsError(message)
@@ -192,11 +198,12 @@ def _is_bool(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    # JSON as Python reads it knows Infinity and NaN, too.
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_MINUTES
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_REVISIONS
 
 
 def _is_tag(value: object) -> bool:
@@ -207,10 +214,10 @@ def _is_account(value: object) -> bool:
     return isinstance(value, str) and is_account(value)
 
 
-def _is_list_of(kind: type, least: int = 1, one: Callable[[object], bool] = bool) -> Callable[[object], bool]:
+def _is_list_of(kind: type, least: int = 1, is_item: Callable[[object], bool] = bool) -> Callable[[object], bool]:
     # An empty rule is a rule.
     return lambda value: (
         isinstance(value, list)
         and len(value) >= least
-        and all(isinstance(item, kind) and (kind is dict or one(item)) for item in value)
+        and all(isinstance(item, kind) and (kind is dict or is_item(item)) for item in value)
     )

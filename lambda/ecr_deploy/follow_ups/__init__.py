@@ -111,7 +111,7 @@ def after_push(
                 results = follow_up.after_push(pushes, results, settings)
             except EcrDeployError as error:
                 failed = PushResult.failed(error)
-                results = [_fail(one, failed) if one.targets else one for one in results]
+                results = [_fail(result, failed) if result.targets else result for result in results]
     return results
 
 
@@ -130,14 +130,18 @@ def after_rollouts(
     """Report rollouts that ended, and run their follow-ups; gives the failures of those that may fail."""
     for result in results:
         report.log_rollout(event_id, result, environment.now())
-    return _run_all("after_rollouts", environment, event_id, lambda one: one.after_rollouts(event_id, results, targets))
+    return _run_all(
+        "after_rollouts", environment, event_id, lambda follow_up: follow_up.after_rollouts(event_id, results, targets)
+    )
 
 
 def on_schedule(
     environment: Environment, event_id: str, members: Sequence[Member], unknown: Sequence[TargetResult]
 ) -> list[PushResult]:
     """Run the follow-ups of the schedule; gives the failures of those that may fail."""
-    return _run_all("on_schedule", environment, event_id, lambda one: one.on_schedule(event_id, members, unknown))
+    return _run_all(
+        "on_schedule", environment, event_id, lambda follow_up: follow_up.on_schedule(event_id, members, unknown)
+    )
 
 
 def after_giving_up(environment: Environment, push: Push, result: PushResult) -> None:

@@ -1,4 +1,4 @@
-"""Image parameters: what services are told to run, in Systems Manager, for Terraform or whoever else reads it back.
+"""Image parameters: what services are to run, in Systems Manager, for Terraform or whoever else reads it back.
 
 PREFIX/CLUSTER/SERVICE/CONTAINER = 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v2
 """
@@ -21,7 +21,7 @@ class ImageParameters(FollowUp):
         """Write what the services run that pushes reached."""
         del pushes
         reached = {Outcome.DEPLOYED, Outcome.UNCHANGED}
-        targets = (one.target for result in results for one in result.targets if one.outcome in reached)
+        targets = (target.target for result in results for target in result.targets if target.outcome in reached)
         if not settings.dry_run:
             self._refresh(dict.fromkeys(targets))
         return list(results)
@@ -39,7 +39,7 @@ class ImageParameters(FollowUp):
     def _refresh(self, targets: Iterable[Target]) -> None:
         ecs = self.environment.ecs
         services = [ecs.service(target) for target in targets if target.cluster]
-        self._write([Member(one, ecs.revision(one.revision)) for one in services if one])
+        self._write([Member(service, ecs.revision(service.revision)) for service in services if service])
 
     def _write(self, members: Iterable[Member]) -> None:
         settings = self.environment.settings

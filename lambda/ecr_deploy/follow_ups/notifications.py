@@ -58,8 +58,8 @@ def of_push(push: Push, result: PushResult, *, given_up: bool) -> list[Event]:
 
     A failure that is retried is reported once it is `given_up`, and then it alone.
     """
-    found = [_of_target(push, one) for one in result.targets if _is_retried(one) is given_up]
-    explained = any(one.outcome is Outcome.FAILED for one in result.targets)
+    found = [_of_target(push, target) for target in result.targets if _is_retried(target) is given_up]
+    explained = any(target.outcome is Outcome.FAILED for target in result.targets)
     if result.outcome is Outcome.FAILED and not explained and _is_retried(result) is given_up:
         found.append(_event("failed", push.record, None, None, None, result.reason))
     return [event for event in found if event]

@@ -75,9 +75,9 @@ class Promotion(FollowUp):
 
     def _promote(self, event_id: str, members: Iterable[Member], unknown: Iterable[TargetResult]) -> None:
         settings = self.environment.settings
-        for one in unknown:
-            if one.outcome is Outcome.FAILED:
-                raise UnknownFleetError(one)
+        for result in unknown:
+            if result.outcome is Outcome.FAILED:
+                raise UnknownFleetError(result)
         problems: list[EcrDeployError] = []
         managed = [member for member in members if not planner.obstacle(member, settings)]
         for image, tag in due(managed, settings.rules):
@@ -100,11 +100,11 @@ def due(members: Iterable[Member], rules: Rules) -> list[Due]:
         places = list(_places(services, rule))
         for repository in dict.fromkeys(place.repository for place in places):
             here = [place for place in places if place.repository == repository]
-            records = [one.record for one in here if one.record and rule.rejection(one.record) is None]
+            records = [place.record for place in here if place.record and rule.rejection(place.record) is None]
             if not records:
                 continue
             newest = max(records, key=rule.order)
-            taking = [one for one in here if planner.follows(newest, one.member.running.tag_of(one.container))]
+            taking = [place for place in here if planner.follows(newest, place.member.running.tag_of(place.container))]
             if all(place.is_live_with(newest) for place in taking):
                 found[Due(newest, rule.promote_tag)] = None
     return list(found)

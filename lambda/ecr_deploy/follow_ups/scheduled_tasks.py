@@ -54,10 +54,10 @@ class Move(NamedTuple):
 def reached(pushes: Iterable[Push], results: Iterable[PushResult]) -> list[Goal]:
     """The revisions that the pushes' results name, of services and families that are where their push wants them."""
     return [
-        Goal(push, one.target.cluster, _family(one.before), _number(one.after))
+        Goal(push, target.target.cluster, _family(target.before), _number(target.after))
         for push, result in zip(pushes, results, strict=True)
-        for one in result.targets
-        if one.outcome in {Outcome.DEPLOYED, Outcome.UNCHANGED} and one.before
+        for target in result.targets
+        if target.outcome in {Outcome.DEPLOYED, Outcome.UNCHANGED} and target.before
     ]
 
 
@@ -123,7 +123,7 @@ class _Moving:
         """Read rules and schedules one by one, and write each before the next is read."""
         no_rule, no_schedule = {"rule": None, "target": None}, {"schedule": None}
         clusters = self._read(no_rule, self._environment.cluster_arns, self._settings.rules)
-        rules = (name for one in clusters for name in self._read(no_rule, self._scheduler.rules, one))
+        rules = (name for cluster in clusters for name in self._read(no_rule, self._scheduler.rules, cluster))
         for rule in dict.fromkeys(rules):
             self._move_targets(rule, clusters)
         if clusters:
@@ -180,10 +180,10 @@ class _Moving:
 def _with(result: PushResult, tasks: tuple[TaskResult, ...]) -> PushResult:
     """The result of a push with that of scheduled tasks; their failure is its failure."""
     result = result._replace(scheduled_tasks=tasks)
-    failed = [one for one in tasks if one.outcome is Outcome.FAILED]
+    failed = [task for task in tasks if task.outcome is Outcome.FAILED]
     if not failed:
         return result
-    retry = max(result.retry, *(one.retry for one in failed))
+    retry = max(result.retry, *(task.retry for task in failed))
     reason = result.reason if result.outcome is Outcome.FAILED else failed[0].reason
     return result._replace(outcome=Outcome.FAILED, reason=reason, retry=retry)
 
