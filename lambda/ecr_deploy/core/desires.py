@@ -107,11 +107,18 @@ def merge(one: Desire, other: Desire) -> Desire:
     )
 
 
-def standings(
-    desire: Desire, repository: Repository, order: Order, is_allowed: Callable[[Record], bool]
-) -> list[Standing]:
-    """All images of a desire, the greatest first, as if they had only the tags that are allowed."""
-    return sorted(_standings(desire, repository, order, is_allowed), key=lambda one: one.place, reverse=True)
+def narrowed(desire: Desire, repository: Repository, counts: Callable[[Record], bool]) -> Desire:
+    """The desire as if there were only the pushes, and the forced request, that count."""
+    floor = desire.floor
+    return desire._replace(
+        pushes={name: times for name, times in desire.pushes.items() if counts(Record(repository, *name, times.pushed_at))},
+        floor=floor if floor and counts(Record(repository, floor.tag, floor.digest, floor.at)) else None,
+    )
+
+
+def standings(desire: Desire, repository: Repository, order: Order) -> list[Standing]:
+    """All images of a desire, the greatest first."""
+    return sorted(_standings(desire, repository, order), key=lambda one: one.place, reverse=True)
 
 
 def place_of(record: Record, desire: Desire, order: Order) -> Place:
@@ -178,22 +185,17 @@ def from_json(written: Mapping[str, Any]) -> Desire:
     )
 
 
-def _standings(
-    desire: Desire, repository: Repository, order: Order, is_allowed: Callable[[Record], bool]
-) -> Iterator[Standing]:
+def _standings(desire: Desire, repository: Repository, order: Order) -> Iterator[Standing]:
     greatest: dict[str, tuple[Place, Record]] = {}
     asked: dict[str, datetime] = {}
     for name, times in desire.pushes.items():
         record = Record(repository, *name, times.pushed_at)
-        if not is_allowed(record):
-            continue
         found = (place_of(record, desire, order), record)
         if name.digest not in greatest or found > greatest[name.digest]:
             greatest[name.digest] = found
         asked[name.digest] = max(times.asked_at, asked.get(name.digest, LONG_AGO))
-    floor = desire.floor
-    if floor and is_allowed(record := Record(repository, floor.tag, floor.digest, floor.at)):
-        found = ((_FLOOR,), record)
+    if floor := desire.floor:
+        found = ((_FLOOR,), Record(repository, floor.tag, floor.digest, floor.at))
         if floor.digest not in greatest or greatest[floor.digest][0] <= found[0]:
             greatest[floor.digest] = found
         asked[floor.digest] = max(floor.at, asked.get(floor.digest, LONG_AGO))
