@@ -65,7 +65,7 @@ def test_the_table_gives_back_what_was_written(desire: Desire) -> None:
 def test_what_is_dropped_never_comes_first_again(desire: Desire, later: Desire, order: Order) -> None:
     before = desires.standings(desire, APP, order)
     for one in before:
-        dropped = desires.compact(desire, one.record, order)
+        dropped = desires.compact(desire, APP, one.record, order)
         assert ranked(dropped, order)[:1] == ranked(desire, order)[:1]
         # Floors rise: a request can't be older than what it was made to replace.
         if later.floor is None:
@@ -115,4 +115,4 @@ def test_what_was_rolled_back_stays_out_until_it_is_asked_for_again() -> None:
 def test_the_number_of_pushes_is_bounded() -> None:
     many = joined(*(desires.of_push(record(f"v{number}", number)) for number in range(1000)))
 
-    assert len(desires.compact(many, record("v1", 1), by_time).pushes) == desires.MOST_PUSHES
+    assert len(desires.compact(many, APP, record("v1", 1), by_time).pushes) == desires.MOST_PUSHES

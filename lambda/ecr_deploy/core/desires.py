@@ -31,7 +31,10 @@ class Name(NamedTuple):
 
 
 class Times(NamedTuple):
-    """When a tag was pushed, which gives the push its place, and when somebody last asked for it, by a push or a request."""
+    """When a tag was pushed, which gives the push its place, and when somebody last asked for it, by a push or a request.
+
+    `asked_at` is LONG_AGO for a further tag of what runs, of which only ECR knows: nobody asked to deploy it.
+    """
 
     pushed_at: datetime
     asked_at: datetime
@@ -88,6 +91,11 @@ def of_push(record: Record, asked_at: datetime | None = None, *, force: bool = F
     return Desire({Name(record.tag, record.digest): times})
 
 
+def of_tag(record: Record) -> Desire:
+    """The desire that a tag of what runs gives: a place, and nothing to deploy."""
+    return Desire({Name(record.tag, record.digest): Times(record.pushed_at, LONG_AGO)})
+
+
 def rejecting(desire: Desire, record: Record, at: datetime) -> Desire:
     """The desire once an image was rolled back: whatever asked for it until then asks no more."""
     asked = [times.asked_at for name, times in desire.pushes.items() if name.digest == record.digest]
@@ -117,7 +125,7 @@ def narrowed(desire: Desire, repository: Repository, counts: Callable[[Record], 
 
 
 def standings(desire: Desire, repository: Repository, order: Order) -> list[Standing]:
-    """All images of a desire, the greatest first."""
+    """All images of a desire that somebody asked for, the greatest first."""
     return sorted(_standings(desire, repository, order), key=lambda one: one.place, reverse=True)
 
 
@@ -130,13 +138,20 @@ def place_of(record: Record, desire: Desire, order: Order) -> Place:
     return (_FLOOR,) if record.digest == floor.digest else (_BELOW, *order(record))
 
 
-def compact(desire: Desire, current: Record, order: Order) -> Desire:
-    """Drop the pushes that can't matter any more: those below the `current` one that were not pushed after it."""
-    place = place_of(current, desire, order)
+def compact(desire: Desire, repository: Repository, current: Record | None, order: Order) -> Desire:
+    """Drop the pushes that can't matter any more: those below the `current` one that were not pushed after it.
+
+    With no current one, only what is more than can be kept.
+    """
     kept: list[tuple[Place, Name]] = []
     for name, times in desire.pushes.items():
-        one = place_of(Record(current.repository, *name, times.pushed_at), desire, order)
-        if one >= place or times.pushed_at > current.pushed_at or name.digest == current.digest:
+        one = place_of(Record(repository, *name, times.pushed_at), desire, order)
+        if (
+            current is None
+            or one >= place_of(current, desire, order)
+            or times.pushed_at > current.pushed_at
+            or name.digest == current.digest
+        ):
             kept.append((one, name))
     kept = sorted(kept, reverse=True)[:MOST_PUSHES]
     rejections = sorted(desire.rejections.items(), key=lambda item: item[1], reverse=True)[:MOST_REJECTIONS]
@@ -189,6 +204,8 @@ def _standings(desire: Desire, repository: Repository, order: Order) -> Iterator
     greatest: dict[str, tuple[Place, Record]] = {}
     asked: dict[str, datetime] = {}
     for name, times in desire.pushes.items():
+        if times.asked_at == LONG_AGO:
+            continue
         record = Record(repository, *name, times.pushed_at)
         found = (place_of(record, desire, order), record)
         if name.digest not in greatest or found > greatest[name.digest]:
