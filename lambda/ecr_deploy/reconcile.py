@@ -101,7 +101,11 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
         if not admission.follows(push.tag, running.tag) or not rules.allows(push, member.target, container.name):
             continue
         place = desires.place_of(push, desire, order)
-        if place > current and (newest is None or place > newest[0]) and rules.holds(push, member.target, container.name) is None:  # type: ignore[operator]
+        if (
+            place > current
+            and (newest is None or place > newest[0])
+            and rules.holds(push, member.target, container.name) is None
+        ):  # type: ignore[operator]
             newest = place, push
     if newest:
         return newest[1]

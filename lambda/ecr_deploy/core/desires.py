@@ -119,7 +119,9 @@ def narrowed(desire: Desire, repository: Repository, counts: Callable[[Record], 
     """The desire as if there were only the pushes, and the forced request, that count."""
     floor = desire.floor
     return desire._replace(
-        pushes={name: times for name, times in desire.pushes.items() if counts(Record(repository, *name, times.pushed_at))},
+        pushes={
+            name: times for name, times in desire.pushes.items() if counts(Record(repository, *name, times.pushed_at))
+        },
         floor=floor if floor and counts(Record(repository, floor.tag, floor.digest, floor.at)) else None,
     )
 
