@@ -43,7 +43,7 @@ def missing(
     """The pushes that should have reached targets and of which no event came, each for just those targets.
 
     `tagged` gives all tags that a repository holds. Only what was pushed after a target was first seen can be missing. A
-    tag that was moved to an image pushed earlier counts as pushed `now`, because ECR does not say when that was.
+    tag that was moved to an image pushed before what runs counts as pushed `now`, because ECR does not say when that was.
     """
 
     def lost() -> Iterable[tuple[Target, Record]]:
@@ -116,5 +116,6 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
         and behind_tag.digest not in desire.rejections
         and rules.allows(behind_tag, member.target, container.name)
     ):
-        return behind_tag._replace(pushed_at=now)
+        moved = (behind_tag, behind_tag._replace(pushed_at=now))
+        return next((push for push in moved if desires.place_of(push, desire, order) > current), None)
     return None

@@ -31,7 +31,7 @@ class Name(NamedTuple):
 
 
 class Times(NamedTuple):
-    """When a tag was pushed, which gives the push its place, and when somebody last asked for it, by a push or a request.
+    """When a tag was pushed, which gives the push its place, and when a push or a request last asked for it.
 
     `asked_at` is LONG_AGO for a further tag of what runs, of which only ECR knows: nobody asked to deploy it.
     """

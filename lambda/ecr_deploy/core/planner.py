@@ -101,7 +101,7 @@ def allowed(known: Memory, repository: Repository, rules: Rules, target: Target,
 
 
 def passed(desire: Desire, repository: Repository, rules: Rules, target: Target, container: str) -> Desire:
-    """Of allowed pushes, those that need not wait. What waits gives no image a place yet, also where that runs already."""
+    """Of allowed pushes, those that need not wait: what waits gives no image a place yet, also where that runs."""
     return desires.narrowed(desire, repository, lambda record: rules.holds(record, target, container) is None)
 
 
