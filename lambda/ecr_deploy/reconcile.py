@@ -10,7 +10,7 @@ from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Container
-from ecr_deploy.core.rules import Rules
+from ecr_deploy.core.rules import Place, Rules
 
 
 def repositories(members: Iterable[Member], rules: Rules) -> set[Repository]:
@@ -94,7 +94,7 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
     running = memory.image_of(container, known)
     current = planner.running_place(running, repository, desire, order)
     behind_tag = next((one for one in held if one.tag == running.tag), None)
-    newest: tuple[object, Record] | None = None
+    newest: tuple[Place, Record] | None = None
     for push in held:
         if push.digest == running.digest or push.digest in desire.rejections or push.pushed_at <= desire.since:
             continue
@@ -105,7 +105,7 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
             place > current
             and (newest is None or place > newest[0])
             and rules.holds(push, member.target, container.name) is None
-        ):  # type: ignore[operator]
+        ):
             newest = place, push
     if newest:
         return newest[1]

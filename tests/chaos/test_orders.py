@@ -13,7 +13,7 @@ from functools import cache
 from itertools import chain, combinations
 from typing import Any, NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ecr_deploy import reconcile
@@ -507,8 +507,30 @@ def cases(draw: st.DrawFn, most: int = 5) -> Case:
     return Case(rules, start, known, tuple(news[:most]), frozenset(broken), reference)
 
 
+ANYTHING = Rule((ACCOUNT,))
+# ECR knows a version for what one container runs; nobody pushed it, so that the other stays on `latest`.
+FURTHER_TAG = Case((ANYTHING,), (":v1.0.0", ":latest"), "v1.0.0", (News("latest", A, 1),))
+# An image of two programs has the place of each tag only where that may go.
+TWO_PROGRAMS = Case(
+    (Rule((ACCOUNT,), tags=("v*",), containers=("web",)), Rule((ACCOUNT,), tags=("main-*",), containers=("php",))),
+    (":v1.0.0", ":main-1"),
+    None,
+    (News("v1.1.0", A, 1), News("main-10", A, 4), News("v2.0.0", B, 3)),
+)
+# A tag that waits gives no place to the image that runs under another.
+HELD_TAG = Case(
+    (Rule((ACCOUNT,), tags=("v*",), change_calendars=("freeze",)), Rule((ACCOUNT,), tags=("main-*",))),
+    (":main-1",),
+    "main-1",
+    (News("main-2", A, 1), News("v2.0.0", A, 4), News("main-10", B, 3)),
+)
+
+
 @settings(max_examples=5000 if NIGHTLY else 500, deadline=None)
 @given(cases())
+@example(FURTHER_TAG)
+@example(TWO_PROGRAMS)
+@example(HELD_TAG)
 def test_all_orders_end_alike(case: Case) -> None:
     explore(case)
 
