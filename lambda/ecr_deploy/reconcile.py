@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from ecr_deploy.core import admission, desires, memory, planner
-from ecr_deploy.core.desires import Desire, Standing
 from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Container
-from ecr_deploy.core.rules import Order, Rules
+from ecr_deploy.core.rules import Place, Rules
 
 
 def repositories(members: Iterable[Member], rules: Rules) -> set[Repository]:
@@ -44,7 +43,7 @@ def missing(
     """The pushes that should have reached targets and of which no event came, each for just those targets.
 
     `tagged` gives all tags that a repository holds. Only what was pushed after a target was first seen can be missing. A
-    tag that was moved to an image pushed earlier counts as pushed `now`, because ECR does not say when that was.
+    tag that was moved to an image pushed before what runs counts as pushed `now`, because ECR does not say when that was.
     """
 
     def lost() -> Iterable[tuple[Target, Record]]:
@@ -71,11 +70,12 @@ def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
         repository = container.repository
         if repository is None or repository not in known.desires:
             continue
-        desire, order = known.desires[repository], rules.order(repository, member.target)
-        ranked = _ranked(desire, repository, order, rules, member.target, container.name)
+        order = rules.order(repository, member.target)
+        desire = planner.allowed(known, repository, rules, member.target, container.name)
+        passed = planner.passed(desire, repository, rules, member.target, container.name)
         running = memory.image_of(container, known)
-        current = planner.running_place(running, repository, desire, order)
-        for one in ranked:
+        current = planner.running_place(running, repository, passed, order)
+        for one in desires.standings(desire, repository, order):
             if one.place <= current:
                 break
             if not one.rejection and admission.follows(one.record.tag, running.tag):
@@ -88,19 +88,24 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
 ) -> Record | None:
     """The push that one container should run instead of what it runs."""
     repository = held[0].repository
-    desire = known.desires.get(repository, Desire())
     order = rules.order(repository, member.target)
+    desire = planner.allowed(known, repository, rules, member.target, container.name)
+    desire = planner.passed(desire, repository, rules, member.target, container.name)
     running = memory.image_of(container, known)
     current = planner.running_place(running, repository, desire, order)
     behind_tag = next((one for one in held if one.tag == running.tag), None)
-    newest: tuple[object, Record] | None = None
+    newest: tuple[Place, Record] | None = None
     for push in held:
         if push.digest == running.digest or push.digest in desire.rejections or push.pushed_at <= desire.since:
             continue
         if not admission.follows(push.tag, running.tag) or not rules.allows(push, member.target, container.name):
             continue
         place = desires.place_of(push, desire, order)
-        if place > current and (newest is None or place > newest[0]) and rules.holds(push, member.target) is None:  # type: ignore[operator]
+        if (
+            place > current
+            and (newest is None or place > newest[0])
+            and rules.holds(push, member.target, container.name) is None
+        ):
             newest = place, push
     if newest:
         return newest[1]
@@ -109,13 +114,8 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
         behind_tag
         and is_moved
         and behind_tag.digest not in desire.rejections
-        and rules.allows(behind_tag, member.target)
+        and rules.allows(behind_tag, member.target, container.name)
     ):
-        return behind_tag._replace(pushed_at=now)
+        moved = (behind_tag, behind_tag._replace(pushed_at=now))
+        return next((push for push in moved if desires.place_of(push, desire, order) > current), None)
     return None
-
-
-def _ranked(  # noqa: PLR0913, PLR0917 - all that it depends on
-    desire: Desire, repository: Repository, order: Order, rules: Rules, target: Target, container: str
-) -> list[Standing]:
-    return desires.standings(desire, repository, order, lambda record: rules.allows(record, target, container))

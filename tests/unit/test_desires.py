@@ -38,7 +38,7 @@ def record(tag: str, minutes: int, image: int | None = None) -> Record:
 
 
 def ranked(desire: Desire, order: Order = by_time) -> list[str]:
-    return [one.record.tag for one in desires.standings(desire, APP, order, lambda _: True)]
+    return [one.record.tag for one in desires.standings(desire, APP, order)]
 
 
 def joined(*some: Desire) -> Desire:
@@ -63,9 +63,9 @@ def test_the_table_gives_back_what_was_written(desire: Desire) -> None:
 
 @given(_desires, _desires, _orders)
 def test_what_is_dropped_never_comes_first_again(desire: Desire, later: Desire, order: Order) -> None:
-    before = desires.standings(desire, APP, order, lambda _: True)
+    before = desires.standings(desire, APP, order)
     for one in before:
-        dropped = desires.compact(desire, one.record, order)
+        dropped = desires.compact(desire, APP, one.record, order)
         assert ranked(dropped, order)[:1] == ranked(desire, order)[:1]
         # Floors rise: a request can't be older than what it was made to replace.
         if later.floor is None:
@@ -92,7 +92,7 @@ def test_a_forced_request_is_the_floor() -> None:
     forced = desires.of_push(record("v1.0.0", 0), NOON + timedelta(minutes=5), force=True)
     known = joined(desires.of_push(record("v2.0.0", 1)), forced)
 
-    first, second = desires.standings(known, APP, by_version, lambda _: True)
+    first, second = desires.standings(known, APP, by_version)
     assert (first.record.tag, first.is_superseded) == ("v1.0.0", False)
     assert (second.record.tag, second.is_superseded) == ("v2.0.0", True)
     later = desires.merge(known, desires.of_push(record("v1.1.0", 9)))
@@ -104,7 +104,7 @@ def test_what_was_rolled_back_stays_out_until_it_is_asked_for_again() -> None:
     known = desires.rejecting(pushed, record("v2", 1), NOON + timedelta(minutes=3))
 
     def is_rejected(desire: Desire) -> bool:
-        return desires.standings(desire, APP, by_time, lambda _: True)[0].rejection is not None
+        return desires.standings(desire, APP, by_time)[0].rejection is not None
 
     assert is_rejected(known)
     assert is_rejected(desires.merge(known, pushed))
@@ -115,4 +115,4 @@ def test_what_was_rolled_back_stays_out_until_it_is_asked_for_again() -> None:
 def test_the_number_of_pushes_is_bounded() -> None:
     many = joined(*(desires.of_push(record(f"v{number}", number)) for number in range(1000)))
 
-    assert len(desires.compact(many, record("v1", 1), by_time).pushes) == desires.MOST_PUSHES
+    assert len(desires.compact(many, APP, record("v1", 1), by_time).pushes) == desires.MOST_PUSHES

@@ -25,12 +25,10 @@ class Arrival(NamedTuple):
 
     `current` is the place of what the container runs, `image` the pushed image among all that were pushed, `winner` the
     greatest that may run now, if it is greater than what runs. `leaves_latest` says that the image would take the
-    container off `latest`. `hold` says why the target must not be updated now.
+    container off `latest`. `hold` says why the push must not reach the container now.
     """
 
     push: Record
-    member: Member
-    settings: Settings
     running: Image
     current: Place
     image: Standing
@@ -78,11 +76,6 @@ def follows(tag: str, running_tag: str | None) -> bool:
     return tag != "latest" or running_tag == "latest"
 
 
-def hold(push: Record, member: Member, settings: Settings, waits: Reason | None) -> Reason | None:
-    """Why a push must not reach a target now, but may later."""
-    return waits or settings.rules.holds(push, member.target)
-
-
 def _only_latest(arrival: Arrival) -> Decision | None:
     if follows(arrival.push.tag, arrival.running.tag):
         return None
@@ -126,9 +119,7 @@ def _newer_wins(arrival: Arrival) -> Decision | None:
 
 
 def _must_wait(arrival: Arrival) -> Decision | None:
-    if reason := hold(arrival.image.record, arrival.member, arrival.settings, arrival.hold):
-        return Outcome.WAITING, reason
-    return None
+    return (Outcome.WAITING, arrival.hold) if arrival.hold else None
 
 
 def newer(tag: str | None, digest: str | None) -> Reason:

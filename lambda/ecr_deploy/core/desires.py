@@ -31,7 +31,10 @@ class Name(NamedTuple):
 
 
 class Times(NamedTuple):
-    """When a tag was pushed, which gives the push its place, and when somebody last asked for it, by a push or a request."""
+    """When a tag was pushed, which gives the push its place, and when a push or a request last asked for it.
+
+    `asked_at` is LONG_AGO for a further tag of what runs, of which only ECR knows: nobody asked to deploy it.
+    """
 
     pushed_at: datetime
     asked_at: datetime
@@ -88,6 +91,11 @@ def of_push(record: Record, asked_at: datetime | None = None, *, force: bool = F
     return Desire({Name(record.tag, record.digest): times})
 
 
+def of_tag(record: Record) -> Desire:
+    """The desire that a tag of what runs gives: a place, and nothing to deploy."""
+    return Desire({Name(record.tag, record.digest): Times(record.pushed_at, LONG_AGO)})
+
+
 def rejecting(desire: Desire, record: Record, at: datetime) -> Desire:
     """The desire once an image was rolled back: whatever asked for it until then asks no more."""
     asked = [times.asked_at for name, times in desire.pushes.items() if name.digest == record.digest]
@@ -107,11 +115,20 @@ def merge(one: Desire, other: Desire) -> Desire:
     )
 
 
-def standings(
-    desire: Desire, repository: Repository, order: Order, is_allowed: Callable[[Record], bool]
-) -> list[Standing]:
-    """All images of a desire, the greatest first, as if they had only the tags that are allowed."""
-    return sorted(_standings(desire, repository, order, is_allowed), key=lambda one: one.place, reverse=True)
+def narrowed(desire: Desire, repository: Repository, counts: Callable[[Record], bool]) -> Desire:
+    """The desire as if there were only the pushes, and the forced request, that count."""
+    floor = desire.floor
+    return desire._replace(
+        pushes={
+            name: times for name, times in desire.pushes.items() if counts(Record(repository, *name, times.pushed_at))
+        },
+        floor=floor if floor and counts(Record(repository, floor.tag, floor.digest, floor.at)) else None,
+    )
+
+
+def standings(desire: Desire, repository: Repository, order: Order) -> list[Standing]:
+    """All images of a desire that somebody asked for, the greatest first."""
+    return sorted(_standings(desire, repository, order), key=lambda one: one.place, reverse=True)
 
 
 def place_of(record: Record, desire: Desire, order: Order) -> Place:
@@ -123,13 +140,20 @@ def place_of(record: Record, desire: Desire, order: Order) -> Place:
     return (_FLOOR,) if record.digest == floor.digest else (_BELOW, *order(record))
 
 
-def compact(desire: Desire, current: Record, order: Order) -> Desire:
-    """Drop the pushes that can't matter any more: those below the `current` one that were not pushed after it."""
-    place = place_of(current, desire, order)
+def compact(desire: Desire, repository: Repository, current: Record | None, order: Order) -> Desire:
+    """Drop the pushes that can't matter any more: those below the `current` one that were not pushed after it.
+
+    With no current one, only what is more than can be kept.
+    """
     kept: list[tuple[Place, Name]] = []
     for name, times in desire.pushes.items():
-        one = place_of(Record(current.repository, *name, times.pushed_at), desire, order)
-        if one >= place or times.pushed_at > current.pushed_at or name.digest == current.digest:
+        one = place_of(Record(repository, *name, times.pushed_at), desire, order)
+        if (
+            current is None
+            or one >= place_of(current, desire, order)
+            or times.pushed_at > current.pushed_at
+            or name.digest == current.digest
+        ):
             kept.append((one, name))
     kept = sorted(kept, reverse=True)[:MOST_PUSHES]
     rejections = sorted(desire.rejections.items(), key=lambda item: item[1], reverse=True)[:MOST_REJECTIONS]
@@ -178,22 +202,19 @@ def from_json(written: Mapping[str, Any]) -> Desire:
     )
 
 
-def _standings(
-    desire: Desire, repository: Repository, order: Order, is_allowed: Callable[[Record], bool]
-) -> Iterator[Standing]:
+def _standings(desire: Desire, repository: Repository, order: Order) -> Iterator[Standing]:
     greatest: dict[str, tuple[Place, Record]] = {}
     asked: dict[str, datetime] = {}
     for name, times in desire.pushes.items():
-        record = Record(repository, *name, times.pushed_at)
-        if not is_allowed(record):
+        if times.asked_at == LONG_AGO:
             continue
+        record = Record(repository, *name, times.pushed_at)
         found = (place_of(record, desire, order), record)
         if name.digest not in greatest or found > greatest[name.digest]:
             greatest[name.digest] = found
         asked[name.digest] = max(times.asked_at, asked.get(name.digest, LONG_AGO))
-    floor = desire.floor
-    if floor and is_allowed(record := Record(repository, floor.tag, floor.digest, floor.at)):
-        found = ((_FLOOR,), record)
+    if floor := desire.floor:
+        found = ((_FLOOR,), Record(repository, floor.tag, floor.digest, floor.at))
         if floor.digest not in greatest or greatest[floor.digest][0] <= found[0]:
             greatest[floor.digest] = found
         asked[floor.digest] = max(floor.at, asked.get(floor.digest, LONG_AGO))

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from ecr_deploy.core import desires, rollouts
 from ecr_deploy.core.desires import Desire
 from ecr_deploy.core.fleet import Member, Target
-from ecr_deploy.core.images import Repository
+from ecr_deploy.core.images import Repository, parse
 from ecr_deploy.core.records import LONG_AGO, Record, format_time, parse_time
-from ecr_deploy.core.revisions import Container
+from ecr_deploy.core.revisions import Container, Revision
 from ecr_deploy.core.rollouts import Rollout, State
 from ecr_deploy.core.rules import Order
 
@@ -166,7 +166,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - all that is known at that moment
             tag = image.tag or max(one.tag for one in same)
             image = image._replace(tag=tag, digest=behind[0].digest, pushed_at=behind[0].pushed_at)
             for one in same:
-                memory = memory.with_desire(repository, desires.of_push(one))
+                memory = memory.with_desire(repository, desires.of_tag(one))
         images[container.name] = image
         if repository not in memory.desires or memory.desires[repository].since == LONG_AGO:
             memory = memory.with_desire(repository, Desire(since=now))
@@ -181,17 +181,38 @@ def rejecting(memory: Memory, pushes: Iterable[Record], at: datetime) -> Memory:
     return memory
 
 
+def rolled_back(memory: Memory, rollout: Rollout, running: Revision, at: datetime) -> Memory:
+    """The memory once a rollout was rolled back, and the target runs again what it ran before."""
+    memory = rejecting(memory, rollout.pushes, at)
+    images = dict(memory.images)
+    for name, text in rollout.images.items():
+        container, before = running.container(name), parse(text)
+        if container is None or container.repository is None or container.repository != before.ecr:
+            continue
+        desire = memory.desires.get(container.repository, Desire())
+        # Of two rollouts that follow each other quickly, the second begins with what the first was rolled back from.
+        digest = None if before.digest in desire.rejections else before.digest
+        tag = container.tag or before.tag or image_of(container, memory).tag
+        times = desire.pushes.get(desires.Name(tag or "", digest or ""))
+        images[name] = Image(container.image, tag, digest, times.pushed_at if times else LONG_AGO)
+    return memory._replace(images=images)
+
+
 def compact(memory: Memory, member: Member, orders: "Mapping[Repository, Order]") -> Memory:
-    """Drop what can't matter any more of each repository of which all containers run the same image."""
+    """Drop what can't matter any more of each repository that only one container runs.
+
+    What is superseded still matters while a rollout is under way: it may be rolled back.
+    """
     kept = dict(memory.desires)
-    for repository, order in orders.items():
-        runs = {
-            Record(repository, image.tag, image.digest, image.pushed_at)
-            for container in member.running.containers
-            if container.repository == repository and (image := image_of(container, memory)).tag and image.digest
-        }
-        if repository in kept and len(runs) == 1:
-            kept[repository] = desires.compact(kept[repository], runs.pop(), order)
+    is_rolling_out = memory.rollout is not None and memory.rollout.state is State.STARTED
+    for repository in kept.keys() & orders.keys():
+        running = [one for one in member.running.containers if one.repository == repository]
+        current = None
+        if len(running) == 1 and not is_rolling_out:
+            image = image_of(running[0], memory)
+            if image.tag and image.digest:
+                current = Record(repository, image.tag, image.digest, image.pushed_at)
+        kept[repository] = desires.compact(kept[repository], repository, current, orders[repository])
     return memory._replace(desires=kept)
 
 

@@ -20,7 +20,7 @@ from ecr_deploy.core.memory import Image, Memory, Start
 from ecr_deploy.core.outcomes import SEVERITY, Change, Outcome, Reason
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Container, Revision
-from ecr_deploy.core.rules import Order, Place
+from ecr_deploy.core.rules import Order, Place, Rules
 from ecr_deploy.core.settings import Settings
 
 
@@ -92,6 +92,17 @@ def plan(
         verdicts=tuple(verdict for decision in decisions for verdict in decision.verdicts),
         memories={decision.member.target: decision.remembered for decision in decisions},
     )
+
+
+def allowed(known: Memory, repository: Repository, rules: Rules, target: Target, container: str) -> Desire:
+    """What is known of the pushes that rules allow to go to a container."""
+    desire = known.desires.get(repository, Desire())
+    return desires.narrowed(desire, repository, lambda record: rules.allows(record, target, container))
+
+
+def passed(desire: Desire, repository: Repository, rules: Rules, target: Target, container: str) -> Desire:
+    """Of allowed pushes, those that need not wait: what waits gives no image a place yet, also where that runs."""
+    return desires.narrowed(desire, repository, lambda record: rules.holds(record, target, container) is None)
 
 
 def running_place(image: Image, repository: Repository, desire: Desire, order: Order) -> Place:
@@ -190,13 +201,6 @@ class _Decision:
             )
         )
 
-    def _rank(self, repository: Repository, container: str) -> list[Standing]:
-        """The images of a repository that rules allow to go to a container, the greatest first."""
-        rules, target = self._settings.rules, self.member.target
-        desire = self._memory.desires.get(repository, Desire())
-        order = rules.order(repository, target)
-        return desires.standings(desire, repository, order, lambda record: rules.allows(record, target, container))
-
     def _decide(self, container: Container, reaching: Iterable[Push]) -> None:
         """Choose the image of one container: that of a push, or the one that the target runs, or that of the base."""
         repository = container.repository
@@ -210,29 +214,25 @@ class _Decision:
         if not pushes:
             return
         running = memory.image_of(kept, self._memory)
-        desire = self._memory.desires.get(repository, Desire())
-        order = self._settings.rules.order(repository, self.member.target)
-        ranked = self._rank(repository, container.name)
-        current = running_place(running, repository, desire, order)
-        winner = self._winner(kept, running, current, ranked)
+        rules, target = self._settings.rules, self.member.target
+        order = rules.order(repository, target)
+        all_allowed = allowed(self._memory, repository, rules, target, container.name)
+        all_passed = passed(all_allowed, repository, rules, target, container.name)
+        current = running_place(running, repository, all_passed, order)
+        ranked = desires.standings(all_passed, repository, order)
+        waiting = desires.standings(all_allowed, repository, order)
+        winner = None if self._waits else self._winner(kept, running, current, ranked)
         if winner:
             self.images[container.name] = self._written(kept, winner.record)
             self.winners[container.name] = winner
         for push in pushes:
-            image = next((one for one in ranked if one.record.digest == push.record.digest), None)
-            if image is None:
+            if not rules.allows(push.record, target, container.name):
                 continue
-            arrival = Arrival(
-                push.record,
-                self.member,
-                self._settings,
-                running,
-                current,
-                image,
-                winner,
-                self._leaves_latest(kept, running, image.record),
-                self._waits,
-            )
+            held = rules.holds(push.record, target, container.name)
+            image = next(one for one in (waiting if held else ranked) if one.record.digest == push.record.digest)
+            leaves_latest = self._leaves_latest(kept, running, image.record)
+            hold = self._waits or held
+            arrival = Arrival(push.record, running, current, image, winner, leaves_latest, hold)
             decision = admission.to_container(arrival)
             outcome, reason = decision or (Outcome.DEPLOYED, None)
             changes = () if decision else (self._change(container, own, winner or image),)
@@ -251,8 +251,7 @@ class _Decision:
                 return None
             if one.is_superseded or one.rejection or not admission.follows(one.record.tag, running.tag):
                 continue
-            if admission.hold(one.record, self.member, self._settings, self._waits) is None:
-                return None if one.record.digest == running.digest and not leaves_latest else one
+            return None if one.record.digest == running.digest and not leaves_latest else one
         return None
 
     def _leaves_latest(self, kept: Container, running: Image, record: Record) -> bool:

@@ -186,9 +186,9 @@ class Rules(NamedTuple):
         in_scopes = all(matches(cluster, scope.clusters) for scope in self.scopes)
         return in_scopes and any(matches(cluster, rule.clusters) and not rule.rejection(push) for rule in self.rules)
 
-    def holds(self, push: Record, target: Target) -> Reason | None:
-        """Why a push that may go to the target has to wait; None if it need not."""
-        reasons = [rule.holds(push, self.moment) for rule in self.rules if rule.allows(push, target)]
+    def holds(self, push: Record, target: Target, container: str) -> Reason | None:
+        """Why a push that may go to a container of the target has to wait; None if it need not."""
+        reasons = [rule.holds(push, self.moment) for rule in self.rules if rule.allows(push, target, container)]
         return None if None in reasons else next(iter(reasons), None)
 
     def order(self, repository: Repository, target: Target) -> "Order":
