@@ -9,7 +9,8 @@ os.environ.update(
     AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - the word that stands for none
     AWS_DEFAULT_REGION="eu-west-1",
     AWS_REGION="eu-west-1",
-    ECR_DEPLOY_SETTINGS='{"account_id": "123456789012", "queue_url": "https://queue", "dead_letter_queue_url": "https://dead"}',
+    AWS_LAMBDA_FUNCTION_NAME="ecr-deploy",
+    ECR_DEPLOY_SETTINGS='{"account_id": "123456789012", "table_name": "ecr-deploy", "queue_url": "https://queue", "dead_letter_queue_url": "https://dead"}',
 )
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
     os.environ.pop(name, None)

@@ -4,6 +4,7 @@ Each message of a batch ends done, retried or dead-lettered, whatever goes wrong
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -12,8 +13,10 @@ from ecr_deploy.aws import sqs
 from ecr_deploy.aws.sqs import Message
 from ecr_deploy.core import events
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, Retry
-from ecr_deploy.core.events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Push, Tick
+from ecr_deploy.core.events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Tick
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
+from ecr_deploy.core.pushes import Push
+from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
 
 News = Push | NoPush | Tick | DeploymentChange | GroupChange
@@ -54,7 +57,7 @@ class Dispatcher:
         news, dry_run = events.parse(event), self.environment.settings.dry_run
         if isinstance(news, Push):
             results = on_push.deploy(self.environment, [news], self.environment.settings)
-            return report.answer([(news, results[0])], dry_run=dry_run)
+            return report.answer(results, dry_run=dry_run)
         if not isinstance(news, NoPush):
             news = NoPush("this event is handled only when it comes through the queue", news.event_id)
         result = PushResult(Outcome.SKIPPED, Reason("no-push", news.reason))
@@ -66,15 +69,19 @@ class Dispatcher:
             message = f"Records must be a list of messages of a FIFO queue of SQS, but it is {type(records).__name__}."
             raise InvalidRequestError(message)
         messages = [sqs.read(record) for record in records]
+        self.environment.slices = True
         read = [(message, self._read(message)) for message in messages]
         pushes = [news for _, news in read if isinstance(news, Push)]
-        results = dict(zip(pushes, on_push.deploy(self.environment, pushes, self.environment.settings), strict=True))
-        # A FIFO queue wants back the first failure and all after it, or their order would not stay. Those after it
-        # have been read and deployed, but are finished, dead-lettered perhaps, only in their own turn.
-        finished = takewhile(lambda pair: self._finish(*pair, results), read)
-        again = messages[sum(1 for _ in finished) :]
-        if again:
-            self._succeeds(lambda: self.environment.queue.back_off(again))
+        results = on_push.deploy(self.environment, pushes, self.environment.settings)
+        again: list[Message] = []
+        for group in dict.fromkeys(message.group for message in messages):
+            # A FIFO queue wants back the first failure of a group and all after it, or their order would not stay. Those
+            # after it have been read and deployed, but are finished, dead-lettered perhaps, only in their own turn.
+            ours = [pair for pair in read if pair[0].group == group]
+            finished = sum(1 for _ in takewhile(lambda pair: self._finish(*pair, results), ours))
+            if failed := [message for message, _ in ours[finished:]]:
+                self._succeeds(partial(self.environment.queue.back_off, failed))
+                again += failed
         return {"batchItemFailures": [{"itemIdentifier": message.id} for message in again]}
 
     def _read(self, message: Message) -> News | InvalidEventError | PushResult:
@@ -92,34 +99,53 @@ class Dispatcher:
             report.log(news, result, dry_run=self.environment.settings.dry_run)
         return news
 
-    def _finish(
-        self, message: Message, news: News | InvalidEventError | PushResult, results: Mapping[Push, PushResult]
-    ) -> bool:
-        """Whether a message is done with: handled, dead-lettered, or requeued as a new message with what is left."""
+    def _finish(self, message: Message, news: News | InvalidEventError | PushResult, results: Results) -> bool:
+        """Whether a message is done with: handled, dead-lettered, or requeued as new messages with what is left."""
         if isinstance(news, InvalidEventError):
             return self._dead_letter(message)
-        ended = [results[news]] if isinstance(news, Push) else self._handle(message, news)
-        failed = [result for result in ended if result.outcome is Outcome.FAILED]
+        if isinstance(news, Push):
+            # A batch may hold the same push twice: each has its own results, which are the same.
+            ended = [(push, result) for push, result in results if push == news][:1]
+            # What had to wait and came along is the business of the first message.
+            if news == next((push for push, _ in results), None):
+                ended += [(push, result) for push, result in results if push.origin == "memory"]
+            problems: Sequence[PushResult] = ()
+        else:
+            problems, ended = self._handle(message, news)
+        failed = [*problems, *(result for _, result in ended if result.outcome is Outcome.FAILED)]
         if not failed:
             return True
         retry = max(result.retry for result in failed)
-        if retry is Retry.AT_ONCE and any(result.progress for result in ended):
+        if retry is Retry.AT_ONCE and any(result.progress for _, result in ended):
             # Without progress, a new message would go round for ever.
-            return self._succeeds(lambda: self.environment.queue.requeue(message))
-        if retry is not Retry.NEVER and message.receives < sqs.MOST_RECEIVES:
+            return self._succeeds(partial(self.environment.queue.requeue, message))
+        if retry is Retry.NEVER:
+            return self._dead_letter(message)
+        if message.is_retry:
+            return self._retry_again(message, ended)
+        # In a group of its own it holds nobody up.
+        narrowed = None if problems else [push for push, _ in retries(ended)]
+        is_sent = self._succeeds(partial(self.environment.queue.retry, message, narrowed))
+        if is_sent and any(result.retry is Retry.NEVER for result in failed):
+            return self._dead_letter(message)
+        return is_sent
+
+    def _retry_again(self, message: Message, ended: Results) -> bool:
+        """Whether a retry is given up; else it comes back later each time."""
+        if message.receives < sqs.MOST_RECEIVES:
             return False
-        if isinstance(news, Push) and retry is not Retry.NEVER:
-            follow_ups.after_giving_up(self.environment, news, results[news])
+        for push, result in retries(ended):
+            follow_ups.after_giving_up(self.environment, push, result)
         return self._dead_letter(message)
 
     def _handle(
         self, message: Message, news: PushResult | NoPush | Tick | DeploymentChange | GroupChange
-    ) -> Sequence[PushResult]:
+    ) -> tuple[Sequence[PushResult], Results]:
         """Handle news of anything but a push; whatever goes wrong is the result of this message, and of no other."""
         if isinstance(news, PushResult):
-            return [news]
+            return [news], []
         if isinstance(news, NoPush):
-            return []
+            return [], []
         try:
             if isinstance(news, Tick):
                 from ecr_deploy import on_schedule  # noqa: PLC0415
@@ -129,7 +155,7 @@ class Dispatcher:
 
             return on_rollout.track(self.environment, news)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not keep all other messages
-            return [report.log_unexpected(error, news.event_id, f"message {message.id}")]
+            return [report.log_unexpected(error, news.event_id, f"message {message.id}")], []
 
     def _dead_letter(self, message: Message) -> bool:
         return self._succeeds(lambda: self.environment.queue.dead_letter(message))
@@ -143,3 +169,13 @@ class Dispatcher:
             report.logger.error(str(error))
             return False
         return True
+
+
+def retries(ended: Results) -> Results:
+    """The pushes that failed for now, each for just the targets where it did."""
+    found = []
+    for push, result in ended:
+        if result.outcome is Outcome.FAILED and result.retry is not Retry.NEVER:
+            targets = [one.target for one in result.targets if one.outcome is Outcome.FAILED and one.retry]
+            found.append((push._replace(targets=frozenset(targets) if targets else push.targets), result))
+    return found

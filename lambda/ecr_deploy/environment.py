@@ -43,6 +43,8 @@ class Environment:
         # What reports may still be called when the time for the work is over.
         self._reporting = Pacer(clock)
         self._registries: dict[str, Api] = {}
+        # Whether news may wait behind what this invocation does.
+        self.slices = False
         self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
         ecs = self._api("ecs")
         self.ecs = EcsFleet(ecs)
@@ -51,6 +53,7 @@ class Environment:
 
     def begin_invocation(self, seconds_left: float) -> None:
         """Set the deadlines of an invocation."""
+        self.slices = False
         end = self._clock.time() + seconds_left
         self._reporting.deadline = end
         self.pacer.deadline = end - _SECONDS_TO_REPORT

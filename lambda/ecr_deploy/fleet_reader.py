@@ -1,17 +1,18 @@
 """The fleet reader: what is in scope, what it runs, and what is known of it."""
 
 import logging
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ecr_deploy.aws import ecr
+from ecr_deploy.aws.calls import INCOMPLETE
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import memory, planner
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
-from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Member, Service, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.outcomes import Outcome, Reason, TargetResult
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rules import Rules
@@ -143,6 +144,21 @@ def read_memories(
     return settled
 
 
+def memories_of(hits: Iterable[Hit], news: Sequence[Push], environment: Environment, settings: Settings) -> Memories:
+    """What is known of all that families hold."""
+    members = []
+    for hit in hits:
+        members += members_of(hit, environment)[0]
+    return read_memories(members, news, environment, settings)
+
+
+def members_of(hit: Hit, environment: Environment) -> tuple[list[Member], list[TargetResult]]:
+    """What is in a family, and what came of what ECS does not say of it."""
+    if hit.newest:
+        return [Member(None, hit.newest)], []
+    return read_members(hit.services, environment)
+
+
 def _adopt(
     member: Member,
     known: Known,
@@ -184,6 +200,6 @@ def _standalone(run: Container[str], environment: Environment, rules: Rules) -> 
 
 def _unknown(service: Service, error: CallError) -> TargetResult:
     # A definition that was deleted for good must not fail every push.
-    outcome = Outcome.SKIPPED if error.code == "ClientException" else Outcome.FAILED
+    outcome = Outcome.SKIPPED if error.code in {"ClientException", INCOMPLETE} else Outcome.FAILED
     reason = Reason("unknown", f"what it runs is unknown: {error}")
     return TargetResult(service.target, outcome, reason, retry=error.retry)

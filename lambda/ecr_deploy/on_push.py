@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from ecr_deploy import deployer, fleet_reader, follow_ups, reconcile, report
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core.errors import EcrDeployError
-from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import Outcome, PushResult
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment

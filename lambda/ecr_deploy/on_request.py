@@ -8,7 +8,7 @@ from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import requests
 from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError
-from ecr_deploy.core.events import Push
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.requests import Adopt, Deploy, Explain, History, Image, Rollback
 from ecr_deploy.core.rules import Rule

@@ -28,9 +28,7 @@ def track(environment: Environment, news: DeploymentChange | GroupChange) -> tup
     return _track(environment, targets, news.event_id)
 
 
-def _track(
-    environment: Environment, targets: Iterable[Target], event_id: str
-) -> tuple[list[PushResult], Results]:
+def _track(environment: Environment, targets: Iterable[Target], event_id: str) -> tuple[list[PushResult], Results]:
     reached = [target for target in targets if environment.settings.rules.reaches(target)]
     problems: list[PushResult] = []
     results: list[RolloutResult] = []

@@ -7,11 +7,12 @@ from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
-from ecr_deploy.core.events import Push, Tick
+from ecr_deploy.core.events import Tick
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import PushResult
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.deployer import Results
@@ -68,9 +69,7 @@ def _missing(
     settings: Settings,
 ) -> list[Push]:
     tagged = _tagged(environment, reconcile.repositories(members, settings.rules))
-    pushes = reconcile.missing(
-        members, memories, tagged, settings.rules, now=environment.now(), event_id=event_id
-    )
+    pushes = reconcile.missing(members, memories, tagged, settings.rules, now=environment.now(), event_id=event_id)
     report.log_reconciled(event_id, len(tagged), len(pushes))
     return pushes
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from ecr_deploy.core import admission, desires, memory, planner
-from ecr_deploy.core.events import Push
+from ecr_deploy.core import admission, decisions, desires, memory
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Container
 from ecr_deploy.core.rules import Place, Rules
@@ -71,10 +71,10 @@ def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
         if repository is None or repository not in known.desires:
             continue
         order = rules.order(repository, member.target)
-        desire = planner.allowed(known, repository, rules, member.target, container.name)
-        passed = planner.passed(desire, repository, rules, member.target, container.name)
+        desire = decisions.allowed(known, repository, rules, member.target, container.name)
+        passed = decisions.passed(desire, repository, rules, member.target, container.name)
         running = memory.image_of(container, known)
-        current = planner.running_place(running, repository, passed, order)
+        current = decisions.running_place(running, repository, passed, order)
         for one in desires.standings(desire, repository, order):
             if one.place <= current:
                 break
@@ -89,10 +89,10 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
     """The push that one container should run instead of what it runs."""
     repository = held[0].repository
     order = rules.order(repository, member.target)
-    desire = planner.allowed(known, repository, rules, member.target, container.name)
-    desire = planner.passed(desire, repository, rules, member.target, container.name)
+    desire = decisions.allowed(known, repository, rules, member.target, container.name)
+    desire = decisions.passed(desire, repository, rules, member.target, container.name)
     running = memory.image_of(container, known)
-    current = planner.running_place(running, repository, desire, order)
+    current = decisions.running_place(running, repository, desire, order)
     behind_tag = next((one for one in held if one.tag == running.tag), None)
     newest: tuple[Place, Record] | None = None
     for push in held:

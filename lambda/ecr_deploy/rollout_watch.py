@@ -8,14 +8,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
-from ecr_deploy import fleet_reader
-from ecr_deploy.aws import ecr
+from ecr_deploy import fleet_reader, rollbacks
 from ecr_deploy.aws.table import Known, OvertakenError
-from ecr_deploy.core import memory, planner, revisions, rollouts
-from ecr_deploy.core.desires import Desire
-from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError, Retry
+from ecr_deploy.core import decisions, memory, rollouts
+from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
 from ecr_deploy.core.fleet import Member, Service, Target
-from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Revision
@@ -27,6 +24,9 @@ from ecr_deploy.leases import FamilyLease
 logger = logging.getLogger("ecr_deploy")
 
 _MOST_TRIES = 3
+
+# Rollouts and what they came to.
+Ends = list[tuple[Rollout, End]]
 
 
 class RolloutResult(NamedTuple):
@@ -107,7 +107,8 @@ class Watch:
             current = self._current(member, known.memory)
             if current is None:
                 return None
-            self._check_images(member.service, current, force=force)
+            if not force:
+                rollbacks.check_images(member.service, current, self._environment, self._settings)
             end = End(State.ROLLED_BACK, "on request" + (f" of {by}" if by else ""))
             if dry_run:
                 return RolloutResult(target, self._ended(current, end))
@@ -137,23 +138,26 @@ class Watch:
             ends = self._judge(member, known.memory)
             service = member.service
             newest = known.memory.rollout
-            if service and newest and self._rolls_back(service) and (end := ends.get(newest)):
-                is_ours = end.state is State.FAILED and service.revision == newest.revision
-                if is_ours:
-                    return self._try_roll_back(member, newest, end.reason)
+            if service and newest and self._rolls_back(service) and service.revision == newest.revision:
+                failed = [end for rollout, end in ends if rollout is newest and end.state is State.FAILED]
+                if failed:
+                    return self._try_roll_back(member, newest, failed[0].reason)
             try:
-                return self._end(member.target, ends, known)
+                return self._end(member.target, ends, known, member.running)
             except OvertakenError as error:
                 overtaken = error
                 known = self._read(member)
         raise overtaken
 
-    def _end(self, target: Target, ends: "dict[Rollout, End]", known: Known) -> list[RolloutResult]:
-        ended = [self._ended(rollout, end) for rollout, end in ends.items()]
+    def _end(self, target: Target, ends: Ends, known: Known, running: Revision) -> list[RolloutResult]:
+        """Write down how rollouts ended, and that the service runs a revision now."""
+        ended = [self._ended(rollout, end) for rollout, end in ends]
         now = known.memory
         for rollout in ended:
             now = now.with_rollout(rollout)
-            if rollout.state in BAD:
+            if rollout.state is State.ROLLED_BACK:
+                now = memory.rolled_back(now, rollout, running, self._now)
+            elif rollout.state is State.FAILED:
                 now = memory.rejecting(now, rollout.pushes, self._now)
         # The history first: written twice it stays the same.
         self._environment.table.archive(target, ended)
@@ -168,12 +172,12 @@ class Watch:
     def _ended(self, rollout: Rollout, end: End) -> Rollout:
         return rollout._replace(state=end.state, reason=end.reason, since=self._now)
 
-    def _judge(self, member: Member, known: Memory) -> "dict[Rollout, End]":
+    def _judge(self, member: Member, known: Memory) -> Ends:
         """What came of the rollouts that are open, and of the newest, which somebody may have taken away."""
         service = member.service
         if service is None or not known.rollouts:
-            return {}
-        ends = {}
+            return []
+        ends: Ends = []
         for rollout in known.rollouts:
             is_newest = rollout is known.rollouts[0]
             end = self._end_of(service, rollout, is_newest=is_newest) if rollout.state is State.STARTED else None
@@ -181,7 +185,7 @@ class Watch:
                 reason = f"{service.runs} was put in its place by somebody else"
                 end = End(State.ROLLED_BACK, reason)
             if end:
-                ends[rollout] = end
+                ends.append((rollout, end))
         return ends
 
     def _end_of(self, service: Service, rollout: Rollout, *, is_newest: bool) -> End | None:
@@ -213,14 +217,14 @@ class Watch:
         return any(self._runs_older(member, push, known) for push in rollout.pushes)
 
     def _runs_older(self, member: Member, push: Record, known: Memory) -> bool:
-        desire = known.desires.get(push.repository, Desire())
-        order = self._settings.rules.order(push.repository, member.target)
-        deployed = planner.place_of_image(push, desire, order)
+        rules, target = self._settings.rules, member.target
+        order = rules.order(push.repository, target)
         for container in member.running.containers:
             if container.repository == push.repository:
+                desire = decisions.allowed(known, push.repository, rules, target, container.name)
                 image = memory.image_of(container, known)
-                place = planner.running_place(image, push.repository, desire, order)
-                if image.digest != push.digest and place < deployed:
+                place = decisions.running_place(image, push.repository, desire, order)
+                if image.digest != push.digest and place < decisions.place_of_image(push, desire, order):
                     return True
         return False
 
@@ -242,93 +246,24 @@ class Watch:
         with FamilyLease(member.running.family, self._environment) as lease:
             known = self._read(member)
             try:
-                self._check_images(service, rollout, force=False)
+                rollbacks.check_images(service, rollout, self._environment, self._settings)
             except InvalidRequestError as error:
                 logger.error("%s is not rolled back: %s", service.name, error)  # noqa: TRY400 - the sentence says it all
-                return self._end(member.target, {rollout: End(State.FAILED, reason)}, known)
+                return self._end(member.target, [(rollout, End(State.FAILED, reason))], known, member.running)
             lease.wait()
             return [self._roll_back(service, rollout, End(State.ROLLED_BACK, reason), known, lease)]
-
-    def _rolls_back(self, service: Service) -> bool:
-        """Whether it is ours to roll a failed rollout back, not the circuit breaker's."""
-        return self._settings.rollback_on_failure and not service.reverts
-
-    def _check_images(self, service: Service, rollout: Rollout, *, force: bool) -> None:
-        """Check that ECR still has the images that a service would go back to.
-
-        Raises:
-            InvalidRequestError: one is gone.
-
-        """
-        before = self._environment.ecs.revision(rollout.before)
-        wanted: dict[Repository, list[str]] = {}
-        for container in before.containers:
-            if force or not container.repository or container.name not in rollout.images:
-                continue
-            if not self._settings.rules.covers(container.repository, service.target):
-                continue
-            name = container.digest or container.tag
-            if name and not self._has(container.repository, container.tag, container.digest):
-                wanted.setdefault(container.repository, []).append(container.image)
-        if wanted:
-            gone = ", ".join(image for images in wanted.values() for image in images)
-            message = f"ECR no longer has {gone}, which {before} runs; with force it is rolled back all the same."
-            raise InvalidRequestError(message)
-
-    def _has(self, repository: Repository, tag: str | None, digest: str | None) -> bool:
-        try:
-            registry = self._environment.registry(repository.region)
-            tags, digests = ([], [digest]) if digest else ([tag or "latest"], [])
-            return bool(ecr.describe(registry, repository, tags, digests))
-        except CallError as error:
-            if error.retry is not Retry.NEVER:
-                raise
-            # A registry that we may not ask is taken to have it.
-            return True
 
     def _roll_back(
         self, service: Service, rollout: Rollout, end: End, known: Known, lease: FamilyLease
     ) -> RolloutResult:
         """Roll a service back, and write it down."""
-        if not (rollouts.is_rolling_out(service.deployments) and self._stop(service)):
-            revision = self._revision_to_return_to(rollout, lease)
-            for _, answer in self._environment.controllers.update([service], revision, force=False):
-                if isinstance(answer, EcrDeployError):
-                    raise answer
-        # What the service runs from now on is looked up anew.
-        images = {name: one for name, one in known.memory.images.items() if name not in rollout.images}
-        known = known._replace(memory=known.memory._replace(images=images))
-        [result] = self._end(service.target, {rollout: end}, known)
+        revision = rollbacks.carry_out(service, rollout, self._environment, lease)
+        [result] = self._end(service.target, [(rollout, end)], known, revision)
         return result
 
-    def _revision_to_return_to(self, rollout: Rollout, lease: FamilyLease) -> Revision:
-        """What the service ran before, or a copy of it where that can't be run any more as it stands."""
-        before = self._environment.ecs.revision(rollout.before, fresh=True)
-        if rollout.before == rollout.revision:
-            # The tag stands for another image now.
-            request = revisions.following(before, rollout.images)
-        elif before.is_active:
-            return before
-        else:
-            request = revisions.following(before, {})
-        lease.note(before)
-        newest = self._environment.ecs.newest(before.family) or before
-        copy = self._environment.ecs.register(request, newest.number)
-        lease.add(copy)
-        return copy
-
-    def _stop(self, service: Service) -> bool:
-        """Whether ECS rolls the deployment back that runs, by itself."""
-        if service.service_deployment is None:
-            return False
-        try:
-            self._environment.ecs.stop(service.service_deployment)
-        except CallError as error:
-            # It ended meanwhile, or is of a kind that can't be stopped: an update does it, too.
-            if error.retry is not Retry.NEVER:
-                raise
-            return False
-        return True
+    def _rolls_back(self, service: Service) -> bool:
+        """Whether it is ours to roll a failed rollout back, not the circuit breaker's."""
+        return self._settings.rollback_on_failure and not service.reverts
 
 
 def _minutes(limit: timedelta) -> str:

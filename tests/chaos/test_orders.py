@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from ecr_deploy import reconcile
 from ecr_deploy.core import desires, memory, order_by, planner, revisions, versions
 from ecr_deploy.core.desires import Desire
-from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Deployment, Family, Member, Service, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import LONG_AGO, Record
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rollouts import Rollout, State

@@ -10,6 +10,7 @@ import pytest
 from moto.events.models import EventPattern
 
 from ecr_deploy.core import events, settings
+from ecr_deploy.core.pushes import Push
 from tests.harness.road import ACCOUNT
 from tests.harness.rule_cases import cases, event
 from tests.harness.terraform import copy_module
@@ -146,7 +147,7 @@ def test_what_the_pattern_refuses_the_rules_refuse(
         for _ in range(10):
             delivered = draw_event(random)
             push = events.parse(delivered)
-            assert isinstance(push, events.Push)
+            assert isinstance(push, Push)
             if not matches(found[name], delivered):
                 refused += 1
                 assert parsed.rejection(push.record), (rules, delivered, found[name])

@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from jsonschema import Draft202012Validator
 
 from ecr_deploy.core import settings
@@ -18,6 +19,7 @@ from ecr_deploy.core.images import Repository
 from ecr_deploy.dispatch import Dispatcher
 from ecr_deploy.environment import Environment
 from tests.harness.strict_ecs import Clock, StrictEcs
+from tests.harness.table import StrictTable
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -175,13 +177,29 @@ class Registry:
         **_: object,
     ) -> dict[str, Any]:
         if imageIds:
-            tag = imageIds[0]["imageTag"]
-            return {"imageDetails": [self._image(tag, self.pushed[repositoryName][tag])]}
+            return {"imageDetails": self._found(repositoryName, imageIds)}
         # A page for each, so that tests turn them.
         tags = list(self.pushed.get(repositoryName, {}).items())
         page = int(nextToken or 0)
         details = [self._image(*one) for one in tags[page : page + 1]]
         return {"imageDetails": details, **({"nextToken": str(page + 1)} if page + 1 < len(tags) else {})}
+
+    def _found(self, repository: str, ids: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+        """Describe the images asked for, or none where one is not there, as ECR does."""
+        images: dict[str, dict[str, Any]] = {}
+        for tag, pushed_at in self.pushed.get(repository, {}).items():
+            image = images.setdefault(self._digest(tag), self._image(tag, pushed_at) | {"imageTags": []})
+            image["imageTags"].append(tag)
+        found = {}
+        for one in ids:
+            wanted = one.get("imageDigest") or next(
+                (name for name, image in images.items() if one.get("imageTag") in image["imageTags"]), None
+            )
+            if wanted not in images:
+                error = {"Error": {"Code": "ImageNotFoundException", "Message": f"no image {one}"}}
+                raise ClientError(error, "DescribeImages")
+            found[wanted] = images[wanted]
+        return list(found.values())
 
     def _image(self, tag: str, pushed_at: datetime) -> dict[str, Any]:
         return {"imageDigest": self._digest(tag), "imageTags": [tag], "imagePushedAt": pushed_at}
@@ -203,20 +221,28 @@ class Road:
     """Clients of services other than ECS, by name; boto3's unless given."""
     events: Events = field(default_factory=Events)
     """What the function tells on the event bus."""
+    registry: "Registry | None" = field(default_factory=lambda: Registry())
+    """ECR, unless it is among the clients."""
+
+    table: StrictTable = field(init=False)
+    """The module's table."""
 
     def __post_init__(self) -> None:
+        self.table = StrictTable(clock=self.ecs.clock, lifeline=self.ecs.lifeline)
         self.handler = self._start()
 
     def cold_start(self) -> Dispatcher:
         """End the execution environment and start a new one, which remembers nothing."""
         # What is dead does nothing any more: a call that a thread of it is about to make would count for the new one.
         self.handler.environment.ecs._pool.shutdown()  # noqa: SLF001 - Lambda ends its threads with the process, which is ours here
+        self.handler.environment.table._pool.shutdown()  # noqa: SLF001
         self.handler = self._start()
         return self.handler
 
     def _start(self) -> Dispatcher:
         urls = (self.queues.url, self.queues.dead_letter_url) if self.queues else ("https://queue", "https://dead")
-        values = {"account_id": ACCOUNT, "queue_url": urls[0], "dead_letter_queue_url": urls[1], **self.inputs}
+        fixed = {"account_id": ACCOUNT, "table_name": self.table.name}
+        values = {**fixed, "queue_url": urls[0], "dead_letter_queue_url": urls[1], **self.inputs}
         environment = {settings.VARIABLE: json.dumps(values)}
         read = settings.from_environment(environment)
         return Dispatcher(Environment(read, REGION, self.client, self.clock or self.ecs.clock))
@@ -247,6 +273,10 @@ class Road:
             return self.clients[service]
         if service == "events":
             return self.events
+        if service == "dynamodb":
+            return self.table.client(**kwargs)
+        if service == "ecr" and self.registry is not None:
+            return self.registry
         if service != "ecs":
             return client(service, **kwargs)
         return self.ecs.client(**kwargs)

@@ -9,9 +9,9 @@ import pytest
 
 from ecr_deploy import follow_ups
 from ecr_deploy.core.errors import InvalidRequestError
-from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.outcomes import PushResult, TargetResult
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.follow_ups import FollowUp, Row
 from ecr_deploy.rollout_watch import RolloutResult

@@ -1,5 +1,6 @@
 """The queue: messages as Lambda hands them over, and what is done with those that can't be finished now."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -7,10 +8,12 @@ from typing import NamedTuple
 from ecr_deploy.aws.calls import Api, Maybe, Shape, lacking
 from ecr_deploy.core import events
 from ecr_deploy.core.errors import CallError, InvalidRequestError, Retry
+from ecr_deploy.core.pushes import Push, retry_of
 
 # The queue's own maxReceiveCount is the net below this, for invocations that die.
-MOST_RECEIVES = 6
+MOST_RECEIVES = 7
 _FIRST_DELAY = 5
+_RETRY = "retry-"
 _LONGEST_DELAY = 300
 _RECORD: Shape = {
     "messageId": str,
@@ -28,6 +31,11 @@ class Message(NamedTuple):
     body: str
     group: str
     receives: int
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it stands in a group of its own, because it failed before."""
+        return self.group.startswith(_RETRY)
 
     def event(self) -> object:
         """The event in the body; the bare text where it is no JSON."""
@@ -80,6 +88,12 @@ class Queue:
     def requeue(self, message: Message) -> None:
         """Put the rest of a message's work at the end of the queue, as a new message with all its tries."""
         self._send(self._url, message)
+
+    def retry(self, message: Message, pushes: Sequence[Push] | None) -> None:
+        """Put what failed for now into a group of its own: what is left of some pushes, or the message as it is."""
+        for body in [message.body] if pushes is None else map(retry_of, pushes):
+            token = hashlib.sha256(f"{message.id} {body}".encode("utf-8", "backslashreplace")).hexdigest()
+            self._send(self._url, message._replace(id=token, body=body, group=f"{_RETRY}{token}"))
 
     def back_off(self, messages: Sequence[Message]) -> None:
         """Make failed messages come back after seconds that grow with each try, not after the visibility timeout.

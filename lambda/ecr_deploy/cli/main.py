@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError
 from rich.console import Console, RenderableType
 from rich.prompt import Confirm
 
-from ecr_deploy import deployer, on_request
+from ecr_deploy import fleet_reader, on_request
 from ecr_deploy.aws.pacing import Clock
 from ecr_deploy.cli import arguments, connection, status, tables, waiting
 from ecr_deploy.cli.waiting import Expected
@@ -205,10 +205,10 @@ def _status(caller: _Caller) -> int:
     read, settings = caller.read, caller.environment.settings
     scope = Scope(tuple(read.cluster or ["*"]), tuple(read.service or ["*"]))
     with caller.screen.working("Looking"):
-        members, unknown = deployer.read_fleet(
-            caller.environment.ecs, settings._replace(rules=settings.rules.within(scope))
-        )
-    answer = status.of(members, settings)
+        narrowed = settings._replace(rules=settings.rules.within(scope))
+        members, unknown = fleet_reader.read_fleet(caller.environment, narrowed)
+        known = fleet_reader.read_memories(members, (), caller.environment, narrowed)
+    answer = status.of(members, known, settings)
     caller.screen.show(answer, tables.of_status(answer))
     for result in unknown:
         caller.screen.error(f"{result.target.name} in cluster {result.target.cluster}: {result.reason}")

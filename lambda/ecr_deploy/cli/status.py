@@ -3,59 +3,66 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ecr_deploy.core import planner, records, rollouts
+from ecr_deploy.aws.table import Known
+from ecr_deploy.core import admission, memory, records, rollouts
 from ecr_deploy.core.fleet import Member
+from ecr_deploy.core.memory import Memory
+from ecr_deploy.core.records import LONG_AGO
 from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.settings import Settings
+from ecr_deploy.fleet_reader import Memories
 
 
-def of(members: Iterable[Member], settings: Settings) -> dict[str, Any]:
-    """Format what each service runs: its images from ECR, its rollout, and why it is left alone, where it is."""
+def of(members: Iterable[Member], memories: Memories, settings: Settings) -> dict[str, Any]:
+    """Format what each service runs: its images from ECR, its rollout, and why it is not managed, where it is not."""
     services = sorted((member for member in members if member.service), key=lambda member: member.target)
-    return {
-        "services": [
+    formatted = []
+    for member in services:
+        read = memories.get(member.target)
+        known = read.memory if isinstance(read, Known) else Memory()
+        formatted.append(
             {
                 "cluster": member.target.cluster,
                 "service": member.target.name,
                 "revision": str(member.running),
-                "images": _images(member),
-                "rollout": _rollout(member),
+                "images": _images(member, known),
+                "rollout": _rollout(member, known),
                 "left_alone": _left_alone(member, settings),
             }
-            for member in services
-        ]
-    }
+        )
+    return {"services": formatted}
 
 
 def _left_alone(member: Member, settings: Settings) -> str | None:
-    obstacle = planner.obstacle(member, settings)
+    obstacle = admission.obstacle(member, settings)
     return obstacle.text if obstacle else None
 
 
-def _images(member: Member) -> list[dict[str, Any]]:
-    images = []
+def _images(member: Member, known: Memory) -> list[dict[str, Any]]:
+    found = []
     for container in member.running.containers:
         if container.repository:
-            record = member.running.records.get(container.repository)
-            images.append(
+            pushed_at = memory.image_of(container, known).pushed_at
+            found.append(
                 {
                     "container": container.name,
                     "image": container.image,
-                    "pushed_at": records.spell_time(record.pushed_at) if record else None,
+                    "pushed_at": None if pushed_at == LONG_AGO else records.format_time(pushed_at),
                 }
             )
-    return images
+    return found
 
 
-def _rollout(member: Member) -> dict[str, Any]:
-    """Format the rollout as it was recorded; without a record, or before its end, as ECS has it with the service."""
-    ours = rollouts.read(member.running.tags, member.target)
+def _rollout(member: Member, known: Memory) -> dict[str, Any]:
+    """Format the rollout as it was recorded; without a record, or before its end, as ECS shows it with the service."""
+    rollout = known.rollout
+    ours = rollout if rollout and rollout.revision == member.running.arn else None
     if ours and ours.state is not State.STARTED:
-        return {"state": str(ours.state), "since": records.spell_time(ours.since), "reason": None}
+        return {"state": str(ours.state), "since": records.format_time(ours.since), "reason": ours.reason}
     deployments = member.service.deployments if member.service else ()
     end = rollouts.judge(member.running.arn, deployments)
     return {
         "state": str(end.state if end else State.STARTED),
-        "since": records.spell_time(ours.since) if ours else None,
+        "since": records.format_time(ours.since) if ours else None,
         "reason": end.reason if end else None,
     }

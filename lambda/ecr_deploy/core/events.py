@@ -8,45 +8,22 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, cast, get_args
 
-from ecr_deploy.core import images, records
+from ecr_deploy.core import images, pushes, records
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 
-_SERVICE_ARN = re.compile(r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service/(?P<cluster>[^/]+)/(?P<service>[^/]+)")
+# Services made before 2021 have ARNs without their cluster.
+_SERVICE_ARN = re.compile(r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service/((?P<cluster>[^/]+)/)?(?P<service>[^/]+)")
 # What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is none.
 _IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json")
 # What belongs to an image is kept under tags made of its digest, by cosign and by the fallback for OCI referrers.
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
 _BELONGING = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
-
-
-class Push(NamedTuple):
-    """A tag of an ECR repository that points to a new image.
-
-    `origin` says where it comes from: its event, an operator's request (`by` whom, if they said so), a reconciliation, or
-    our memory of one that had to wait. `force` makes it replace a newer one; `targets`, if given, are all that it is for.
-    """
-
-    record: Record
-    event_id: str
-    origin: Literal["event", "request", "reconciliation", "memory"] = "event"
-    force: bool = False
-    targets: frozenset[Target] | None = None
-    by: str | None = None
-
-    @property
-    def repository(self) -> Repository:
-        """Where the image was pushed to."""
-        return self.record.repository
-
-    @property
-    def image(self) -> str:
-        """The image by its tag, as a person would write it."""
-        return f"{self.record.repository}:{self.record.tag}"
 
 
 class NoPush(NamedTuple):
@@ -178,7 +155,8 @@ def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
     if match is None:
         field = "resources"
         raise InvalidEventError(field, resources)
-    return DeploymentChange(Target(match["cluster"], match["service"]), event_id)
+    cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
+    return DeploymentChange(Target(cluster, match["service"]), event_id)
 
 
 def _push(  # noqa: PLR0913 - one path for each field of a push
@@ -249,6 +227,32 @@ def _artifact_of(manifest: object) -> object:
     )
 
 
+def _retry(event: Mapping[str, Any], event_id: str) -> Push:
+    """Read what `retry_of` wrote."""
+    repository = Repository(
+        _text(event, "detail.registry", images.is_account),
+        _text(event, "detail.region", images.is_region),
+        _text(event, "detail.repository", images.is_ecr_repository_name),
+    )
+    record = Record(
+        repository,
+        _text(event, "detail.tag", images.is_tag),
+        _text(event, "detail.digest", images.is_ecr_digest),
+        records.parse_time(_text(event, "detail.pushed_at", records.is_time)),
+    )
+    origin = _text(event, "detail.origin", get_args(pushes.Origin).__contains__)
+    by = _optional(event, "detail.by")
+    targets = _optional(event, "detail.targets")
+    return Push(
+        record,
+        event_id,
+        cast("pushes.Origin", origin),
+        force=_optional(event, "detail.force") is True,
+        targets=frozenset(Target(*one) for one in targets) if isinstance(targets, list) else None,
+        by=by if isinstance(by, str) else None,
+    )
+
+
 # By source and detail-type.
 _READERS: dict[
     tuple[str, str], Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | GroupChange]
@@ -258,5 +262,6 @@ _READERS: dict[
     ("aws.ecr", "AWS API Call via CloudTrail"): _cloudtrail,
     ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
+    pushes.RETRY: _retry,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,
 }

@@ -1,8 +1,8 @@
 """The fleet: services, families, and the revisions that they run."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ecr_deploy.core.revisions import Revision

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from ecr_deploy import report
 from ecr_deploy.core.errors import EcrDeployError
-from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.outcomes import Outcome, PushResult, TargetResult
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 from ecr_deploy.rollout_watch import RolloutResult

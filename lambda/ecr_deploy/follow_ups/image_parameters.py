@@ -6,9 +6,9 @@ PREFIX/CLUSTER/SERVICE/CONTAINER = 123456789012.dkr.ecr.eu-west-1.amazonaws.com/
 from collections.abc import Iterable, Sequence
 
 from ecr_deploy.aws import parameters
-from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.outcomes import Outcome, PushResult, TargetResult
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.follow_ups import FollowUp
 from ecr_deploy.rollout_watch import RolloutResult

@@ -11,9 +11,9 @@ from ecr_deploy.aws import event_bus
 from ecr_deploy.aws.event_bus import Event
 from ecr_deploy.core import records
 from ecr_deploy.core.errors import Retry
-from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult
+from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.follow_ups import FollowUp

@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from ecr_deploy import report
-from ecr_deploy.core import records, rollouts
+from ecr_deploy.aws.table import Known
 from ecr_deploy.core.fleet import Service, Target
+from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.rules import EVERYTHING

@@ -1,19 +1,21 @@
 """Promotion: an image that is live everywhere in a rule gets the rule's `promote_tag` in ECR."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ecr_deploy import deployer, report
+from ecr_deploy import fleet_reader, report
 from ecr_deploy.aws import ecr
-from ecr_deploy.core import planner, rollouts
+from ecr_deploy.aws.table import Known
+from ecr_deploy.core import admission, memory, rollouts
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
+from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import Outcome, TargetResult
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Container
 from ecr_deploy.core.rollouts import State
-from ecr_deploy.core.rules import Rule, Rules
+from ecr_deploy.core.rules import Rule, Rules, by_time, by_version
 from ecr_deploy.follow_ups import FollowUp
 from ecr_deploy.rollout_watch import RolloutResult
 
@@ -26,22 +28,25 @@ class Due(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """A container of a service, and the push that is recorded for it."""
+    """A container of a service, and what is known of the service."""
 
     member: Member
     container: Container
     repository: Repository
+    known: Memory
 
     @property
     def record(self) -> Record | None:
-        return self.member.running.records.get(self.repository)
+        """The push that the container runs, as far as that is known."""
+        image = memory.image_of(self.container, self.known)
+        if image.tag is None or image.digest is None:
+            return None
+        return Record(self.repository, image.tag, image.digest, image.pushed_at)
 
     def is_live_with(self, image: Record) -> bool:
         """Whether the container runs the image, and its service has no rollout that could still fail."""
-        revision = self.member.running
-        digest = revision.digest_of(self.container)
-        runs = digest == image.digest if digest else revision.tag_of(self.container) == image.tag
-        return runs and _is_live(self.member)
+        record = self.record
+        return record is not None and record.digest == image.digest and _is_live(self.member, self.known)
 
 
 class UnknownFleetError(EcrDeployError):
@@ -60,18 +65,14 @@ class Promotion(FollowUp):
     def after_rollouts(self, event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]) -> None:
         """Promote once a service has a rollout of ours live, however often that is said."""
         del results
-        if any(self._is_live(target) for target in targets):
-            self._promote(event_id, *deployer.read_fleet(self.environment.ecs, self.environment.settings))
+        read = self.environment.table.read(targets).values()
+        rollouts_of = [one.memory.rollout for one in read if isinstance(one, Known)]
+        if any(one and one.state is State.LIVE for one in rollouts_of):
+            self._promote(event_id, *fleet_reader.read_fleet(self.environment, self.environment.settings))
 
     def on_schedule(self, event_id: str, members: Sequence[Member], unknown: Sequence[TargetResult]) -> None:
         """Promote what an event was lost of."""
         self._promote(event_id, members, unknown)
-
-    def _is_live(self, target: Target) -> bool:
-        ecs = self.environment.ecs
-        service = ecs.service(target)
-        rollout = rollouts.read(ecs.revision(service.revision).tags, target) if service else None
-        return rollout is not None and rollout.state is State.LIVE
 
     def _promote(self, event_id: str, members: Iterable[Member], unknown: Iterable[TargetResult]) -> None:
         settings = self.environment.settings
@@ -79,8 +80,12 @@ class Promotion(FollowUp):
             if result.outcome is Outcome.FAILED:
                 raise UnknownFleetError(result)
         problems: list[EcrDeployError] = []
-        managed = [member for member in members if not planner.obstacle(member, settings)]
-        for image, tag in due(managed, settings.rules):
+        managed = [member for member in members if not admission.obstacle(member, settings)]
+        read = fleet_reader.read_memories(managed, (), self.environment, settings)
+        memories = {target: one.memory for target, one in read.items() if isinstance(one, Known)}
+        if error := next((one for one in read.values() if not isinstance(one, Known)), None):
+            raise error
+        for image, tag in due(managed, memories, settings.rules):
             try:
                 if ecr.promote(self.environment.registry(image.repository.region), image, tag):
                     report.log_promoted(event_id, image, tag)
@@ -90,37 +95,37 @@ class Promotion(FollowUp):
             raise max(problems, key=lambda error: error.retry)
 
 
-def due(members: Iterable[Member], rules: Rules) -> list[Due]:
+def due(members: Iterable[Member], memories: Mapping[Target, Memory], rules: Rules) -> list[Due]:
     """What is live everywhere in a rule that has a `promote_tag`: on each of the members that would get the push."""
     found: dict[Due, None] = {}
     services = [member for member in members if member.service]
     for rule in rules.rules:
         if rule.promote_tag is None:
             continue
-        places = list(_places(services, rule))
+        places = list(_places(services, memories, rule))
         for repository in dict.fromkeys(place.repository for place in places):
             here = [place for place in places if place.repository == repository]
-            records = [place.record for place in here if place.record and rule.rejection(place.record) is None]
+            records = [record for one in here if (record := one.record) and rule.rejection(record) is None]
             if not records:
                 continue
-            newest = max(records, key=rule.order)
-            taking = [place for place in here if planner.follows(newest, place.member.running.tag_of(place.container))]
+            newest = max(records, key=by_version if rule.semver else by_time)
+            taking = [one for one in here if admission.follows(newest.tag, one.record.tag if one.record else None)]
             if all(place.is_live_with(newest) for place in taking):
                 found[Due(newest, rule.promote_tag)] = None
     return list(found)
 
 
-def _places(members: Iterable[Member], rule: Rule) -> Iterable[_Place]:
+def _places(members: Iterable[Member], memories: Mapping[Target, Memory], rule: Rule) -> Iterable[_Place]:
     for member in members:
         if rule.reaches(member.target):
             for container in member.running.containers:
                 if container.repository and rule.covers(container.repository):
-                    yield _Place(member, container, container.repository)
+                    yield _Place(member, container, container.repository, memories[member.target])
 
 
-def _is_live(member: Member) -> bool:
-    rollout = rollouts.read(member.running.tags, member.target)
-    if rollout:
+def _is_live(member: Member, known: Memory) -> bool:
+    rollout = known.rollout
+    if rollout and rollout.revision == member.running.arn:
         return rollout.state is State.LIVE
     deployments = member.service.deployments if member.service else ()
     end = rollouts.judge(member.running.arn, deployments)

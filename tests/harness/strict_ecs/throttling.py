@@ -37,7 +37,7 @@ class FakeClock:
     with threads the clock may run ahead of what real threads would need.
     """
 
-    def __init__(self, now: float = 1_760_000_000.0) -> None:
+    def __init__(self, now: float = 1795478400.0) -> None:
         self._now = now
         self._lock = threading.Lock()
 

@@ -1,0 +1,57 @@
+"""Pushes: a tag that points to a new image, wherever the news of it comes from."""
+
+import json
+from typing import Literal, NamedTuple
+
+from ecr_deploy.core import records
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import Record
+
+RETRY = ("ecr-deploy", "Deployment Retry")
+"""Source and detail-type of a message that tries a push again."""
+
+Origin = Literal["event", "request", "reconciliation", "memory"]
+
+
+class Push(NamedTuple):
+    """A tag of an ECR repository that points to a new image.
+
+    `origin` says where it comes from: its event, an operator's request (`by` whom, if they said so), a reconciliation, or
+    our memory of one that had to wait. `force` makes it replace a newer one; `targets`, if given, are all that it is for.
+    """
+
+    record: Record
+    event_id: str
+    origin: Origin = "event"
+    force: bool = False
+    targets: frozenset[Target] | None = None
+    by: str | None = None
+
+    @property
+    def repository(self) -> Repository:
+        """Where the image was pushed to."""
+        return self.record.repository
+
+    @property
+    def image(self) -> str:
+        """The image by its tag, as a person would write it."""
+        return f"{self.record.repository}:{self.record.tag}"
+
+
+def retry_of(push: Push) -> str:
+    """The body of a message that tries a push again."""
+    record, (source, detail_type) = push.record, RETRY
+    detail = {
+        "registry": record.repository.account,
+        "region": record.repository.region,
+        "repository": record.repository.name,
+        "tag": record.tag,
+        "digest": record.digest,
+        "pushed_at": records.format_time(record.pushed_at),
+        "origin": push.origin,
+        "force": push.force,
+        "by": push.by,
+        "targets": None if push.targets is None else sorted([one.cluster, one.name] for one in push.targets),
+    }
+    return json.dumps({"source": source, "detail-type": detail_type, "id": push.event_id, "detail": detail})
