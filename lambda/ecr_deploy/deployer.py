@@ -1,7 +1,7 @@
 """The deployer: carries plans out on ECS, and gives what came of each push.
 
-For each family: what is desired is written down, then ECS is brought to it, then what was done is recorded. Doing the same
-again after a crash finds what is done, and does the rest.
+For each family: what is desired is written down, then ECS is brought to it, then what was done is recorded. Doing the
+same again after a crash finds what is done, and does the rest.
 """
 
 import logging

@@ -75,8 +75,8 @@ class Dispatcher:
         results = on_push.deploy(self.environment, pushes, self.environment.settings)
         again: list[Message] = []
         for group in dict.fromkeys(message.group for message in messages):
-            # A FIFO queue wants back the first failure of a group and all after it, or their order would not stay. Those
-            # after it have been read and deployed, but are finished, dead-lettered perhaps, only in their own turn.
+            # A FIFO queue wants back the first failure of a group and all after it, or their order would not stay.
+            # Those after it have been read and deployed, but are finished, dead-lettered perhaps, only in their turn.
             ours = [pair for pair in read if pair[0].group == group]
             finished = sum(1 for _ in takewhile(lambda pair: self._finish(*pair, results), ours))
             if failed := [message for message, _ in ours[finished:]]:

@@ -25,7 +25,7 @@ Memories = Mapping[Target, Known | EcrDeployError]
 
 
 class Hit(NamedTuple):
-    """A family that pushes concern: all services in scope that run it, if any does, and which push concerns which target.
+    """A family that pushes concern: all services in scope that run it, and which push concerns which target.
 
     What a push concerns comes with what that runs, as `family:number`. `newest` is there where no service runs it.
     """
@@ -113,8 +113,8 @@ def read_memories(
 ) -> Memories:
     """What is known of members, brought in line with what they run: what was begun and went through is settled.
 
-    What nobody recorded is asked of ECR, one call for all images of a repository that the news is of; all repositories of
-    the members where there is no news.
+    What nobody recorded is asked of ECR, one call for all images of a repository that the news is of; all repositories
+    of the members where there is no news.
     """
     members = list(members)
     news = list(news)

@@ -1,4 +1,4 @@
-"""Reconciling: what the registries hold and the table remembers, against what runs. It finds pushes and returns them."""
+"""Reconciling: what the registries hold and the table remembers, against what runs. Found pushes are returned."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -42,8 +42,9 @@ def missing(
 ) -> list[Push]:
     """The pushes that should have reached targets and of which no event came, each for just those targets.
 
-    `tagged` gives all tags that a repository holds. Only what was pushed after a target was first seen can be missing. A
-    tag that was moved to an image pushed before what runs counts as pushed `now`, because ECR does not say when that was.
+    `tagged` gives all tags that a repository holds. Only what was pushed after a target was first seen can be missing.
+    A tag that was moved to an image pushed before what runs counts as pushed `now`, because ECR does not say when that
+    was.
     """
 
     def lost() -> Iterable[tuple[Target, Record]]:

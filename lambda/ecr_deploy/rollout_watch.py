@@ -1,6 +1,7 @@
 """The rollout watch: how the rollouts that we started ended, and rolling back those that don't succeed.
 
-ECS's deployments decide. What ECS can't say, because its history is refused or over, follows from what the service runs.
+ECS's deployments decide. What ECS can't say, because its history is refused or over, follows from what the service
+runs.
 """
 
 import logging

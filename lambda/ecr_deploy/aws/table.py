@@ -86,8 +86,8 @@ class Lease(NamedTuple):
 class Table:
     """The module's table, as `name`; `holder` tells this writer from all others.
 
-    Every method raises CallError where DynamoDB refuses or does not answer, and OutOfTimeError where the invocation would
-    end first.
+    Every method raises CallError where DynamoDB refuses or does not answer, and OutOfTimeError where the invocation
+    would end first.
     """
 
     def __init__(self, api: Api, name: str, holder: str) -> None:
@@ -212,7 +212,8 @@ class Table:
                 try:
                     yield rollouts.from_json(json.loads(item["rollout"]["S"]))
                 except (KeyError, ValueError, TypeError) as error:
-                    raise MalformedItemError(f"{key}, {item['item']['S']}", error) from error
+                    name = f"{key}, {item['item']['S']}"
+                    raise MalformedItemError(name, error) from error
             limit -= len(answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return

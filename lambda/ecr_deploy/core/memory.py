@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecr_deploy.core import desires, rollouts
 from ecr_deploy.core.desires import Desire
@@ -17,7 +17,9 @@ from ecr_deploy.core.images import Repository, parse
 from ecr_deploy.core.records import LONG_AGO, Record, format_time, parse_time
 from ecr_deploy.core.revisions import Container, Revision
 from ecr_deploy.core.rollouts import Rollout, State
-from ecr_deploy.core.rules import Order
+
+if TYPE_CHECKING:
+    from ecr_deploy.core.rules import Order
 
 # Rollouts that are open, or that nobody has judged yet, and the newest that has ended.
 MOST_ROLLOUTS = 5

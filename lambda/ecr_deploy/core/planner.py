@@ -32,7 +32,7 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What to do about one family, what it will mean for each push and target, and what to remember before it is done."""
+    """What to do about one family, what it means for each push and target, and what to remember before it is done."""
 
     steps: tuple[Step, ...] = ()
     verdicts: tuple[Verdict, ...] = ()

@@ -17,8 +17,9 @@ Origin = Literal["event", "request", "reconciliation", "memory"]
 class Push(NamedTuple):
     """A tag of an ECR repository that points to a new image.
 
-    `origin` says where it comes from: its event, an operator's request (`by` whom, if they said so), a reconciliation, or
-    our memory of one that had to wait. `force` makes it replace a newer one; `targets`, if given, are all that it is for.
+    `origin` says where it comes from: its event, an operator's request (`by` whom, if they said so), a reconciliation,
+    or our memory of one that had to wait. `force` makes it replace a newer one; `targets`, if given, are all that it is
+    for.
     """
 
     record: Record

@@ -64,8 +64,8 @@ class Rule(NamedTuple):
         """Whether pushes to this repository, whatever their tag, are this rule's business."""
         return repository.account in self.registries and matches(repository.name, self.repositories)
 
-    def rejection(self, push: Record) -> str | None:
-        """Why the rule lets the push go nowhere; None if it lets it."""
+    def rejection(self, push: Record) -> str | None:  # noqa: PLR0911 - one for each field
+        """Why the rule allows the push nowhere; None if it allows it."""
         if push.repository.account not in self.registries:
             return f"registries does not name {push.repository.account}"
         if not matches(push.repository.name, self.repositories):
@@ -99,8 +99,8 @@ class Rule(NamedTuple):
         return None
 
 
-# The place of a push among those of one repository: the greater one is the newer. Tag and digest decide between pushes of
-# the same second, so that every order of arrival ends alike.
+# The place of a push among those of one repository: the greater one is the newer. Tag and digest decide between pushes
+# of the same second, so that every order of arrival ends alike.
 Place = tuple[Any, ...]
 Order = Callable[[Record], Place]
 
