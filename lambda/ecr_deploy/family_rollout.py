@@ -61,7 +61,7 @@ class FamilyRollout:
             return results
         memories = {target: one.memory for target, one in self._known.items()}
         waits, problems = self._waits(family, memories)
-        for _ in range(_MOST_PLANS):
+        for plans_left in reversed(range(_MOST_PLANS)):
             plan = planner.plan(self._pushes, family, memories, self._settings, waits)
             if self._settings.dry_run:
                 done: dict[Target, Done] = {
@@ -71,13 +71,18 @@ class FamilyRollout:
             self._lease.wait()
             refused = self._remember(plan)
             revisions = [self._register(step) for step in plan.steps]
-            if theirs := self._overlooked(family, revisions):
+            if plans_left and (theirs := self._overlooked(revisions)):
                 family = family._replace(newest=theirs, spare=())
                 continue
             done = {**self._update_all(plan.steps, revisions, refused), **refused}
             break
         self._record(plan, done)
-        return results + [(verdict.push, _result(verdict, done, problems)) for verdict in plan.verdicts]
+        concerned = {(push, target) for push, target, _ in self._hit.concerned}
+        return results + [
+            (verdict.push, _result(verdict, done, problems))
+            for verdict in plan.verdicts
+            if verdict.push.origin == "memory" or (verdict.push, verdict.member.target) in concerned
+        ]
 
     def _read_family(self, known: Memories) -> tuple[Family | None, list[tuple[Push, TargetResult]]]:
         """The family, if ECS has a revision of it; and what came of targets of which something is unknown."""
@@ -172,7 +177,7 @@ class FamilyRollout:
             return error
         return revision
 
-    def _overlooked(self, family: Family, revisions: Iterable[Revision | EcrDeployError]) -> Revision | None:
+    def _overlooked(self, revisions: Iterable[Revision | EcrDeployError]) -> Revision | None:
         """The newest ACTIVE revision that others registered since we looked, and before the last of ours.
 
         ECS has no compare-and-swap: ours would hide theirs for good.
@@ -233,6 +238,7 @@ def _result(verdict: Verdict, done: Mapping[Target, Done], problems: Mapping[Tar
 
 
 def failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:
+    """What came of a push for a target that could not be updated."""
     if isinstance(error, CallError) and error.code in _GONE:
         return TargetResult(target, Outcome.SKIPPED, Reason("deleted", "it was deleted meanwhile"), before, before)
     return TargetResult(target, Outcome.FAILED, Reason.of(error), before, before, retry=error.retry)

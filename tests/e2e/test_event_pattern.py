@@ -142,7 +142,13 @@ def test_what_the_pattern_refuses_the_rules_refuse(
     random = Random(20261123)  # noqa: S311 - no secret
     refused = 0
     for name, rules in drawn.items():
-        values = {"account_id": ACCOUNT, "queue_url": "q", "dead_letter_queue_url": "d", "rules": rules}
+        values = {
+            "account_id": ACCOUNT,
+            "table_name": "t",
+            "queue_url": "q",
+            "dead_letter_queue_url": "d",
+            "rules": rules,
+        }
         parsed = settings.from_environment({settings.VARIABLE: json.dumps(values)}).rules
         for _ in range(10):
             delivered = draw_event(random)

@@ -84,15 +84,18 @@ def pushed(  # noqa: PLR0913 - the fields of the event
     }
 
 
-def batch(*bodies: object, receives: int = 1) -> dict[str, Any]:
-    """Messages as Lambda takes them from the queue; a body is an event, or a text as it stands."""
+def batch(*bodies: object, receives: int = 1, group: str = "retry-1") -> dict[str, Any]:
+    """Messages as Lambda takes them from the queue; a body is an event, or a text as it stands.
+
+    What fails in the group `pushes` goes on in a group of its own, and comes back only there.
+    """
     return {
         "Records": [
             {
                 "messageId": f"message-{index}",
                 "receiptHandle": f"receipt-{index}",
                 "body": body if isinstance(body, str) else json.dumps(body),
-                "attributes": {"ApproximateReceiveCount": str(receives), "MessageGroupId": "pushes"},
+                "attributes": {"ApproximateReceiveCount": str(receives), "MessageGroupId": group},
                 "eventSource": "aws:sqs",
             }
             for index, body in enumerate(bodies)
@@ -257,9 +260,9 @@ class Road:
         """Ask as an operator would."""
         return self.handler(fields, Context())
 
-    def deliver(self, *bodies: object, receives: int = 1, **context: float) -> list[str]:
+    def deliver(self, *bodies: object, receives: int = 1, group: str = "retry-1", **context: float) -> list[str]:
         """Hand a batch of the queue over; gives the identifiers of the messages that failed."""
-        answer = self.handler(batch(*bodies, receives=receives), Context(**context))
+        answer = self.handler(batch(*bodies, receives=receives, group=group), Context(**context))
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def image(self, cluster: str, service: str, container: str = "main") -> str:

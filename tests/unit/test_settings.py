@@ -15,7 +15,12 @@ from ecr_deploy.core.settings import InvalidSettingsError, Settings
 from tests.harness.road import ACCOUNT
 
 PACKAGE = Path(settings.__file__).parents[2]
-LEAST = {"account_id": ACCOUNT, "queue_url": "https://queue", "dead_letter_queue_url": "https://dead"}
+LEAST = {
+    "account_id": ACCOUNT,
+    "table_name": "table",
+    "queue_url": "https://queue",
+    "dead_letter_queue_url": "https://dead",
+}
 
 
 def read(**values: Any) -> Settings:
@@ -60,8 +65,8 @@ def test_values() -> None:
         ({"account_id": None}, "account_id", "null"),
         ({"account_id": "12345"}, "account_id", '"12345"'),
         ({"account_id": 123456789012}, "account_id", "123456789012"),
-        ({"queue_url": None}, "queue_url", "null"),
-        ({"queue_url": ""}, "queue_url", '""'),
+        ({"table_name": "table", "queue_url": None}, "queue_url", "null"),
+        ({"table_name": "table", "queue_url": ""}, "queue_url", '""'),
         ({"dead_letter_queue_url": 1}, "dead_letter_queue_url", "1"),
         ({"clusters": []}, "clusters", "[]"),
         ({"clusters": "prod"}, "clusters", '"prod"'),

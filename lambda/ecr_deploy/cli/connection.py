@@ -12,8 +12,10 @@ from ecr_deploy.core.errors import InvalidRequestError
 from ecr_deploy.core.settings import InvalidSettingsError, Settings
 from ecr_deploy.environment import Environment
 
+from .empty_table import EmptyTable
+
 # Only the function reads its queue.
-_NO_QUEUES = {"queue_url": "none", "dead_letter_queue_url": "none"}
+_NO_QUEUES = {"table_name": "none", "queue_url": "none", "dead_letter_queue_url": "none"}
 
 
 def connect(read: argparse.Namespace, session: Any, clock: Clock) -> Environment:
@@ -34,7 +36,10 @@ def connect(read: argparse.Namespace, session: Any, clock: Clock) -> Environment
     def api(service: str) -> Api:
         return Api(lambda: session.client(service, config=CONFIG), Pacer(clock))
 
-    return Environment(_settings(read, api), session.region_name, session.client, clock)
+    environment = Environment(_settings(read, api), session.region_name, session.client, clock)
+    if not read.function:
+        environment.table = EmptyTable()
+    return environment
 
 
 def _settings(read: argparse.Namespace, api: Callable[[str], Api]) -> Settings:
