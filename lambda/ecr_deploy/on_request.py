@@ -72,12 +72,11 @@ def _history(environment: Environment, request: History) -> dict[str, Any]:
     known = environment.table.read([target])[target]
     if not isinstance(known, Known):
         raise known
-    ended = {one.started_at: one for one in environment.table.history(target)}
-    found = {**ended, **{one.started_at: one for one in known.memory.rollouts}}
+    found = {one.key: one for one in (*environment.table.history(target), *known.memory.rollouts)}
     if not found and environment.ecs.service(target) is None:
         message = f"There is no active service {target.name} in cluster {target.cluster}."
         raise InvalidRequestError(message)
-    newest_first = sorted(found.values(), key=lambda one: one.started_at, reverse=True)
+    newest_first = sorted(found.values(), key=lambda one: (one.started_at, one.id), reverse=True)
     history = [report.format_past(one) for one in newest_first]
     return {"cluster": target.cluster, "service": target.name, "history": history}
 

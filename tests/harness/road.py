@@ -8,14 +8,16 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from jsonschema import Draft202012Validator
 
-from ecr_deploy.core import settings
-from ecr_deploy.core.images import Repository
+from ecr_deploy.core import memory, settings
+from ecr_deploy.core.images import Repository, parse
+from ecr_deploy.core.records import Record
 from ecr_deploy.dispatch import Dispatcher
 from ecr_deploy.environment import Environment
 from tests.harness.strict_ecs import Clock, StrictEcs
@@ -211,6 +213,10 @@ class Registry:
         return self.digests.get(tag, digest(tag))
 
 
+# Whoever deploys to an account has the same table there.
+_TABLES: "WeakKeyDictionary[StrictEcs, StrictTable]" = WeakKeyDictionary()
+
+
 @dataclass
 class Road:
     """The product, ready to be handed events."""
@@ -231,7 +237,9 @@ class Road:
     """The module's table."""
 
     def __post_init__(self) -> None:
-        self.table = StrictTable(clock=self.ecs.clock, lifeline=self.ecs.lifeline)
+        if self.ecs not in _TABLES:
+            _TABLES[self.ecs] = StrictTable(clock=self.ecs.clock, lifeline=self.ecs.lifeline)
+        self.table = _TABLES[self.ecs]
         self.handler = self._start()
 
     def cold_start(self) -> Dispatcher:
@@ -269,6 +277,21 @@ class Road:
         """The image that a container of a service runs."""
         containers: Sequence[Mapping[str, Any]] = self.ecs.running(cluster, service)["containerDefinitions"]
         return str(next(one["image"] for one in containers if one["name"] == container))
+
+    def memory(self, cluster: str, service: str) -> memory.Memory:
+        """What the table holds of a service."""
+        item = self.table.items()[f"service/{cluster}/{service}", "memory"]
+        return memory.from_text(item["memory"]["S"])
+
+    def recorded(self, cluster: str = "prod", service: str = "api") -> dict[str, Record]:
+        """The push that is known of each repository that a service runs."""
+        known = self.memory(cluster, service)
+        runs = {one["name"]: parse(one["image"]) for one in self.ecs.running(cluster, service)["containerDefinitions"]}
+        return {
+            repository.name: Record(repository, image.tag or "", image.digest or "", image.pushed_at)
+            for name, image in known.images.items()
+            if name in runs and (repository := runs[name].ecr)
+        }
 
     def client(self, service: str, **kwargs: Any) -> Any:
         """Make a client as boto3 would."""

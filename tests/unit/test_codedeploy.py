@@ -12,7 +12,7 @@ from tests.harness.strict_codedeploy import StrictCodeDeploy, refusal
 from tests.harness.strict_ecs import StrictEcs
 from tests.unit.test_rollouts import EVENTS
 
-LATER = "2026-11-23T07:00:00Z"
+LATER = "2026-11-25T07:00:00Z"
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 
 

@@ -79,7 +79,7 @@ def test_what_a_crash_left_hidden_comes_to_light(ecs: Overtaken) -> None:
 
     assert ecs.running("prod", "api") == definition("api", f"{APP}:v2", f"{SIDE}:v1", cpu="512")
     assert registered(ecs) == ["256", "512"]
-    assert Road(ecs).push(pushed("v3", time="2026-11-23T07:00:00Z"))["outcome"] == "deployed"
+    assert Road(ecs).push(pushed("v3", time="2026-11-25T07:00:00Z"))["outcome"] == "deployed"
     assert registered(ecs) == ["256", "512", "512"]
 
 

@@ -10,7 +10,7 @@ from tests.harness.strict_ecs import StrictEcs
 
 SIDE = APP._replace(name="side")
 NEW_SETTINGS = {"cpu": "512", "networkMode": "awsvpc", "inventedLater": {"a": [1]}}
-LATER = "2026-11-23T07:00:00Z"
+LATER = "2026-11-25T07:00:00Z"
 LATER_STILL = "2026-11-23T08:00:00Z"
 
 

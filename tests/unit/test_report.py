@@ -90,7 +90,7 @@ def test_throttled_calls_are_counted_for_each_invocation(api: StrictEcs, log: li
     api.inject("UpdateService", Fault.THROTTLING, times=2)
     api.inject("DescribeServices", Fault.THROTTLING)
     road.push(pushed("v2"))
-    road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
+    road.push(pushed("v3", time="2026-11-25T07:00:00Z"))
 
     assert values(log, metric("ThrottledCalls")) == [3]
     assert any("ECS throttled 3 calls: DescribeServices, UpdateService" in line for line in log)

@@ -56,7 +56,7 @@ def test_calls_for_one_service_of_a_hundred(ecs: StrictEcs) -> None:
     assert len(described) == len(set(described))
     cold = ecs.count("DescribeTaskDefinition")
 
-    road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
+    road.push(pushed("v3", time="2026-11-25T07:00:00Z"))
 
     assert ecs.count("DescribeTaskDefinition") == cold + 1
     assert road.image("prod", "service-50") == f"{APP}:v3"

@@ -9,7 +9,7 @@ from ecr_deploy.core.errors import InvalidRequestError
 from tests.harness.road import APP, Registry, Road, definition, digest, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 
-LATER = "2026-11-23T07:00:00Z"
+LATER = "2026-11-25T07:00:00Z"
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 INPUTS = {"rollback_on_failure": True, "deployment_timeout_minutes": 20, "reconcile": False}
 
@@ -22,6 +22,7 @@ def build(ecs: StrictEcs, **members: Any) -> None:
 def updated(ecs: StrictEcs, **inputs: Any) -> Road:
     """The road just after the service was told to run v2."""
     registry = Registry()
+    registry.push("v1", time="2026-11-22T06:00:00Z")
     registry.push("v2")
     road = Road(ecs, inputs={**INPUTS, **inputs}, clients={"ecr": registry})
     assert road.deliver(pushed("v2")) == []
@@ -127,7 +128,7 @@ def test_a_turn_of_which_ecs_does_not_answer_is_taken_again(ecs: StrictEcs) -> N
     build(ecs)
     road = updated(ecs)
     ecs.end_deployments()
-    ecs.inject("TagResource", Fault.INTERNAL, times=6)
+    ecs.inject("DescribeServices", Fault.INTERNAL, times=6)
 
     assert road.deliver(TICK) == ["message-0"]
     assert road.deliver(TICK) == []
@@ -165,6 +166,7 @@ def test_a_request_takes_a_live_service_back(ecs: StrictEcs, caplog: pytest.LogC
             "reason": "on request",
             "from": "api:1",
             "to": "api:2",
+            "by": None,
         },
     }
     assert road.image("prod", "api") == f"{APP}:v1"
@@ -238,7 +240,10 @@ def test_history_of_a_service_that_is_not_there(ecs: StrictEcs) -> None:
             {"history": {"cluster": "c", "service": "s", "tag": 1}},
             "The request has no field tag; it may have cluster, service.",
         ),
-        ({"history": {"cluster": "c", "service": "s"}, "tag": 1}, "The request has no field tag; it may have history."),
+        (
+            {"history": {"cluster": "c", "service": "s"}, "tag": 1},
+            "The request has no field tag; it may have by, history.",
+        ),
         (
             {"rollback": "api"},
             (

@@ -11,7 +11,7 @@ from tests.harness.road import APP, Queues, Registry, Road, definition, digest, 
 from tests.harness.strict_ecs import Fault, StrictEcs
 
 KEY = "ecr-deploy:rollout/prod/api"
-LATER = "2026-11-23T07:00:00Z"
+LATER = "2026-11-25T07:00:00Z"
 
 
 EVENTS = Path(__file__).parents[1] / "events" / "deployments"
@@ -62,7 +62,8 @@ def ends(road: Road) -> list[tuple[str, str, str]]:
 
 
 def state(ecs: StrictEcs, revision: str = "api:2") -> str:
-    return ecs.tags(revision)[KEY].partition(" ")[0]
+    history = Road(ecs).request(history={"cluster": "prod", "service": "api"})["history"]
+    return str(next(one["state"] for one in history if one["to"] == revision))
 
 
 def test_an_update_is_told_as_started(api: StrictEcs) -> None:
@@ -74,7 +75,7 @@ def test_an_update_is_told_as_started(api: StrictEcs) -> None:
     assert detail_type == "Deployment Started"
     assert detail == {
         "version": 1,
-        "function": "",
+        "function": "ecr-deploy",
         "outcome": "started",
         "image": f"{APP}:v2",
         "digest": digest("v2"),
@@ -185,16 +186,25 @@ def test_a_service_out_of_scope_is_left_alone(api: StrictEcs, road: Road) -> Non
     assert state(api) == "started"
 
 
-@pytest.mark.parametrize("resources", [None, [], ["arn:aws:ecs:eu-west-1:123456789012:service/api"], ["api"], "api"])
+@pytest.mark.parametrize(
+    ("resources", "missing"),
+    [
+        (None, "resources"),
+        ([], "resources"),
+        (["arn:aws:ecs:eu-west-1:123456789012:service/api"], "detail.clusterArn"),
+        (["api"], "resources"),
+        ("api", "resources"),
+    ],
+)
 def test_an_event_that_names_no_service_is_buried(
-    ecs: StrictEcs, aws_queues: Queues, caplog: pytest.LogCaptureFixture, resources: object
+    ecs: StrictEcs, aws_queues: Queues, caplog: pytest.LogCaptureFixture, resources: object, missing: str
 ) -> None:
     event = changed() | {"resources": resources}
 
     assert Road(ecs, queues=aws_queues).deliver(event) == []
 
     assert aws_queues.dead_letters() == [json.dumps(event)]
-    assert [record.getMessage().partition(" ")[0] for record in caplog.records] == ["resources"]
+    assert [record.getMessage().partition(" ")[0] for record in caplog.records] == [missing]
 
 
 def test_what_ecs_does_not_tell_now_is_asked_again(api: StrictEcs, road: Road) -> None:

@@ -14,7 +14,7 @@ from tests.harness.strict_ecs import FakeClock, Fault
 from tests.harness.unusual import UNUSUAL, Unusual, UnusualEcs, Wire
 from tests.unit.test_rollouts import EVENTS, changed
 
-LATER = "2026-11-23T07:00:00Z"
+LATER = "2026-11-25T07:00:00Z"
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 OTHER, SHOP = APP._replace(name="other"), APP._replace(name="shop")
 CLUSTER = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/prod"

@@ -2,7 +2,7 @@
 
     target                 item                            attributes
     service/CLUSTER/NAME   memory                          version, memory: JSON
-    service/CLUSTER/NAME   rollout/2026-11-23T06:17:18Z    rollout: JSON, expires
+    service/CLUSTER/NAME   rollout/2026-11-23T06:17:18Z/…  rollout: JSON, expires
     lease/FAMILY           lease                           holder, until, registered: JSON
 
 `family/NAME` stands for a family that no service runs. docs/decisions/table.md says why it looks like this.
@@ -19,7 +19,6 @@ from ecr_deploy.core import memory, rollouts
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.memory import Memory
-from ecr_deploy.core.records import format_time
 from ecr_deploy.core.rollouts import Rollout
 
 LEASE_SECONDS = 60
@@ -186,7 +185,7 @@ class Table:
         for rollout in ended:
             key = memory.target_key(target)
             item = {
-                **_key(key, f"rollout/{format_time(rollout.started_at)}"),
+                **_key(key, f"rollout/{rollout.key}"),
                 "rollout": {"S": json.dumps(rollouts.to_json(rollout))},
                 "expires": {"N": str(int((rollout.started_at + _YEAR).timestamp()))},
             }

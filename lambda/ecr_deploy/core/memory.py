@@ -70,10 +70,10 @@ class Memory(NamedTuple):
         return self._replace(desires={**self.desires, repository: desires.merge(known, desire)})
 
     def with_rollout(self, rollout: Rollout) -> "Memory":
-        """The same with a rollout that replaces the one that began at the same time, or is the newest."""
-        others = [one for one in self.rollouts if one.started_at != rollout.started_at]
-        newest_first = sorted((rollout, *others), key=lambda one: one.started_at, reverse=True)
-        return self._replace(rollouts=tuple(newest_first[:MOST_ROLLOUTS]))
+        """The same with a rollout in the place of what was known of it, or as the newest."""
+        if rollout.key in [one.key for one in self.rollouts]:
+            return self._replace(rollouts=tuple(rollout if one.key == rollout.key else one for one in self.rollouts))
+        return self._replace(rollouts=(rollout, *self.rollouts)[:MOST_ROLLOUTS])
 
 
 def image_of(container: Container, memory: Memory) -> Image:

@@ -43,6 +43,11 @@ class Rollout(NamedTuple):
     by: str | None = None
 
     @property
+    def key(self) -> str:
+        """What tells it from all others to the service, and sorts by time."""
+        return f"{format_time(self.started_at)}/{self.id or self.after_name}"
+
+    @property
     def after_name(self) -> str:
         """The revision as `family:number`."""
         return self.revision.rpartition("/")[2]
