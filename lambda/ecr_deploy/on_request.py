@@ -16,6 +16,9 @@ from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 from ecr_deploy.rollout_watch import Watch
 
+# Stands for that of an image that is not there yet.
+_NO_DIGEST = "sha256:" + "0" * 64
+
 
 class FollowUpError(EcrDeployError):
     """A rollback was done, but not what has to follow it; the message is the follow-up's."""
@@ -91,12 +94,13 @@ def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
             raise
         # Nobody has pushed it yet: what would become of it if somebody did now?
         image = request.image
-        record = Record(image.repository, image.tag, image.digest or "", environment.now())
+        record = Record(image.repository, image.tag, image.digest or _NO_DIGEST, environment.now())
     push = Push(record, "request")
     [result] = [one for known, one in deployer.deploy([push], environment, settings, everything=True) if known == push]
     [explained] = report.answer([(push, result)], dry_run=True)["pushes"]
     rules = [_explain_rule(index, rule, record, settings) for index, rule in enumerate(settings.rules.rules)]
-    return {**explained, "rules": rules}
+    digest = None if record.digest == _NO_DIGEST else record.digest
+    return {**explained, "digest": digest, "rules": rules}
 
 
 def _explain_rule(index: int, rule: Rule, push: Record, settings: Settings) -> dict[str, Any]:

@@ -85,8 +85,7 @@ def _watch(environment: Environment, event_id: str, members: Iterable[Member]) -
         for error in results
         if isinstance(error, EcrDeployError)
     ]
-    if ended:
-        problems += follow_ups.after_rollouts(environment, event_id, ended, [result.target for result in ended])
+    problems += follow_ups.after_rollouts(environment, event_id, ended, [result.target for result in ended])
     return problems
 
 

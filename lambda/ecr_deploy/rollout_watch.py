@@ -211,6 +211,8 @@ class Watch:
         service = member.service
         if service is None or rollout.state in BAD or known.start or service.revision == rollout.revision:
             return False
+        if rollout.state is State.STARTED and not self._environment.controllers.of(service).shows_target:
+            return False
         if service.created_at and service.created_at > rollout.started_at:
             return False
         if service.target in self._environment.ecs.waiting([service]):

@@ -118,6 +118,8 @@ def test_operations_that_boto3_does_not_know_have_another_way(ecs: StrictEcs) ->
             return Older(super().client(service, **kwargs))
 
     road = OldRoad(ecs, inputs={"rollback_on_failure": True})
+    assert road.registry is not None
+    road.registry.push("v2")
     assert road.push(pushed("v2"))["outcome"] == "deployed"
     assert road.push(pushed("v3", time="2026-11-25T07:00:00Z"))["outcome"] == "deployed"
     assert road.deliver(changed()) == []

@@ -472,7 +472,7 @@ def test_what_failed_is_told_and_stays_away_until_it_is_pushed_anew(
     assert told(road) == [end]
     assert codedeploy.count("CreateDeployment") == 1
     assert road.push(pushed("v2"))["reason"] == "it was rolled back: a new push of v2, or a request, deploys it again"
-    assert road.push(pushed("v2", time="2026-11-23T08:00:00Z"))["outcome"] == "deployed"
+    assert road.push(pushed("v2", time="2026-11-25T08:00:00Z"))["outcome"] == "deployed"
     assert len(ecs.revisions("shop")) == 2
 
 
@@ -484,7 +484,7 @@ def test_that_it_failed_before_says_nothing_of_this_time(
     assert road.deliver(TICK) == []
     ecs.clock.sleep(60)
     codedeploy.refusals["CreateDeployment"] = refusal("ThrottlingException")
-    again = pushed("v2", time="2026-11-23T08:00:00Z")
+    again = pushed("v2", time="2026-11-25T08:00:00Z")
     assert road.deliver(again) == ["message-0"]
     codedeploy.refusals.clear()
     road.events.taken.clear()

@@ -18,7 +18,12 @@ from tests.harness.road import ACCOUNT, APP, REGION, Registry, Road, definition,
 from tests.harness.strict_ecs import Fault, StrictEcs
 
 Run = Callable[..., int]
-FUNCTION = {"account_id": ACCOUNT, "queue_url": "https://queue", "dead_letter_queue_url": "https://dead"}
+FUNCTION = {
+    "account_id": ACCOUNT,
+    "table_name": "ecr-deploy",
+    "queue_url": "https://queue",
+    "dead_letter_queue_url": "https://dead",
+}
 
 
 class Functions:
@@ -79,6 +84,13 @@ def functions() -> Functions:
 def run(road: Road, functions: Functions) -> Run:
     session = Session(road, functions)
     return lambda *words, clock=road.ecs.clock: main(words, lambda **_: session, clock)
+
+
+@pytest.fixture
+def ask(run: Run, functions: Functions) -> Run:
+    """Run a command with the settings of the deployed function, and so with its table."""
+    functions.environment = environment()
+    return lambda *words, **options: run(*words, "--function", "ecr-deploy", **options)
 
 
 def table(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
@@ -237,13 +249,13 @@ def test_nothing_is_waited_for_where_nothing_was_started(run: Run, capsys: pytes
     assert "rollouts" not in answer(capsys)
 
 
-def test_rollback(ecs: StrictEcs, road: Road, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("deploy", "app:v2", "--yes") == 0
+def test_rollback(ecs: StrictEcs, road: Road, ask: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("deploy", "app:v2", "--yes") == 0
     ecs.end_deployments()
     capsys.readouterr()
 
     words = ["rollback", "prod", "api", "--yes", "--wait"]
-    assert run(*words, clock=Rolling(ecs, "IN_PROGRESS", "SUCCESSFUL")) == 0
+    assert ask(*words, clock=Rolling(ecs, "IN_PROGRESS", "SUCCESSFUL")) == 0
 
     rows = table(capsys)
     assert ["prod", "api", "api:2 → api:1", "app:v2", "rolled-back"] in rows
@@ -251,30 +263,30 @@ def test_rollback(ecs: StrictEcs, road: Road, run: Run, capsys: pytest.CaptureFi
     assert road.image("prod", "api") == f"{APP}:v1"
 
 
-def test_rollback_of_what_still_rolls_out(ecs: StrictEcs, road: Road, run: Run) -> None:
-    assert run("deploy", "app:v2", "--yes") == 0
+def test_rollback_of_what_still_rolls_out(ecs: StrictEcs, road: Road, ask: Run) -> None:
+    assert ask("deploy", "app:v2", "--yes") == 0
 
     words = ["rollback", "prod", "api", "--yes", "--wait"]
-    assert run(*words, clock=Rolling(ecs, "ROLLBACK_SUCCESSFUL")) == 0
+    assert ask(*words, clock=Rolling(ecs, "ROLLBACK_SUCCESSFUL")) == 0
 
     assert road.image("prod", "api") == f"{APP}:v1"
 
 
 def test_rollback_asks_first(
-    ecs: StrictEcs, road: Road, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ecs: StrictEcs, road: Road, ask: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("rollback", "prod", "api") == 2
+    assert ask("rollback", "prod", "api") == 2
     assert "There is nothing to roll back: " in capsys.readouterr().err
-    assert run("deploy", "app:v2", "--yes") == 0
+    assert ask("deploy", "app:v2", "--yes") == 0
     writes = len(ecs.writes)
 
     say("n", monkeypatch)
-    assert run("rollback", "prod", "api") == 1
+    assert ask("rollback", "prod", "api") == 1
     assert "Would be taken back" in capsys.readouterr().err
     assert len(ecs.writes) == writes
 
     say("y", monkeypatch)
-    assert run("rollback", "prod", "api") == 0
+    assert ask("rollback", "prod", "api") == 0
     assert road.image("prod", "api") == f"{APP}:v1"
 
 
@@ -286,27 +298,27 @@ def test_explain(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -
     rows = table(capsys)
     assert ["rules[0]", "yes", ""] in rows
     assert ["rules[1]", "no", "tags does not match v2"] in rows
-    assert ["prod", "api", "yes", ""] in rows
-    assert ["prod", "old", "no", "it is pinned by its tag ecr-deploy:pinned = INC-42"] in rows
+    assert ["prod", "api", "deployed", ""] in rows
+    assert ["prod", "old", "skipped", "it is pinned by its tag ecr-deploy:pinned = INC-42"] in rows
 
 
-def test_history(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("deploy", "app:v2", "--yes") == 0
+def test_history(ecs: StrictEcs, ask: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("deploy", "app:v2", "--yes") == 0
     ecs.end_deployments()
     capsys.readouterr()
 
-    assert run("history", "prod", "api") == 0
+    assert ask("history", "prod", "api") == 0
 
     rows = table(capsys)
     assert [[row[0], row[1], row[3]] for row in rows] == [["api:1 → api:2", "started", "app:v2"]]
 
 
-def test_status(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("deploy", "app:v2", "--yes", "--service", "api") == 0
+def test_status(ecs: StrictEcs, ask: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("deploy", "app:v2", "--yes", "--service", "api") == 0
     ecs.add_service("prod", "old", ecs.register(definition("old", f"{APP}:v1")), tags={"ecr-deploy:pinned": "INC-42"})
     capsys.readouterr()
 
-    assert run("status", "--json", "--cluster", "prod") == 0
+    assert ask("status", "--json", "--cluster", "prod") == 0
 
     told = {service["service"]: service for service in answer(capsys)["services"]}
     assert list(told) == ["api", "old", "web"]
@@ -318,7 +330,7 @@ def test_status(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) ->
     assert told["web"]["rollout"] == {"state": "live", "since": None, "reason": None}
 
     ecs.end_deployments()
-    assert run("status", "--service", "api") == 0
+    assert ask("status", "--service", "api") == 0
     [row] = table(capsys)
     assert row[:5] == ["prod", "api", "api:2", "main: app:v2", "live"]
 

@@ -122,7 +122,7 @@ def test_a_bug_in_a_follow_up_of_rollouts_is_retried(
 
     event: dict[str, Any] = changed()
     assert road.deliver(event) == ["message-0"]
-    assert road.deliver(event, receives=6) == []
+    assert road.deliver(event, receives=7) == []
 
     assert aws_queues.dead_letters() == [json.dumps(event)]
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from ecr_deploy.core import records
-from tests.harness.road import APP, Road, definition, digest, pushed
+from tests.harness.road import APP, Road, definition, pushed
 from tests.harness.strict_ecs import StrictEcs
 
 SIDE = APP._replace(name="side")
@@ -104,11 +103,6 @@ def test_a_container_that_terraform_removes_stays_removed(api: StrictEcs, road: 
     road.push(pushed("v2", time=LATER))
 
     assert api.running("prod", "api") == definition("api", f"{APP}:v2")
-    assert [key for key in api.tags(api.revisions("api")[-1]) if records.is_ours(key)] == [
-        records.key(APP),
-        records.BASE,
-        "ecr-deploy:rollout/prod/api",
-    ]
 
 
 def test_a_repository_that_terraform_exchanges_stays_exchanged(api: StrictEcs, road: Road) -> None:
@@ -149,10 +143,8 @@ def test_an_inactive_newest_revision_counts_for_nothing(api: StrictEcs, road: Ro
     assert api.running("prod", "api") == definition("api", f"{APP}:v2", f"{SIDE}:v1", cpu="256")
 
 
-def test_an_old_push_after_terraform_deployed_is_superseded_by_an_older_revisions_record(
-    api: StrictEcs, road: Road
-) -> None:
-    """What runs and what is newest are Terraform's and hold no record; the revision before them does."""
+def test_an_old_push_after_terraform_deployed_is_superseded(api: StrictEcs, road: Road) -> None:
+    """What runs is Terraform's; what the service ran before is remembered."""
     terraform(api, moves=True, image="v1")
     terraform(api, moves=True, image="v1")
     road.cold_start()
@@ -161,17 +153,6 @@ def test_an_old_push_after_terraform_deployed_is_superseded_by_an_older_revision
     assert road.push(pushed("v0", time="2026-11-23T05:00:00Z"))["outcome"] == "superseded"
 
     assert len(api.writes) == writes
-    assert api.count("ListTaskDefinitions") > 0
-
-
-@pytest.mark.parametrize(("applies", "outcome"), [(10, "superseded"), (11, "deployed")])
-def test_records_are_looked_for_in_the_ten_revisions_before_the_newest(
-    api: StrictEcs, road: Road, applies: int, outcome: str
-) -> None:
-    for _ in range(applies):
-        terraform(api, moves=True)
-
-    assert road.push(pushed("v0", time="2026-11-23T05:00:00Z"))["outcome"] == outcome
 
 
 def test_a_deployment_of_terraforms_own_image_is_taken_from_there(api: StrictEcs, road: Road) -> None:
@@ -183,13 +164,20 @@ def test_a_deployment_of_terraforms_own_image_is_taken_from_there(api: StrictEcs
     assert api.running("prod", "api") == definition("api", f"{APP}:v6", f"{SIDE}:v5", **NEW_SETTINGS)
 
 
-def test_services_of_one_family_come_together_on_the_newest_revision(api: StrictEcs, road: Road) -> None:
+def test_services_of_one_family_with_different_settings_keep_their_own(api: StrictEcs, road: Road) -> None:
+    own = api.definition(api.revisions("api")[0])
     api.add_service("prod", "second", api.revisions("api")[0])
+    before = api.running("prod", "api")
 
     road.push(pushed("v2", time=LATER))
 
-    assert api.task_definition("prod", "second") == api.task_definition("prod", "api")
-    assert api.running("prod", "second") == definition("api", f"{APP}:v2", f"{SIDE}:v1", cpu="256")
+    for name, definition_before in (("api", before), ("second", own)):
+        expected = {
+            **definition_before,
+            "containerDefinitions": [dict(one) for one in definition_before["containerDefinitions"]],
+        }
+        expected["containerDefinitions"][0]["image"] = f"{APP}:v2"
+        assert api.running("prod", name) == expected
 
 
 def test_an_image_that_ecs_rolled_back_is_kept_as_it_runs(api: StrictEcs, road: Road) -> None:
@@ -202,4 +190,3 @@ def test_an_image_that_ecs_rolled_back_is_kept_as_it_runs(api: StrictEcs, road: 
     road.push(pushed("v2", repository="side", time=LATER_STILL))
 
     assert api.running("prod", "api") == definition("api", f"{APP}:v1", f"{SIDE}:v2", cpu="256")
-    assert digest("v1") in api.tags(api.task_definition("prod", "api") or "")[records.key(APP)]

@@ -51,7 +51,7 @@ def fleet(ecs: StrictEcs) -> StrictEcs:
 
 @pytest.fixture
 def road(fleet: StrictEcs, aws_queues: Queues) -> Road:
-    return Road(fleet, queues=aws_queues, inputs={"rules": RULES})
+    return Road(fleet, queues=aws_queues, inputs={"rules": RULES}, registry=None)
 
 
 def live(road: Road, *services: str) -> None:
@@ -69,7 +69,7 @@ def test_an_image_that_is_live_everywhere_is_promoted(road: Road, images: Images
 
     live(road, "web")
     assert images.digest("production") == images.digest("v2")
-    [image] = images.ecr.describe_images(repositoryName="app")["imageDetails"]
+    image = images.ecr.describe_images(repositoryName="app", imageIds=[{"imageTag": "v2"}])["imageDetails"][0]
     assert image["imageManifestMediaType"] == OCI
 
 
@@ -92,7 +92,7 @@ def test_the_push_that_this_causes_starts_nothing(road: Road, images: Images) ->
 def test_a_service_that_was_taken_back_keeps_the_tag_where_it_is(road: Road, images: Images) -> None:
     road.deliver(images.push("v2"))
     live(road, "api")
-    road.request(rollback={"cluster": "prod", "service": "web"})
+    road.request(rollback={"cluster": "prod", "service": "web", "force": True})
 
     live(road, "web")
 
@@ -102,7 +102,7 @@ def test_a_service_that_was_taken_back_keeps_the_tag_where_it_is(road: Road, ima
 def test_a_service_that_opted_out_is_not_waited_for(fleet: StrictEcs, aws_queues: Queues, images: Images) -> None:
     revision = fleet.revisions("web")[0]
     fleet.add_service("prod", "web", revision, tags={"ecr-deploy:enabled": "false"})
-    road = Road(fleet, queues=aws_queues, inputs={"rules": RULES})
+    road = Road(fleet, queues=aws_queues, inputs={"rules": RULES}, registry=None)
     road.deliver(images.push("v2"))
 
     live(road, "api")
@@ -116,7 +116,7 @@ def test_what_somebody_else_deployed_counts_once_it_is_done(ecs: StrictEcs, aws_
     ecs.add_service("prod", "web", ecs.register(definition("web", f"{APP}:v1")))
     ecs.add_service("prod", "idle", ecs.register(definition("idle", f"{APP._replace(name='idle')}:v1")))
     rules = [{"services": ["api", "web", "idle"], "promote_tag": "production"}, {"services": ["other"]}]
-    road = Road(ecs, queues=aws_queues, inputs={"rules": rules})
+    road = Road(ecs, queues=aws_queues, inputs={"rules": rules}, registry=None)
     road.deliver(images.push("v2"))
     ecs.update_service("prod", "web", ecs.register(definition("web", f"{APP}:v2")))
 
@@ -175,7 +175,7 @@ def test_a_refusal_of_ecr_is_told_and_tried_again(road: Road, images: Images, ca
 def test_the_schedules_turn_promotes_what_an_event_was_lost_of(
     fleet: StrictEcs, aws_queues: Queues, images: Images
 ) -> None:
-    road = Road(fleet, queues=aws_queues, inputs={"rules": RULES, "rollback_on_failure": True})
+    road = Road(fleet, queues=aws_queues, inputs={"rules": RULES, "rollback_on_failure": True}, registry=None)
     road.deliver(images.push("v2"))
     fleet.end_deployments()
 

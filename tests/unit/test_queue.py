@@ -33,11 +33,11 @@ def events(*, first: str = "v2", second: str = "v2") -> list[dict[str, Any]]:
     return [pushed(first), pushed(second, repository="other")]
 
 
-def send(queues: Queues, *bodies: object) -> None:
+def send(queues: Queues, *bodies: object, group: str = "pushes") -> None:
     for body in bodies:
         text = body if isinstance(body, str) else json.dumps(body)
         queues.client.send_message(
-            QueueUrl=queues.url, MessageBody=text, MessageGroupId="pushes", MessageDeduplicationId=str(time.time_ns())
+            QueueUrl=queues.url, MessageBody=text, MessageGroupId=group, MessageDeduplicationId=str(time.time_ns())
         )
 
 
@@ -119,9 +119,9 @@ def test_what_deployed_behind_a_failure_is_not_deployed_again(ecs: StrictEcs, ro
 
 def test_what_failed_comes_back_after_seconds_that_grow(ecs: StrictEcs, road: Road, aws_queues: Queues) -> None:
     ecs.inject("ListClusters", Fault.INTERNAL, times=1000)
-    send(aws_queues, *events())
+    send(aws_queues, *events(), group="retry-1")
     waited = []
-    for _ in range(5):
+    for _ in range(6):
         batch = receive(aws_queues)
         assert len(take(road, batch)) == 2
         first, second = delays()
@@ -129,19 +129,19 @@ def test_what_failed_comes_back_after_seconds_that_grow(ecs: StrictEcs, road: Ro
         waited.append(first)
         let_come_back(aws_queues, batch)
 
-    assert waited == [5, 10, 20, 40, 80]
+    assert waited == [5, 10, 20, 40, 80, 160]
     assert aws_queues.dead_letters() == []
 
 
-def test_after_six_tries_it_is_given_up(
+def test_after_seven_tries_it_is_given_up(
     ecs: StrictEcs, road: Road, aws_queues: Queues, caplog: pytest.LogCaptureFixture
 ) -> None:
     ecs.inject("ListClusters", Fault.INTERNAL, times=1000)
     event = pushed("v2")
 
-    assert road.deliver(event, receives=5) == ["message-0"]
+    assert road.deliver(event, receives=6) == ["message-0"]
     assert aws_queues.dead_letters() == []
-    assert road.deliver(event, receives=6) == []
+    assert road.deliver(event, receives=7) == []
 
     assert aws_queues.dead_letters() == [json.dumps(event)]
     assert aws_queues.waiting() == []
@@ -149,7 +149,7 @@ def test_after_six_tries_it_is_given_up(
 
 
 def test_a_queue_that_hangs_gets_going_again(ecs: StrictEcs, road: Road, aws_queues: Queues) -> None:
-    send(aws_queues, *events())
+    send(aws_queues, *events(), group="retry-1")
     ecs.inject("ListClusters", Fault.INTERNAL, times=6)
     batch = receive(aws_queues)
     assert len(take(road, batch)) == 2
@@ -285,3 +285,20 @@ def test_an_event_that_comes_twice_in_one_batch(ecs: StrictEcs, road: Road) -> N
 
     assert ecs.count("RegisterTaskDefinition") == 1
     assert ecs.count("UpdateService") == 1
+
+
+def test_what_fails_for_now_holds_nobody_up(ecs: StrictEcs, road: Road, aws_queues: Queues) -> None:
+    """It goes on in a group of its own, narrowed to what is left of it."""
+    ecs.add_service("prod", "second", ecs.register(definition("second", f"{APP}:v1")))
+    ecs.inject("UpdateService", Fault.INTERNAL, times=6)
+    send(aws_queues, pushed("v2"))
+
+    assert take(road, receive(aws_queues)) == []
+
+    again = receive(aws_queues)
+    [record] = again["Records"]
+    assert record["attributes"]["MessageGroupId"].startswith("retry-")
+    assert len(json.loads(record["body"])["detail"]["targets"]) == 1
+    assert take(road, again) == []
+    assert {road.image("prod", name) for name in ("api", "second")} == {f"{APP}:v2"}
+    assert aws_queues.dead_letters() == []

@@ -19,6 +19,12 @@ def _ecr(moto: None) -> None:
     client("ecr").create_repository(repositoryName="app")
 
 
+@pytest.fixture
+def road(ecs: StrictEcs) -> Road:
+    """The product with moto's ECR."""
+    return Road(ecs, registry=None)
+
+
 @pytest.fixture(autouse=True)
 def _fleet(ecs: StrictEcs) -> None:
     revision = ecs.register(definition("api", f"{APP}:v1"))
@@ -92,7 +98,7 @@ def test_dry_run_tells_and_does_nothing(ecs: StrictEcs, road: Road) -> None:
 def test_a_request_cannot_lift_the_dry_run_of_the_module(ecs: StrictEcs) -> None:
     upload("v2")
 
-    answer = Road(ecs, inputs={"dry_run": True}).request(repository="app", tag="v2", dry_run=False)
+    answer = Road(ecs, registry=None, inputs={"dry_run": True}).request(repository="app", tag="v2", dry_run=False)
 
     assert answer["dry_run"] is True
     assert ecs.writes == []
@@ -118,7 +124,7 @@ def test_a_request_narrows(road: Road, narrowed: dict[str, Any], deployed: list[
 @pytest.mark.usefixtures("_ecr")
 def test_a_request_does_not_widen_what_the_rules_let(ecs: StrictEcs) -> None:
     upload("v2")
-    road = Road(ecs, inputs={"rules": [{"clusters": ["prod"]}]})
+    road = Road(ecs, registry=None, inputs={"rules": [{"clusters": ["prod"]}]})
 
     road.request(repository="app", tag="v2", clusters=["*"])
 

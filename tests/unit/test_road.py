@@ -95,9 +95,6 @@ def test_everything_but_the_image_stays(ecs: StrictEcs, road: Road) -> None:
     [register] = [call for call in ecs.writes if call.operation == "RegisterTaskDefinition"]
     tags = {tag["key"]: tag["value"] for tag in register.request.pop("tags")}
     assert register.request == expected
-    assert tags.pop("ecr-deploy:123456789012/eu-west-1/app") == f"2026-11-23T06:00:00Z {digest('v2')} v2"
-    assert tags.pop("ecr-deploy:base") == "1"
-    assert tags.pop("ecr-deploy:rollout/prod/api").startswith("started ")
     assert tags == {"team": "blue", "empty": ""}
 
 

@@ -126,7 +126,13 @@ def test_families_that_no_service_runs_are_not_reached_unasked(families: tuple[s
 
 
 def _rules(inputs: dict[str, Any]) -> Rules:
-    values = {"account_id": ACCOUNT, "queue_url": "https://queue", "dead_letter_queue_url": "https://dead", **inputs}
+    values = {
+        "account_id": ACCOUNT,
+        "table_name": "table",
+        "queue_url": "https://queue",
+        "dead_letter_queue_url": "https://dead",
+        **inputs,
+    }
     return settings.from_environment({settings.VARIABLE: json.dumps(values)}).rules
 
 
