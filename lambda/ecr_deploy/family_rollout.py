@@ -9,12 +9,11 @@ from ecr_deploy.aws.table import Known, OvertakenError
 from ecr_deploy.core import memory, planner
 from ecr_deploy.core.decisions import Verdict
 from ecr_deploy.core.errors import CallError, EcrDeployError
-from ecr_deploy.core.fleet import Family, Member, Target
+from ecr_deploy.core.fleet import Family, Target
 from ecr_deploy.core.outcomes import Outcome, Reason, TargetResult
 from ecr_deploy.core.planner import Plan, Step
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.revisions import Revision
-from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 from ecr_deploy.fleet_reader import Hit, Memories
@@ -61,7 +60,8 @@ class FamilyRollout:
         if family is None:
             return results
         memories = {target: one.memory for target, one in self._known.items()}
-        family = family._replace(members=tuple(map(self._as_deployed, family.members)))
+        members = (fleet_reader.as_deployed(one, memories[one.target], self._environment) for one in family.members)
+        family = family._replace(members=tuple(members))
         waits, problems = self._waits(family, memories)
         for plans_left in reversed(range(_MOST_PLANS)):
             plan = planner.plan(self._pushes, family, memories, self._settings, waits)
@@ -108,15 +108,6 @@ class FamilyRollout:
         if newest is None or self._settings.base_revision == "running":
             return Family(highest, readable, self._spare(newest, highest)), results
         return Family(self._line(newest), readable, self._spare(newest, highest)), results
-
-    def _as_deployed(self, member: Member) -> Member:
-        """The member as if it ran what its controller deploys to it, where ECS shows that only at the end."""
-        rollout, service = self._known[member.target].memory.rollout, member.service
-        if service is None or rollout is None or rollout.state is not State.STARTED:
-            return member
-        if self._environment.controllers.of(service).shows_target:
-            return member
-        return Member(service._replace(revision=rollout.revision), self._environment.ecs.revision(rollout.revision))
 
     def _line(self, newest: Revision) -> Revision:
         """The newest revision that a service may start from.

@@ -11,10 +11,12 @@ from ecr_deploy.core import memory, planner
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
 from ecr_deploy.core.fleet import Member, Service, Target
 from ecr_deploy.core.images import Repository
+from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import Outcome, Reason, TargetResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
@@ -119,6 +121,10 @@ def read_memories(
     members = list(members)
     news = list(news)
     known = environment.table.read(member.target for member in members)
+    members = [
+        as_deployed(member, one.memory, environment) if isinstance(one := known[member.target], Known) else member
+        for member in members
+    ]
     wanted = {push.repository for push in news} or {one for member in members for one in member.running.repositories}
     settled: dict[Target, Known | EcrDeployError] = {}
     unrecorded: dict[Repository, dict[str, set[str]]] = {}
@@ -157,6 +163,16 @@ def members_of(hit: Hit, environment: Environment) -> tuple[list[Member], list[T
     if hit.newest:
         return [Member(None, hit.newest)], []
     return read_members(hit.services, environment)
+
+
+def as_deployed(member: Member, known: Memory, environment: Environment) -> Member:
+    """The member as if it ran what its controller deploys to it, where ECS shows that only at the end."""
+    rollout, service = known.rollout, member.service
+    if service is None or rollout is None or rollout.state is not State.STARTED:
+        return member
+    if environment.controllers.of(service).shows_target:
+        return member
+    return Member(service._replace(revision=rollout.revision), environment.ecs.revision(rollout.revision))
 
 
 def _adopt(

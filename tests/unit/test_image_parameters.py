@@ -124,7 +124,7 @@ def test_a_requested_rollback_takes_the_parameter_back(parameters: Parameters, e
     road.deliver(pushed("v2"))
     ecs.end_deployments()
 
-    road.request(rollback={"cluster": "prod", "service": "api"})
+    road.request(rollback={"cluster": "prod", "service": "api", "force": True})
 
     assert parameters.values == {"/images/prod/api/main": f"{APP}:v1"}
 

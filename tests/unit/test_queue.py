@@ -290,7 +290,7 @@ def test_an_event_that_comes_twice_in_one_batch(ecs: StrictEcs, road: Road) -> N
 def test_what_fails_for_now_holds_nobody_up(ecs: StrictEcs, road: Road, aws_queues: Queues) -> None:
     """It goes on in a group of its own, narrowed to what is left of it."""
     ecs.add_service("prod", "second", ecs.register(definition("second", f"{APP}:v1")))
-    ecs.inject("UpdateService", Fault.INTERNAL, times=6)
+    ecs.inject("UpdateService", Fault.INTERNAL, times=12)
     send(aws_queues, pushed("v2"))
 
     assert take(road, receive(aws_queues)) == []
@@ -298,7 +298,7 @@ def test_what_fails_for_now_holds_nobody_up(ecs: StrictEcs, road: Road, aws_queu
     again = receive(aws_queues)
     [record] = again["Records"]
     assert record["attributes"]["MessageGroupId"].startswith("retry-")
-    assert len(json.loads(record["body"])["detail"]["targets"]) == 1
+    assert json.loads(record["body"])["detail"]["targets"] == [["prod", "api"], ["prod", "second"]]
     assert take(road, again) == []
     assert {road.image("prod", name) for name in ("api", "second")} == {f"{APP}:v2"}
     assert aws_queues.dead_letters() == []

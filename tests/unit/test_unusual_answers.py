@@ -146,14 +146,16 @@ def live(world: World) -> list[Any]:
     world.ecs.end_deployments()
     world.road.deliver(changed(), pushed("v3", time=LATER))
     world.ecs.end_deployments()
-    world.road.deliver(changed(), pushed("v4", time="2026-11-23T08:00:00Z"))
+    world.road.deliver(changed(), pushed("v4", time="2026-11-25T08:00:00Z"))
+    world.ecs.end_deployments()
+    world.road.deliver(changed(), pushed("v5", time="2026-11-25T09:00:00Z"))
     world.ecs.end_deployments()
     return [changed()]
 
 
 def past(world: World) -> list[Any]:
     world.road.deliver(pushed("v2"), pushed("v3", time=LATER))
-    world.road.deliver(pushed("v4", time="2026-11-23T08:00:00Z"))
+    world.road.deliver(pushed("v4", time="2026-11-25T08:00:00Z"))
     return [changed()]
 
 
@@ -192,7 +194,7 @@ STORIES = (
         "CreateDeployment",
     ),
     Story(again, "ChangeMessageVisibilityBatch"),
-    Story(live, "TagResource ListTaskDefinitions DeregisterTaskDefinition BatchGetImage PutImage"),
+    Story(live, "ListTaskDefinitions DeregisterTaskDefinition BatchGetImage PutImage"),
     Story(past, "ListServiceDeployments"),
     Story(moving, "DescribeServiceDeployments"),
     Story(late, "StopServiceDeployment DescribeImages"),
