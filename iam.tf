@@ -41,11 +41,14 @@ locals {
     "ec2:UnassignPrivateIpAddresses",
   ]
 
+  # ARNs of the rules that send to the queue.
+  queue_rules = concat(aws_cloudwatch_event_rule.this[*].arn, values(aws_cloudwatch_event_rule.other)[*].arn)
+
   # Without it, events vanish silently.
   policy_to_take_events = {
     for queue, rules in {
-      (local.queue_name)             = local.rules_of_the_queue[*].arn
-      (local.undelivered_queue_name) = concat(local.rules_of_the_queue[*].arn, values(aws_cloudwatch_event_rule.notifications)[*].arn)
+      (local.queue_name)             = local.queue_rules
+      (local.undelivered_queue_name) = concat(local.queue_rules, values(aws_cloudwatch_event_rule.notifications)[*].arn)
       } : queue => jsonencode({
         Version = "2012-10-17"
         Statement = [{

@@ -1,3 +1,5 @@
+# Scope: what is deployed, and where.
+
 variable "enabled" {
   description = "Whether anything is created at all. Default: true."
   type        = bool
@@ -151,6 +153,56 @@ variable "rules" {
   }
 }
 
+variable "enabled_tag_key" {
+  description = "Key of the tag by which a service or a cluster opts out (\"false\"), or in (\"true\"). Default: \"ecr-deploy:enabled\"."
+  type        = string
+  default     = "ecr-deploy:enabled"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", var.enabled_tag_key)) && !startswith(lower(var.enabled_tag_key), "aws:")
+    error_message = "enabled_tag_key is ${jsonencode(var.enabled_tag_key)}, which is no tag key: write 1 to 128 letters, digits, spaces and _ . : / = + - @, and no aws: in front."
+  }
+
+  validation {
+    condition     = var.enabled_tag_key != "ecr-deploy:pinned"
+    error_message = "enabled_tag_key is \"ecr-deploy:pinned\", which holds a service where it is: write another key."
+  }
+}
+
+variable "require_opt_in" {
+  description = "Whether only services are in scope that have the tag of enabled_tag_key with the value \"true\", or whose cluster has it. Default: false."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+# Policy: how and when it is deployed.
+
+variable "image_reference" {
+  description = "How a new image is written into task definitions: \"tag\" (repo:v2), \"digest\" (repo@sha256:...) or \"tag+digest\" (repo:v2@sha256:...). Default: \"tag\"."
+  type        = string
+  default     = "tag"
+  nullable    = false
+
+  validation {
+    condition     = contains(["tag", "digest", "tag+digest"], var.image_reference)
+    error_message = "image_reference is ${jsonencode(var.image_reference)}, but must be \"tag\", \"digest\" or \"tag+digest\"."
+  }
+}
+
+variable "base_revision" {
+  description = "What a new revision starts from: \"latest\", the family's newest active revision, so that settings from Terraform come with the next push, or \"running\", what the service runs. Default: \"latest\"."
+  type        = string
+  default     = "latest"
+  nullable    = false
+
+  validation {
+    condition     = contains(["latest", "running"], var.base_revision)
+    error_message = "base_revision is ${jsonencode(var.base_revision)}, but must be \"latest\" or \"running\"."
+  }
+}
+
 variable "change_calendars" {
   description = "Names or ARNs of AWS Systems Manager change calendars: while one of them is CLOSED, pushes wait; needs reconcile_schedule. Default: [], none."
   type        = list(string)
@@ -181,30 +233,6 @@ variable "reconcile_schedule" {
   }
 }
 
-variable "enabled_tag_key" {
-  description = "Key of the tag by which a service or a cluster opts out (\"false\"), or in (\"true\"). Default: \"ecr-deploy:enabled\"."
-  type        = string
-  default     = "ecr-deploy:enabled"
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", var.enabled_tag_key)) && !startswith(lower(var.enabled_tag_key), "aws:")
-    error_message = "enabled_tag_key is ${jsonencode(var.enabled_tag_key)}, which is no tag key: write 1 to 128 letters, digits, spaces and _ . : / = + - @, and no aws: in front."
-  }
-
-  validation {
-    condition     = var.enabled_tag_key != "ecr-deploy:pinned"
-    error_message = "enabled_tag_key is \"ecr-deploy:pinned\", which holds a service where it is: write another key."
-  }
-}
-
-variable "require_opt_in" {
-  description = "Whether only services are in scope that have the tag of enabled_tag_key with the value \"true\", or whose cluster has it. Default: false."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
 variable "rollback_on_failure" {
   description = "Whether a rollout that fails, or is not live after deployment_timeout_minutes, is taken back, where the service has no circuit breaker or alarm that does it. Default: false."
   type        = bool
@@ -223,6 +251,15 @@ variable "deployment_timeout_minutes" {
     error_message = "deployment_timeout_minutes is ${var.deployment_timeout_minutes}, but must be a whole number of minutes from 5 to 1440."
   }
 }
+
+variable "dry_run" {
+  description = "Whether the function only reports what it would do. Its role then has no permission to write to ECS. Default: false."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+# Features beside services that ECS rolls out.
 
 variable "scheduled_tasks" {
   description = "Whether EventBridge rules and EventBridge Scheduler schedules that start a revision of a family in the clusters in scope are moved to its new one. Default: false."
@@ -260,6 +297,8 @@ variable "image_parameter_prefix" {
     error_message = "image_parameter_prefix is ${jsonencode(var.image_parameter_prefix)}, but must be a path of 1 to 12 levels, such as \"/ecr-deploy/images\", that ends without a slash and begins with neither /aws nor /ssm."
   }
 }
+
+# Observability.
 
 variable "notification_topic_arn" {
   description = "ARN of the SNS topic that is told when a rollout is live, rolled back or failed; its policy must let events.amazonaws.com publish. Default: null, none."
@@ -305,36 +344,20 @@ variable "dashboard" {
   nullable    = false
 }
 
-variable "image_reference" {
-  description = "How a new image is written into task definitions: \"tag\" (repo:v2), \"digest\" (repo@sha256:...) or \"tag+digest\" (repo:v2@sha256:...). Default: \"tag\"."
-  type        = string
-  default     = "tag"
+variable "log_retention_days" {
+  description = "Days for which the function's log is kept; 0 is for ever. Default: 30."
+  type        = number
+  default     = 30
   nullable    = false
 
+  # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
   validation {
-    condition     = contains(["tag", "digest", "tag+digest"], var.image_reference)
-    error_message = "image_reference is ${jsonencode(var.image_reference)}, but must be \"tag\", \"digest\" or \"tag+digest\"."
+    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days is ${var.log_retention_days}, which CloudWatch Logs does not offer: take 0 (for ever), 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
   }
 }
 
-variable "base_revision" {
-  description = "What a new revision starts from: \"latest\", the family's newest active revision, so that settings from Terraform come with the next push, or \"running\", what the service runs. Default: \"latest\"."
-  type        = string
-  default     = "latest"
-  nullable    = false
-
-  validation {
-    condition     = contains(["latest", "running"], var.base_revision)
-    error_message = "base_revision is ${jsonencode(var.base_revision)}, but must be \"latest\" or \"running\"."
-  }
-}
-
-variable "dry_run" {
-  description = "Whether the function only reports what it would do. Its role then has no permission to write to ECS. Default: false."
-  type        = bool
-  default     = false
-  nullable    = false
-}
+# Function: its role, encryption, network and size.
 
 variable "pass_role_arns" {
   description = "ARNs of the roles that the function may pass on: task and execution roles to ECS tasks, and with scheduled_tasks those that start tasks to EventBridge; * and ? are wildcards. Default: null, all roles of this account."
@@ -350,13 +373,6 @@ variable "pass_role_arns" {
     condition     = alltrue([for arn in coalesce(var.pass_role_arns, []) : can(regex("^arn:[^:]+:iam::[^:]+:role/.+$", arn))])
     error_message = "pass_role_arns holds what is no role's ARN: ${join(", ", [for arn in coalesce(var.pass_role_arns, []) : jsonencode(arn) if !can(regex("^arn:[^:]+:iam::[^:]+:role/.+$", arn))])}. Give ARNs such as the attribute arn of an aws_iam_role."
   }
-}
-
-variable "tags" {
-  description = "Tags of every resource that can have them. Default: {}."
-  type        = map(string)
-  default     = {}
-  nullable    = false
 }
 
 variable "role_path" {
@@ -412,23 +428,10 @@ variable "security_group_ids" {
   }
 }
 
-variable "log_retention_days" {
-  description = "Days for which the function's log is kept; 0 is for ever. Default: 30."
-  type        = number
-  default     = 30
-  nullable    = false
-
-  # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
-  validation {
-    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "log_retention_days is ${var.log_retention_days}, which CloudWatch Logs does not offer: take 0 (for ever), 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
-  }
-}
-
 variable "memory_size" {
-  description = "Memory of the function in MiB, 128 to 10240; its share of CPU grows with it. Default: 256."
+  description = "Memory of the function in MiB, 128 to 10240; its share of CPU grows with it. Default: 512."
   type        = number
-  default     = 256
+  default     = 512
   nullable    = false
 
   validation {
@@ -473,83 +476,9 @@ variable "runtime" {
   }
 }
 
-locals {
-  glob     = "^([A-Za-z0-9_*?-]|\\[!?[A-Za-z0-9_-]+\\])+$"
-  glob_fix = "write letters, digits, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"prod-*\""
-
-  # The fields of a rule that may be left out, but not be empty.
-  never_empty = ["registries", "repositories", "tags", "clusters", "services"]
-
-  # The fields of a rule that are lists of globs, by what they match.
-  ecs_names  = { pattern = local.glob, names = "names", fix = local.glob_fix }
-  image_tags = { pattern = "^([A-Za-z0-9_.*?-]|\\[!?[A-Za-z0-9_.-]+\\])+$", names = "image tags", fix = "write letters, digits, dots, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"v1.*\"" }
-  globs = {
-    repositories = { pattern = "^([a-z0-9._/*?-]|\\[!?[a-z0-9._/-]+\\])+$", names = "repository names", fix = "write small letters, digits, dots, hyphens, underscores and slashes, and among them the wildcards *, ? and [...], as in \"team/*\"" }
-    tags         = local.image_tags
-    exclude_tags = local.image_tags
-    clusters     = local.ecs_names
-    services     = local.ecs_names
-    families     = local.ecs_names
-  }
-
-  # The grammar of the function's versions.py, a part of npm's: https://github.com/npm/node-semver#ranges
-  semver_part       = "(x|X|\\*|0|[1-9][0-9]*)"
-  semver_identifier = "(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-  semver_prerelease = "-${local.semver_identifier}(\\.${local.semver_identifier})*"
-  semver_comparator = "(\\^|~|>=|<=|>|<|=)?\\s*v?${local.semver_part}(\\.${local.semver_part}(\\.${local.semver_part}(${local.semver_prerelease})?)?)?"
-  semver_set        = "\\s*${local.semver_comparator}(\\s+${local.semver_comparator})*\\s*"
-  semver_range      = "^${local.semver_set}(\\|\\|${local.semver_set})*$"
-
-  topic = "^arn:[^:]+:sns:[^:]+:[0-9]{12}:[A-Za-z0-9_-]+$"
-
-  calendar     = "^([A-Za-z0-9_.-]{3,128}|arn:[^:]+:ssm:[^:]+:[0-9]{12}:document/[A-Za-z0-9_.-]{3,128})$"
-  calendar_fix = "which is no change calendar: give the name or the ARN of an aws_ssm_document of the type ChangeCalendar"
-
-  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
-  schedule = "^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\(([^ ()]+ ){2}([^ ()]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()]+) [^ ()]+\\))$"
-}
-
-# A rule that changes nothing is mostly a mistake of its author, but no reason to stop him.
-locals {
-  # Each glob as a regular expression that matches the globs it covers, once they write ? instead of [...].
-  covering = {
-    for glob in toset(flatten([for rule in var.rules : [for field in keys(local.globs) : rule[field]]])) :
-    glob => "^${replace(replace(replace(replace(glob, ".", "\\."), "*", ".*"), "?", "[^*]"), "[!", "[^*?")}$"
-  }
-  simplified = { for glob, _ in local.covering : glob => replace(glob, "/\\[[^]]+\\]/", "?") }
-
-  # For each rule, and each rule beside it, whether the first lets every push go that the second does, to all that the
-  # second reaches, and no later.
-  covers = [for wide in var.rules : [for narrow in var.rules : alltrue(concat(
-    [
-      for globs in concat(
-        [for field in ["repositories", "tags", "clusters", "services", "families"] : { wide = wide[field], narrow = narrow[field] }],
-        [{ wide = narrow.exclude_tags, narrow = wide.exclude_tags }],
-        ) : alltrue([for glob in globs.narrow : anytrue([
-          for other in globs.wide : other == glob || can(regex(local.covering[other], local.simplified[glob]))
-      ])])
-    ],
-    [
-      length(setsubtract(coalesce(narrow.registries, [local.account_id]), coalesce(wide.registries, [local.account_id]))) == 0,
-      wide.semver == null || try(wide.semver == narrow.semver && (wide.include_prereleases || !narrow.include_prereleases), false),
-      length(setsubtract(wide.change_calendars, narrow.change_calendars)) == 0,
-      wide.minimum_image_age <= narrow.minimum_image_age,
-      narrow.promote_tag == null,
-    ],
-  ))]]
-
-  # Of two rules that cover one another, the later one is too many.
-  covered = flatten([for wide, others in local.covers : [
-    for narrow, is_covered in others : { wide = wide, narrow = narrow }
-    if is_covered && narrow != wide && (narrow > wide || !local.covers[narrow][wide])
-  ]])
-}
-
-check "every_rule_counts" {
-  assert {
-    condition = length(local.covered) == 0
-    error_message = join("\n", [for pair in local.covered :
-      "rules[${pair.narrow}] changes nothing: rules[${pair.wide}] already lets all of its pushes go to all that it reaches. Remove it, or narrow rules[${pair.wide}]."
-    ])
-  }
+variable "tags" {
+  description = "Tags of every resource that can have them. Default: {}."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

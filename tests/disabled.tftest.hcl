@@ -16,7 +16,8 @@ run "creates_nothing" {
   assert {
     condition = length(concat(
       aws_cloudwatch_event_rule.this,
-      aws_cloudwatch_event_target.queue,
+      values(aws_cloudwatch_event_rule.other),
+      values(aws_cloudwatch_event_target.queue),
       aws_sqs_queue.this,
       aws_sqs_queue.dead_letter,
       aws_sqs_queue.undelivered,

@@ -330,7 +330,7 @@ run "what_features_add" {
   }
 
   assert {
-    condition = jsondecode(aws_cloudwatch_event_rule.codedeploy[0].event_pattern) == {
+    condition = jsondecode(aws_cloudwatch_event_rule.other["codedeploy"].event_pattern) == {
       source      = ["aws.codedeploy"]
       detail-type = ["CodeDeploy Deployment State-change Notification"]
       detail      = { state = ["SUCCESS", "FAILURE", "STOP"] }

@@ -26,7 +26,7 @@ run "defaults" {
   }
 
   assert {
-    condition = jsondecode(aws_cloudwatch_event_rule.deployments[0].event_pattern) == {
+    condition = jsondecode(aws_cloudwatch_event_rule.other["deployments"].event_pattern) == {
       source      = ["aws.ecs"]
       detail-type = ["ECS Deployment State Change"]
       detail      = { eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
@@ -36,13 +36,13 @@ run "defaults" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_event_rule.schedule) == 0 && alltrue([for rule in aws_cloudwatch_event_rule.notifications : rule.state == "DISABLED"])
+    condition     = !contains(keys(aws_cloudwatch_event_rule.other), "schedule") && alltrue([for rule in aws_cloudwatch_event_rule.notifications : rule.state == "DISABLED"])
     error_message = "By default there is no schedule, and nobody is told."
   }
 
   assert {
     condition = (
-      aws_cloudwatch_event_target.queue[*].rule == ["ecr-deploy", "ecr-deploy-deployments"]
+      { for name, target in aws_cloudwatch_event_target.queue : name => target.rule } == { pushes = "ecr-deploy", deployments = "ecr-deploy-deployments" }
       && alltrue([for target in aws_cloudwatch_event_target.queue :
         target.arn == aws_sqs_queue.this[0].arn
         && target.dead_letter_config[0].arn == aws_sqs_queue.undelivered[0].arn
@@ -192,7 +192,7 @@ run "rules_and_what_comes_after" {
   }
 
   assert {
-    condition = jsondecode(aws_cloudwatch_event_rule.deployments[0].event_pattern).resources == [
+    condition = jsondecode(aws_cloudwatch_event_rule.other["deployments"].event_pattern).resources == [
       { wildcard = "arn:aws:ecs:eu-west-1:123456789012:service/prod-*/*" },
       { wildcard = "arn:aws:ecs:eu-west-1:123456789012:service/*/*" },
     ]
@@ -201,8 +201,8 @@ run "rules_and_what_comes_after" {
 
   assert {
     condition = (
-      aws_cloudwatch_event_rule.schedule[0].schedule_expression == "rate(15 minutes)"
-      && aws_cloudwatch_event_target.queue[*].rule == ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-codedeploy", "ecr-deploy-schedule"]
+      aws_cloudwatch_event_rule.other["schedule"].schedule_expression == "rate(15 minutes)"
+      && keys(aws_cloudwatch_event_target.queue) == ["codedeploy", "deployments", "pushes", "schedule"]
     )
     error_message = "The schedule's turn must come over the same queue."
   }
@@ -232,7 +232,7 @@ run "what_fails_is_looked_after_without_reconciling" {
 
   assert {
     condition = (
-      aws_cloudwatch_event_rule.schedule[0].schedule_expression == "rate(5 minutes)"
+      aws_cloudwatch_event_rule.other["schedule"].schedule_expression == "rate(5 minutes)"
       && !can(jsondecode(aws_lambda_function.this[0].environment[0].variables.ECR_DEPLOY_SETTINGS).reconcile)
     )
     error_message = "A rollout that takes too long must be noticed without reconcile_schedule."

@@ -15,7 +15,7 @@ from .errors import EcrDeployError
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _IDENTIFIER = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-# variables.tf holds the same grammar.
+# validation.tf holds the same grammar.
 _COMPARATOR = re.compile(
     rf"(?P<operator>\^|~|>=|<=|>|<|=)?\s*v?(?P<major>{_NUMBER}|[xX*])"
     rf"(?:\.(?P<minor>{_NUMBER}|[xX*])(?:\.(?P<patch>{_NUMBER}|[xX*])(?:-(?P<prerelease>{_IDENTIFIER}(?:\.{_IDENTIFIER})*))?)?)?"

@@ -21,17 +21,17 @@ override_resource {
 }
 
 override_resource {
-  target = aws_cloudwatch_event_rule.deployments[0]
+  target = aws_cloudwatch_event_rule.other["deployments"]
   values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-deployments" }
 }
 
 override_resource {
-  target = aws_cloudwatch_event_rule.codedeploy[0]
+  target = aws_cloudwatch_event_rule.other["codedeploy"]
   values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-codedeploy" }
 }
 
 override_resource {
-  target = aws_cloudwatch_event_rule.schedule[0]
+  target = aws_cloudwatch_event_rule.other["schedule"]
   values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-schedule" }
 }
 

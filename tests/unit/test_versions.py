@@ -152,8 +152,8 @@ def test_terraforms_grammar(text: str, legal: bool) -> None:  # noqa: FBT001 - a
 
 
 def _terraforms() -> re.Pattern[str]:
-    """The grammar in variables.tf, put together as Terraform does it."""
-    hcl = (Path(__file__).parents[2] / "variables.tf").read_text()
+    """The grammar in validation.tf, put together as Terraform does it."""
+    hcl = (Path(__file__).parents[2] / "validation.tf").read_text()
     parts = dict(re.findall(r'^  semver_(\w+) += "(.*)"$', hcl, re.MULTILINE))
     pattern = parts["range"]
     while "${" in pattern:
