@@ -61,6 +61,7 @@ locals {
 
     # No turn, no metric: what is missing is the alarm.
     no-reconciliation = {
+      # It is there without a schedule, too, and never fires: whether there is one may be unknown at plan.
       description = "No reconciliation of ${var.name} succeeded for four turns: pushes whose events were lost, or that had to wait, are not deployed. Lines of level ERROR in the log ${local.log_group_name} say why; without any, see whether the rule ${var.name}-schedule is enabled, and whether pushes wait in ${local.queue_name}."
       namespace   = local.namespace
       metric      = "Reconciliations"
@@ -70,7 +71,7 @@ locals {
       threshold   = 1
       period      = local.turn_period
       periods     = min(max(4, floor(4 * local.turn / local.turn_period)), 7 * 24)
-      missing     = "breaching"
+      missing     = local.turns_are_watched ? "breaching" : "notBreaching"
     }
   }
 
@@ -82,12 +83,20 @@ locals {
 
   # CloudWatch looks back for a week at most, in which there must be two turns to tell a late one from none.
   turns_are_watched = var.reconcile_schedule != null && 2 * local.turn <= 7 * 24 * 60 * 60
+
+  alarm_topics = coalesce(merge({ topic_arns = null }, var.alarms).topic_arns, [])
+}
+
+module "alarms_asked_for" {
+  source = "./modules/alarms-asked-for"
+
+  alarms = var.alarms
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = {
     for name, alarm in local.alarms : name => alarm
-    if var.enabled && var.alarms != null && (name != "no-reconciliation" || local.turns_are_watched)
+    if var.enabled && module.alarms_asked_for.answer
   }
 
   alarm_name          = "${var.name}-${each.key}"
@@ -101,7 +110,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   period              = each.value.period
   evaluation_periods  = each.value.periods
   treat_missing_data  = each.value.missing
-  alarm_actions       = var.alarms.topic_arns
-  ok_actions          = var.alarms.topic_arns
+  alarm_actions       = local.alarm_topics
+  ok_actions          = local.alarm_topics
   tags                = var.tags
 }

@@ -7,14 +7,9 @@ locals {
       deployments = {
         needed      = !var.dry_run
         description = "Ends of ECS deployments"
-        pattern = jsonencode({
-          source      = ["aws.ecs"]
-          detail-type = ["ECS Deployment State Change"]
-          detail      = { eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
-          # EventBridge's only wildcard is *, of which no two may follow one another.
-          resources = [for service in local.services : { wildcard = replace(service, "/[*?]+/", "*") }]
-        })
-        schedule = null
+        pattern     = [for pattern in local.deployment_patterns : pattern if length(pattern) <= local.pattern_limit][0]
+        schedule    = null
+        state       = "ENABLED"
       }
 
       # How CodeDeploy's end: it sends events of its own, which do not name the cluster.
@@ -27,17 +22,50 @@ locals {
           detail      = { state = ["SUCCESS", "FAILURE", "STOP"] }
         })
         schedule = null
+        state    = "ENABLED"
       }
 
-      # When to look for pushes that were lost or had to wait, and for rollouts that take too long.
+      # When to look for pushes that were lost or had to wait, and for rollouts that take too long. It is there without a
+      # schedule, too, and disabled: whether there is one may be unknown at plan.
       schedule = {
-        needed      = var.reconcile_schedule != null || var.rollback_on_failure
+        needed      = true
         description = "Scheduled runs"
         pattern     = null
         schedule    = coalesce(var.reconcile_schedule, "rate(5 minutes)")
+        state       = var.reconcile_schedule != null || var.rollback_on_failure ? "ENABLED" : "DISABLED"
       }
     } : name => event if event.needed
   }
+
+  # Each glob up to its first wildcard. Prefixes may match more than the globs do: the function looks again. Wildcards are
+  # scarce: a bus takes 30 rules with any.
+  cluster_names = distinct([for glob in var.clusters : {
+    start = regex("^[^*?[]*", glob)
+    exact = !can(regex("[*?[]", glob))
+  }])
+
+  # From the narrowest to the widest. ARNs of services from before 2021 do not name the cluster, but their events do.
+  deployment_filters = [
+    {
+      resources   = [for name in local.cluster_names : { prefix = "${local.ecs_arn}:service/${name.start}${name.exact ? "/" : ""}" }]
+      clusterArns = [for name in local.cluster_names : name.exact ? jsonencode("${local.ecs_arn}:cluster/${name.start}") : jsonencode({ prefix = "${local.ecs_arn}:cluster/${name.start}" })]
+    },
+    {
+      resources   = [{ prefix = "${local.ecs_arn}:service/" }]
+      clusterArns = []
+    },
+  ]
+  deployment_ends = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
+  deployment_patterns = [for filter in local.deployment_filters : jsonencode({
+    source      = ["aws.ecs"]
+    detail-type = ["ECS Deployment State Change"]
+    "$or" = concat(
+      [{ detail = { eventName = local.deployment_ends }, resources = filter.resources }],
+      length(filter.clusterArns) > 0 ? [{ detail = { eventName = local.deployment_ends, clusterArn = [for one in filter.clusterArns : jsondecode(one)] } }] : [],
+    )
+  })]
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+  pattern_limit = 2048
 }
 
 resource "aws_cloudwatch_event_rule" "other" {
@@ -47,5 +75,6 @@ resource "aws_cloudwatch_event_rule" "other" {
   description         = "${each.value.description}, for ${var.name}."
   event_pattern       = each.value.pattern
   schedule_expression = each.value.schedule
+  state               = each.value.state
   tags                = var.tags
 }

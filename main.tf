@@ -5,7 +5,7 @@
 module "event_pattern" {
   source = "./modules/event-pattern"
 
-  rules = [for rule in var.rules : merge(rule, { registries = coalesce(rule.registries, [local.account_id]) })]
+  rules = [for index, rule in local.rules : merge(rule, { registries = local.registries_of[index] })]
 }
 
 resource "aws_cloudwatch_event_rule" "this" {
@@ -49,7 +49,7 @@ resource "aws_sqs_queue" "this" {
   # No longer than the function needs: a crash holds up the pushes behind it for this long.
   visibility_timeout_seconds = var.timeout + 30
   message_retention_seconds  = local.queue_retention_seconds
-  policy                     = local.policy_to_take_events[local.queue_name]
+  policy                     = local.queue_policies[local.queue_name]
   sqs_managed_sse_enabled    = local.sqs_managed_encryption
   kms_master_key_id          = var.kms_key_arn
   tags                       = var.tags
@@ -78,7 +78,7 @@ resource "aws_sqs_queue" "undelivered" {
 
   name                      = local.undelivered_queue_name
   message_retention_seconds = local.queue_retention_seconds
-  policy                    = local.policy_to_take_events[local.undelivered_queue_name]
+  policy                    = local.queue_policies[local.undelivered_queue_name]
   sqs_managed_sse_enabled   = local.sqs_managed_encryption
   kms_master_key_id         = var.kms_key_arn
   tags                      = var.tags
@@ -153,7 +153,7 @@ resource "aws_lambda_function" "this" {
 
   # An early invocation would otherwise lose its log, and Lambda would make a log group that Terraform does not own.
   # One in a VPC needs its interfaces as soon as it is made.
-  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.log, aws_iam_role_policy.network]
+  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.lambda]
 
   lifecycle {
     precondition {

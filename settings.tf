@@ -20,6 +20,7 @@ locals {
   account_id = join("", data.aws_caller_identity.this[*].account_id)
   partition  = join("", data.aws_partition.this[*].partition)
   region     = join("", data.aws_service.ecs[*].region)
+  dns_suffix = join("", data.aws_partition.this[*].dns_suffix)
 }
 
 locals {
@@ -57,6 +58,9 @@ locals {
     }
   }
 
+  # The rules with all of their fields.
+  rules = [for rule in var.rules : merge(local.defaults.rules, { for field, value in rule : field => value if value != null })]
+
   inputs = {
     clusters                   = var.clusters
     image_reference            = var.image_reference
@@ -78,7 +82,7 @@ locals {
   settings = merge(
     {
       account_id = local.account_id
-      rules = [for rule in var.rules : {
+      rules = [for rule in local.rules : {
         for field, value in rule : field => value if jsonencode(value) != jsonencode(local.defaults.rules[field])
       }]
     },
@@ -90,7 +94,7 @@ locals {
   # Kept back from Lambda's 4 KiB: the variable's name and the two queues' URLs.
   settings_limit = 4096 - 400
 
-  # Kept back from IAM's limit: the policies whose length is always the same, of queue and log.
-  policies_limit  = 10240 - 1200
-  policies_length = length(join("", concat(aws_iam_role_policy.network[*].policy, aws_iam_role_policy.read[*].policy, aws_iam_role_policy.deploy[*].policy)))
+  # Kept back from IAM's limit: the other policies, whose length hardly varies.
+  policies_limit  = 10240 - 850 - (length(var.subnet_ids) > 0 ? 700 : 0)
+  policies_length = length(join("", concat(aws_iam_role_policy.read[*].policy, aws_iam_role_policy.deploy[*].policy)))
 }

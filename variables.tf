@@ -8,7 +8,7 @@ variable "enabled" {
 }
 
 variable "name" {
-  description = "Name of every resource; two instances in one account and region need two names. Default: \"ecr-deploy\"."
+  description = "Name of every resource; two instances in one account and region need two names. To change it makes everything anew: what waits in the queues is lost, and so is the log. Default: \"ecr-deploy\"."
   type        = string
   default     = "ecr-deploy"
   nullable    = false
@@ -61,95 +61,85 @@ variable "rules" {
     - promote_tag: image tag that an image gets in ECR once it is live on every service of the rule that runs its
       repository; pushes of this tag start nothing. Default: null, none.
   EOT
-  type = list(object({
-    registries          = optional(list(string))
-    repositories        = optional(list(string), ["*"])
-    tags                = optional(list(string), ["*"])
-    exclude_tags        = optional(list(string), [])
-    semver              = optional(string)
-    include_prereleases = optional(bool, false)
-    clusters            = optional(list(string), ["*"])
-    services            = optional(list(string), ["*"])
-    families            = optional(list(string), [])
-    change_calendars    = optional(list(string), [])
-    minimum_image_age   = optional(number, 0)
-    promote_tag         = optional(string)
-  }))
-  default  = [{}]
-  nullable = false
+  type        = any
+  default     = [{}]
+  nullable    = false
+
+  validation {
+    condition = startswith(jsonencode(var.rules), "[") && alltrue([for rule in var.rules : rule != null && can(keys(rule))])
+    error_message = startswith(jsonencode(var.rules), "[") ? join("\n", [
+      for index, rule in var.rules : "rules[${index}] is ${jsonencode(rule)}, but must be an object: write its fields in braces, or {} for every default."
+      if !can(keys(rule))
+    ]) : "rules must be a list of objects: write [{ ... }]."
+  }
 
   validation {
     condition     = length(var.rules) > 0
     error_message = "rules is empty, so that no push would ever be deployed: write a rule, or leave it out to deploy every push."
   }
 
+  # merge() makes nothing of null, and looks into rules whose values are not all known yet, where try() would wait.
   validation {
-    condition = alltrue(flatten([for rule in var.rules : [for field in local.never_empty : try(length(rule[field]) > 0, true)]]))
+    condition = alltrue(flatten([for rule in var.rules : [
+      for field in keys(merge({}, rule)) : contains(keys(local.fields["rules[*]"]), field)
+    ]]))
     error_message = join("\n", flatten([for index, rule in var.rules : [
-      for field in local.never_empty : "rules[${index}].${field} is empty, so that the rule reaches nothing: name some, or leave it out for its default."
-      if !try(length(rule[field]) > 0, true)
+      for field in keys(merge({}, rule)) : "rules[${index}] has no field ${field}; it may have ${join(", ", keys(local.fields["rules[*]"]))}."
+      if !contains(keys(local.fields["rules[*]"]), field)
     ]]))
   }
 
   validation {
-    condition = alltrue(flatten([for rule in var.rules : [for field, kind in local.globs : [
-      for glob in rule[field] : can(regex(kind.pattern, glob))
-    ]]]))
-    error_message = join("\n", flatten([for index, rule in var.rules : [for field, kind in local.globs : [
-      for glob in rule[field] : "rules[${index}].${field} holds ${jsonencode(glob)}, which is no glob of ${kind.names}: ${kind.fix}."
-      if !can(regex(kind.pattern, glob))
-    ]]]))
-  }
-
-  validation {
-    condition = alltrue(flatten([for rule in var.rules : [for id in coalesce(rule.registries, []) : can(regex("^[0-9]{12}$", id))]]))
+    condition = alltrue(flatten([for rule in var.rules : [for field, value in merge({}, rule) :
+      value == null || can(regex(local.types[lookup(local.fields["rules[*]"], field, "string")], jsonencode(value)))
+      if contains(keys(local.fields["rules[*]"]), field)
+    ]]))
     error_message = join("\n", flatten([for index, rule in var.rules : [
-      for id in coalesce(rule.registries, []) : "rules[${index}].registries holds ${jsonencode(id)}, which is no account id: write its 12 digits, as text."
-      if !can(regex("^[0-9]{12}$", id))
+      for field, value in merge({}, rule) : "rules[${index}].${field} is ${jsonencode(value)}, but must be a ${local.fields["rules[*]"][field]}."
+      if value != null && try(!can(regex(local.types[local.fields["rules[*]"][field]], jsonencode(value))), false)
     ]]))
   }
 
   validation {
-    condition = alltrue([for rule in var.rules : rule.semver == null || can(regex(local.semver_range, rule.semver))])
-    error_message = join("\n", [
-      for index, rule in var.rules : "rules[${index}].semver is ${jsonencode(rule.semver)}, which is no range of semantic versions: write comparators such as \">=1.4.0 <2.0.0\", \"^1.4\", \"~1.4.2\" or \"1.x || 2.x\"."
-      if rule.semver != null && !can(regex(local.semver_range, rule.semver))
-    ])
-  }
-
-  validation {
-    condition = alltrue(flatten([for rule in var.rules : [for name in rule.change_calendars : can(regex(local.calendar, name))]]))
+    condition = alltrue(flatten([for rule in var.rules : [
+      for field, value in merge({}, rule) : jsonencode(value) != "[]" if contains(local.never_empty, field)
+    ]]))
     error_message = join("\n", flatten([for index, rule in var.rules : [
-      for name in rule.change_calendars : "rules[${index}].change_calendars holds ${jsonencode(name)}, ${local.calendar_fix}."
-      if !can(regex(local.calendar, name))
+      for field, value in merge({}, rule) : "rules[${index}].${field} is empty, so that the rule reaches nothing: name some, or leave it out for its default."
+      if contains(local.never_empty, field) && jsonencode(value) == "[]"
     ]]))
   }
 
-  # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageIdentifier.html
   validation {
-    condition = alltrue([for rule in var.rules : rule.promote_tag == null || can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", rule.promote_tag))])
-    error_message = join("\n", [
-      for index, rule in var.rules : "rules[${index}].promote_tag is ${jsonencode(rule.promote_tag)}, which is no image tag: write up to 128 letters, digits, dots, hyphens and underscores."
-      if rule.promote_tag != null && !can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", rule.promote_tag))
-    ])
+    condition = alltrue(flatten([for rule in var.rules : [for field, value in merge({}, rule) : [
+      for text in flatten([value]) : can(regex(local.grammars[field].pattern, text)) if value != null
+    ] if contains(keys(local.grammars), field)]]))
+    error_message = join("\n", flatten([for index, rule in var.rules : [for field, value in merge({}, rule) : [
+      for text in flatten([value]) : join(" ", [
+        "rules[${index}].${field} ${startswith(local.fields["rules[*]"][field], "list") ? "holds" : "is"}",
+        "${replace(replace(jsonencode(text), "\\u003c", "<"), "\\u003e", ">")}, ${local.grammars[field].fault}.",
+      ]) if value != null && !can(regex(local.grammars[field].pattern, text))
+    ] if contains(keys(local.grammars), field)]]))
   }
 
   validation {
-    condition = alltrue([for rule in var.rules : rule.minimum_image_age >= 0 && floor(rule.minimum_image_age) == rule.minimum_image_age])
-    error_message = join("\n", [
-      for index, rule in var.rules : "rules[${index}].minimum_image_age is ${rule.minimum_image_age}, but must be a whole number of minutes: write 0 or more."
-      if !(rule.minimum_image_age >= 0 && floor(rule.minimum_image_age) == rule.minimum_image_age)
-    ])
+    condition = alltrue(flatten([for rule in var.rules : [
+      for field, value in merge({}, rule) : try(value >= 0 && floor(value) == value, true) if field == "minimum_image_age"
+    ]]))
+    error_message = join("\n", flatten([for index, rule in var.rules : [
+      for field, value in merge({}, rule) : "rules[${index}].minimum_image_age is ${jsonencode(value)}, but must be a whole number of minutes: write 0 or more."
+      if field == "minimum_image_age" && try(!(value >= 0 && floor(value) == value), false)
+    ]]))
   }
 
   validation {
-    condition = var.reconcile_schedule != null || alltrue([
-      for rule in var.rules : rule.minimum_image_age == 0 && length(rule.change_calendars) == 0
-    ])
-    error_message = join("\n", [
-      for index, rule in var.rules : "rules[${index}] makes pushes wait (change_calendars, minimum_image_age), but nothing would deploy them later: set reconcile_schedule, as in \"rate(15 minutes)\"."
-      if rule.minimum_image_age != 0 || length(rule.change_calendars) > 0
-    ])
+    condition = var.reconcile_schedule != null || alltrue(flatten([for rule in var.rules : [
+      for field, value in merge({}, rule) : contains(["null", "0", "[]"], jsonencode(value)) if contains(local.waiting, field)
+    ]]))
+    error_message = join("\n", flatten([for index, rule in var.rules : [
+      for field, value in merge({}, rule) : "rules[${index}].${field} makes pushes wait, but nothing would deploy them later: set reconcile_schedule, as in \"rate(15 minutes)\"."
+      if contains(local.waiting, field) && !contains(["null", "0", "[]"], jsonencode(value))
+    ]]))
   }
 }
 
@@ -212,7 +202,7 @@ variable "change_calendars" {
   validation {
     condition = alltrue([for name in var.change_calendars : can(regex(local.calendar, name))])
     error_message = join("\n", [
-      for name in var.change_calendars : "change_calendars holds ${jsonencode(name)}, ${local.calendar_fix}." if !can(regex(local.calendar, name))
+      for name in var.change_calendars : "change_calendars holds ${jsonencode(name)}, ${local.calendar_fault}." if !can(regex(local.calendar, name))
     ])
   }
 
@@ -307,7 +297,7 @@ variable "notification_topic_arn" {
 
   validation {
     condition     = var.notification_topic_arn == null || can(regex(local.topic, var.notification_topic_arn))
-    error_message = "notification_topic_arn is ${jsonencode(var.notification_topic_arn)}, but must be the ARN of a standard topic: give the attribute arn of an aws_sns_topic."
+    error_message = "notification_topic_arn is ${jsonencode(var.notification_topic_arn)}, ${local.topic_fault}."
   }
 }
 
@@ -318,22 +308,38 @@ variable "alarms" {
     - topic_arns: ARNs of the SNS topics that are told when an alarm fires and when it is over, five at most; those with
       a policy or a key of their own must let cloudwatch.amazonaws.com use it. Default: [], none.
   EOT
-  type = object({
-    topic_arns = optional(list(string), [])
-  })
-  default = null
+  type        = any
+  default     = null
 
   validation {
-    condition = alltrue([for arn in try(var.alarms.topic_arns, []) : can(regex(local.topic, arn))])
+    condition     = var.alarms == null || can(keys(var.alarms))
+    error_message = "alarms is ${jsonencode(var.alarms)}, but must be an object: write { topic_arns = [...] }, or {} for alarms that notify nobody."
+  }
+
+  validation {
+    condition = alltrue([for field in keys(merge({}, var.alarms)) : contains(keys(local.fields.alarms), field)])
     error_message = join("\n", [
-      for arn in try(var.alarms.topic_arns, []) : "alarms.topic_arns holds ${jsonencode(arn)}, but must hold ARNs of standard topics: give the attribute arn of an aws_sns_topic."
+      for field in keys(merge({}, var.alarms)) : "alarms has no field ${field}; it may have ${join(", ", keys(local.fields.alarms))}."
+      if !contains(keys(local.fields.alarms), field)
+    ])
+  }
+
+  validation {
+    condition     = try(var.alarms.topic_arns, null) == null || can(regex(local.types["list(string)"], jsonencode(var.alarms.topic_arns)))
+    error_message = "alarms.topic_arns is ${try(jsonencode(var.alarms.topic_arns), "null")}, but must be a list(string)."
+  }
+
+  validation {
+    condition = alltrue([for arn in try(tolist(var.alarms.topic_arns), []) : can(regex(local.topic, arn))])
+    error_message = join("\n", [
+      for arn in try(tolist(var.alarms.topic_arns), []) : "alarms.topic_arns holds ${jsonencode(arn)}, ${local.topic_fault}."
       if !can(regex(local.topic, arn))
     ])
   }
 
   validation {
-    condition     = length(try(var.alarms.topic_arns, [])) <= 5
-    error_message = "alarms.topic_arns holds ${length(try(var.alarms.topic_arns, []))} topics, but CloudWatch tells at most 5: subscribe the others to one of them."
+    condition     = try(length(tolist(var.alarms.topic_arns)) <= 5, true)
+    error_message = "alarms.topic_arns holds ${try(length(var.alarms.topic_arns), 0)} topics, but CloudWatch notifies at most 5: subscribe the others to one of them."
   }
 }
 

@@ -26,7 +26,7 @@ run "creates_nothing" {
       aws_lambda_event_source_mapping.queue,
       aws_iam_role.this,
       aws_iam_role_policy.queue,
-      aws_iam_role_policy.log,
+      aws_iam_role_policy.lambda,
       aws_iam_role_policy.read,
       aws_iam_role_policy.deploy,
       values(aws_cloudwatch_metric_alarm.this),

@@ -444,7 +444,7 @@ run "a_tag_key_that_has_a_meaning" {
 run "policies_longer_than_iam_takes" {
   command = plan
   variables {
-    clusters = [for number in range(30) : "cluster-${number}"]
+    clusters = [for number in range(40) : "cluster-${number}"]
   }
   expect_failures = [aws_lambda_function.this[0]]
 }
