@@ -48,7 +48,7 @@ locals {
     repositories     = { pattern = "^([a-z0-9._/*?-]|\\[!?[a-z0-9._/-]+\\])+$", fault = "which is no glob of repository names: write small letters, digits, dots, hyphens, underscores and slashes, and among them the wildcards *, ? and [...], as in \"team/*\"" }
     tags             = local.image_tags
     exclude_tags     = local.image_tags
-    semver           = { pattern = local.semver_range, fault = "which is no range of semantic versions: write comparators such as \">=1.4.0 <2.0.0\", \"^1.4\", \"~1.4.2\" or \"1.x || 2.x\"" }
+    semver           = { pattern = local.semver_range, fault = "which is no range of semantic versions: write comparators such as \">=1.4.0 <2.0.0\", \"^1.4\", \"~1.4.2\", \"1.2 - 2.3\" or \"1.x || 2.x\"" }
     clusters         = local.names
     services         = local.names
     families         = local.names
@@ -57,13 +57,24 @@ locals {
     promote_tag = { pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", fault = "which is no image tag: write up to 128 letters, digits, dots, hyphens and underscores" }
   }
 
-  # The grammar of the function's versions.py, a part of npm's: https://github.com/npm/node-semver#ranges
-  semver_part       = "(x|X|\\*|0|[1-9][0-9]*)"
-  semver_identifier = "(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-  semver_prerelease = "-${local.semver_identifier}(\\.${local.semver_identifier})*"
-  semver_comparator = "(\\^|~|>=|<=|>|<|=)?\\s*v?${local.semver_part}(\\.${local.semver_part}(\\.${local.semver_part}(${local.semver_prerelease})?)?)?"
-  semver_set        = "\\s*${local.semver_comparator}(\\s+${local.semver_comparator})*\\s*"
-  semver_range      = "^${local.semver_set}(\\|\\|${local.semver_set})*$"
+  # The grammar of the function's versions.py. Of alternatives the longest comes first.
+  semver_number     = "(?:0|[1-9][0-9]{0,127})"
+  semver_identifier = "(?:[0-9]*[A-Za-z-][0-9A-Za-z-]*|${local.semver_number})"
+  semver_prerelease = "${local.semver_identifier}(?:\\.${local.semver_identifier})*"
+  semver_build      = "\\+[0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*"
+  semver_space      = "[ \\t\\r\\n]"
+  semver_x          = "\\.[xX*]"
+  semver_partial = join("", [
+    "v?(?:${local.semver_number}\\.${local.semver_number}\\.${local.semver_number}(?:-${local.semver_prerelease})?(?:${local.semver_build})?",
+    "|${local.semver_number}\\.${local.semver_number}(?:${local.semver_x})?|${local.semver_number}(?:${local.semver_x}){0,2}",
+    "|[xX*](?:${local.semver_x}){0,2})",
+  ])
+  semver_comparator = join("", [
+    "(?:${local.semver_partial}${local.semver_space}+-${local.semver_space}+${local.semver_partial}",
+    "|(?:(?:>=|=>|<=|=<|~>|!=|[\\^~<>=])${local.semver_space}*)?${local.semver_partial})",
+  ])
+  semver_separator = "(?:${local.semver_space}*(?:,|\\|\\|)${local.semver_space}*|${local.semver_space}+)"
+  semver_range     = "^${local.semver_space}*${local.semver_comparator}(?:${local.semver_separator}${local.semver_comparator})*${local.semver_space}*$"
 
   topic       = "^arn:[^:]+:sns:[^:]+:[0-9]{12}:[A-Za-z0-9_-]+$"
   topic_fault = "which is no ARN of a standard topic: give the attribute arn of an aws_sns_topic"
