@@ -1,4 +1,4 @@
-"""The module in other people's Terraform: what a plan says, and what it refuses, on Terraform with the real provider."""
+"""The module in other people's Terraform: what a plan says, and what it refuses, with the real provider."""
 
 import json
 import re
@@ -120,18 +120,22 @@ def test_names_at_their_longest_and_instances_side_by_side(new: Root) -> None:
     plan = new.plan(inputs=instances)
 
     for kind, most in LONGEST.items():
-        names = [one.get("name") or one.get("function_name") for one in planned(plan, kind)]
         # A role's name ends with the region, which is known once the log group is there.
-        names = [name or f"{LONGEST_NAME}-ap-southeast-1" for name in names]
+        unknown = f"{LONGEST_NAME}-ap-southeast-1"
+        names = [str(one.get("name") or one.get("function_name") or unknown) for one in planned(plan, kind)]
         assert max(map(len, names)) <= most
         assert kind == "aws_iam_role" or len(set(names)) == len(names) >= len(instances)
 
 
-@pytest.mark.parametrize("clusters", [["*"], ["prod", "staging-*", "[ab]?"], [f"cluster-of-18-ch-{n:02}" for n in range(30)]])
+@pytest.mark.parametrize(
+    "clusters", [["*"], ["prod", "staging-*", "[ab]?"], [f"cluster-of-18-ch-{n:02}" for n in range(30)]]
+)
 def test_no_pattern_is_too_long(applied: Root, clusters: list[str]) -> None:
     plan = applied.plan(inputs={NAME: {"clusters": clusters, "keep_revisions": 5}})
 
-    patterns = [rule["event_pattern"] for rule in planned(plan, "aws_cloudwatch_event_rule") if rule.get("event_pattern")]
+    patterns = [
+        rule["event_pattern"] for rule in planned(plan, "aws_cloudwatch_event_rule") if rule.get("event_pattern")
+    ]
     assert len(patterns) == 4
     assert max(map(len, patterns)) <= PATTERN_LIMIT
     assert [pattern for pattern in patterns if "wildcard" in pattern] == []
@@ -142,7 +146,10 @@ def test_no_pattern_is_too_long(applied: Root, clusters: list[str]) -> None:
     [
         (
             {"rules": [{"tag": ["v*"], "cluster": ["prod"]}]},
-            ["rules[0] has no field cluster; it may have change_calendars, clusters, ", "rules[0] has no field tag; it"],
+            [
+                "rules[0] has no field cluster; it may have change_calendars, clusters, ",
+                "rules[0] has no field tag; it",
+            ],
         ),
         ({"alarms": {"topics": []}}, ["alarms has no field topics; it may have topic_arns."]),
         ({"rules": [None]}, ["rules[0] is null, but must be an object: write its fields in braces, or {} for every"]),

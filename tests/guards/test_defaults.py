@@ -21,7 +21,8 @@ REQUIRED: dict[str, object] = {
 _OPTIONS = hcl2.SerializationOptions(with_comments=False, strip_string_quotes=True)
 LOCALS: dict[str, Any] = {
     name: value
-    for block in hcl2.loads((ROOT / "settings.tf").read_text(), serialization_options=_OPTIONS)["locals"]
+    for file in ("settings.tf", "validation.tf")
+    for block in hcl2.loads((ROOT / file).read_text(), serialization_options=_OPTIONS)["locals"]
     for name, value in block.items()
 }
 DEFAULTS: dict[str, dict[str, Any]] = LOCALS["defaults"]
@@ -41,5 +42,6 @@ def test_a_field_of_a_rule(name: str, value: object) -> None:
     assert read(rules=[{name: value}]) == read()
 
 
-def test_every_input_has_its_default() -> None:
+def test_every_input_and_every_field_has_its_default() -> None:
+    assert DEFAULTS["rules"].keys() == LOCALS["fields"]["rules[*]"].keys()
     assert DEFAULTS["settings"].keys() == LOCALS["inputs"].keys()
