@@ -4,7 +4,7 @@ from collections import Counter
 from math import ceil
 from typing import NamedTuple
 
-from ecr_deploy import records
+from ecr_deploy.core import records
 from tests.harness.road import ACCOUNT, APP, REGION, digest
 from tests.harness.strict_ecs import BUCKETS, StrictEcs
 from tests.harness.strict_ecs.validation import Json

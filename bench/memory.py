@@ -24,7 +24,7 @@ boto3.client("ecs").list_services(cluster="{CLUSTER}")
 # The documented token buckets would only make us wait.
 _PUSH = f"""
 import json, os
-from ecr_deploy import pacing
+from ecr_deploy.aws import pacing
 pacing._LIMITS = dict.fromkeys(pacing._LIMITS, (1e9, 1e9))
 from ecr_deploy.handler import handler
 class Context:

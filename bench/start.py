@@ -29,7 +29,9 @@ def handler(event, context):
 _IMPORT = """
 import time, boto3, botocore.config, concurrent.futures.thread
 start = time.perf_counter()
-from ecr_deploy import deployer, events, report, requests, queue
+from ecr_deploy import deployer, report
+from ecr_deploy.core import events, requests
+from ecr_deploy.aws import sqs
 print(time.perf_counter() - start)
 """
 _PATIENCE = 30

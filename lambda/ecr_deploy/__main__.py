@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from .cli.main import main
+    from ecr_deploy.cli.main import main
 except ModuleNotFoundError as error:
     if str(error.name).partition(".")[0] != "rich":
         raise

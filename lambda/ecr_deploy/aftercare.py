@@ -3,20 +3,22 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from . import bus, deployer, ecr, planner, reconcile, report, rollouts
-from .deployer import PushResult, TargetResult
-from .errors import CallError, EcrDeployError, Retry
-from .events import DeploymentChange, GroupChange, NoPush, Tick
-from .images import Repository
-from .planner import Member, Outcome
-from .records import Record
-from .rollouts import State
-from .rules import Scope, Target
-from .settings import Settings
-from .watch import RolloutResult, Watch
+from ecr_deploy import deployer, reconcile, report
+from ecr_deploy.aws import ecr, event_bus
+from ecr_deploy.core import planner, rollouts
+from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core.events import DeploymentChange, GroupChange, NoPush, Tick
+from ecr_deploy.core.fleet import Member, Target
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.rollouts import State
+from ecr_deploy.core.rules import Scope
+from ecr_deploy.core.settings import Settings
+from ecr_deploy.rollout_watch import RolloutResult, Watch
 
 if TYPE_CHECKING:
-    from .door import Door
+    from ecr_deploy.door import Door
 
 
 def follow(door: "Door", change: DeploymentChange) -> list[PushResult]:
@@ -78,7 +80,7 @@ def _reconcile(door: "Door", event_id: str, settings: Settings, *, is_turn: bool
 
 def _watch(door: "Door", event_id: str, members: Iterable[Member], settings: Settings) -> list[PushResult]:
     if settings.image_parameter_prefix:
-        from . import image_parameters  # noqa: PLC0415
+        from ecr_deploy.follow_ups import image_parameters  # noqa: PLC0415
 
         image_parameters.write(door, members)
     results = Watch(door.ecs, settings, door.now(), door.codedeploy).look_after(members)
@@ -97,9 +99,9 @@ def tell(door: "Door", event_id: str, results: Sequence[RolloutResult], targets:
     """
     for result in results:
         report.log_rollout(event_id, result, door.now())
-        door.announce(bus.of_rollout(result, door.now()))
+        door.announce(event_bus.of_rollout(result, door.now()))
     if door.settings.image_parameter_prefix:
-        from . import image_parameters  # noqa: PLC0415
+        from ecr_deploy.follow_ups import image_parameters  # noqa: PLC0415
 
         image_parameters.refresh(door, targets)
     _deregister(door, event_id, {result.revision.family for result in results if result.state is State.LIVE})
@@ -110,7 +112,7 @@ def _deregister(door: "Door", event_id: str, families: Collection[str]) -> None:
     keep = door.settings.keep_revisions
     if keep is None or not families:
         return
-    from . import old_revisions  # noqa: PLC0415
+    from ecr_deploy.follow_ups import old_revisions  # noqa: PLC0415
 
     try:
         for revision in old_revisions.deregister(families, keep, door.ecs, door.scheduled_tasks, door.settings):
@@ -136,7 +138,7 @@ def _promote(
         return []
     if unsure := [one for one in unknown if one.outcome is Outcome.FAILED]:
         return [_failed(door, event_id, f"promoting: {unsure[0].reason}", unsure[0].retry)]
-    from . import promotion  # noqa: PLC0415
+    from ecr_deploy.follow_ups import promotion  # noqa: PLC0415
 
     problems = []
     for image, tag in promotion.due([one for one in members if not planner.obstacle(one, door.settings)], rules):
@@ -149,7 +151,7 @@ def _promote(
 
 
 def _failed(door: "Door", event_id: str, reason: str, retry: Retry) -> PushResult:
-    result = PushResult(Outcome.FAILED, reason, retry=retry)
+    result = PushResult(Outcome.FAILED, Reason("refused", reason), retry=retry)
     report.log(NoPush(reason, event_id), result, dry_run=door.settings.dry_run)
     return result
 

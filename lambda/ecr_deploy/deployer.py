@@ -5,54 +5,22 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import planner, records
-from .ecs import WORKERS, Ecs
-from .errors import CallError, EcrDeployError, Retry
-from .events import Push
-from .planner import CODE_DEPLOY, Change, Family, Member, Outcome, Plan, Service, Step, Verdict
-from .revisions import Revision
-from .rules import Rules, Target
-from .settings import Settings
+from ecr_deploy.aws.ecs import WORKERS, Ecs
+from ecr_deploy.core import planner, records
+from ecr_deploy.core.errors import CallError, EcrDeployError
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.fleet import CODE_DEPLOY, Family, Member, Service, Target
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, sum_up
+from ecr_deploy.core.planner import Plan, Step, Verdict
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rules import Rules
+from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
-    from .codedeploy import CodeDeploy
-    from .scheduled_tasks import TaskResult
+    from ecr_deploy.aws.codedeploy import CodeDeploy
 
 # Enough for whoever deploys beside us; a loop that registers without end must not take us with it.
 _MOST_PLANS = 3
-
-
-class TargetResult(NamedTuple):
-    """What came of a push for one service or family; `before` and `after` are revisions as `family:number`."""
-
-    target: Target
-    outcome: Outcome
-    reason: str | None
-    before: str | None = None
-    after: str | None = None
-    changes: tuple[Change, ...] = ()
-    retry: Retry = Retry.NEVER
-
-
-class PushResult(NamedTuple):
-    """What came of a push.
-
-    `retry` says, for a failed one, whether doing it again can help. `suspicious` is one that nobody should send us.
-    `scheduled_tasks` is None where nobody asked for them.
-    """
-
-    outcome: Outcome
-    reason: str | None
-    targets: tuple[TargetResult, ...] = ()
-    retry: Retry = Retry.NEVER
-    suspicious: bool = False
-    scheduled_tasks: "tuple[TaskResult, ...] | None" = None
-
-    @property
-    def progress(self) -> bool:
-        """Whether anything was deployed."""
-        moved = [one.outcome for one in self.scheduled_tasks or ()]
-        return Outcome.DEPLOYED in moved or any(one.outcome is Outcome.DEPLOYED for one in self.targets)
 
 
 def deploy(
@@ -69,7 +37,7 @@ def deploy(
     """
     rules = settings.rules
     # A batch may hold the same event twice. What no rule lets in costs no call.
-    results: dict[Push, list[TargetResult]] = {push: [] for push in pushes if not rules.refuses(push.record)}
+    results: dict[Push, list[TargetResult]] = {push: [] for push in pushes if not rules.rejection(push.record)}
     if results:
         hits, unknown = _find_hits(tuple(results), ecs, rules)
         # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
@@ -78,7 +46,7 @@ def deploy(
                 for push, result in outcomes:
                     results[push].append(result)
         for push, found in results.items():
-            found += [result for result in unknown if rules.lets(push.record, result.target)]
+            found += [result for result in unknown if rules.allows(push.record, result.target)]
     return [_sum_up(push, tuple(results.get(push, ())), rules) for push in pushes]
 
 
@@ -112,7 +80,8 @@ def _standalone(run: Container[str], ecs: Ecs, rules: Rules) -> list[Revision]:
 def _unknown(service: Service, error: CallError) -> TargetResult:
     # A definition that was deleted for good must not fail every push.
     outcome = Outcome.SKIPPED if error.code == "ClientException" else Outcome.FAILED
-    return TargetResult(service.target, outcome, f"what it runs is unknown: {error}", retry=error.retry)
+    reason = Reason("unknown", f"what it runs is unknown: {error}")
+    return TargetResult(service.target, outcome, reason, retry=error.retry)
 
 
 class _Hit(NamedTuple):
@@ -279,7 +248,7 @@ def _result(
 ) -> TargetResult:
     member, before = verdict.member, str(verdict.member.running)
     problem = problems.get(member.arn)
-    if problem and verdict.reason == str(problem):
+    if problem and verdict.reason and verdict.reason.text == str(problem):
         return _failed(member.target, before, problem)
     if verdict.outcome is not Outcome.DEPLOYED:
         return TargetResult(member.target, verdict.outcome, verdict.reason, before, before)
@@ -292,8 +261,8 @@ def _result(
 
 def _failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:
     if isinstance(error, CallError) and error.code in _GONE:
-        return TargetResult(target, Outcome.SKIPPED, "it was deleted meanwhile", before, before)
-    return TargetResult(target, Outcome.FAILED, str(error), before, before, retry=error.retry)
+        return TargetResult(target, Outcome.SKIPPED, Reason("deleted", "it was deleted meanwhile"), before, before)
+    return TargetResult(target, Outcome.FAILED, Reason.of(error), before, before, retry=error.retry)
 
 
 # UpdateService of a service that is no more, or drains.
@@ -301,12 +270,7 @@ _GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException", "Clu
 
 
 def _sum_up(push: Push, targets: tuple[TargetResult, ...], rules: Rules) -> PushResult:
-    """One result for all targets: the outcome that stands first in Outcome, and its reason."""
-    if not targets:
-        refusal = rules.refuses(push.record)
-        reason = refusal or f"nothing in scope runs {push.repository}"
-        suspicious = not rules.names_registry(push.repository.account)
-        return PushResult(Outcome.SKIPPED, reason, suspicious=suspicious)
-    first = min(targets, key=lambda one: planner.SEVERITY[one.outcome])
-    retry = max((one.retry for one in targets if one.outcome is Outcome.FAILED), default=Retry.NEVER)
-    return PushResult(first.outcome, first.reason, targets, retry)
+    if targets:
+        return sum_up(targets)
+    reason = rules.rejection(push.record) or Reason("not-running", f"nothing in scope runs {push.repository}")
+    return PushResult(Outcome.SKIPPED, reason, suspicious=not rules.names_registry(push.repository.account))

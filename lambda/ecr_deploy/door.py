@@ -5,21 +5,22 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from . import deployer, events, queue, report
-from .deployer import PushResult
-from .ecs import CONFIG, Ecs
-from .errors import CallError, EcrDeployError, InvalidRequestError, Retry
-from .events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Push, Tick
-from .pacing import Clock, Pacer
-from .planner import Outcome
-from .queue import Message, Queue
-from .records import to_milliseconds
-from .rules import Moment
-from .settings import Settings
+from ecr_deploy import deployer, report
+from ecr_deploy.aws import sqs
+from ecr_deploy.aws.ecs import CONFIG, Ecs
+from ecr_deploy.aws.pacing import Clock, Pacer
+from ecr_deploy.aws.sqs import Message, Queue
+from ecr_deploy.core import events
+from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError, Retry
+from ecr_deploy.core.events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Push, Tick
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
+from ecr_deploy.core.records import to_milliseconds
+from ecr_deploy.core.rules import Moment
+from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
-    from .codedeploy import CodeDeploy
-    from .scheduled_tasks import ScheduledTasks
+    from ecr_deploy.aws.codedeploy import CodeDeploy
+    from ecr_deploy.follow_ups.scheduled_tasks import ScheduledTasks
 
 # Kept back of the function's time for calls under way and for the report.
 _SECONDS_TO_REPORT = 10
@@ -64,10 +65,10 @@ class Door:
 
     def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         if "Records" in event:
-            return self._take_batch([queue.read(record) for record in event["Records"]])
+            return self._take_batch([sqs.read(record) for record in event["Records"]])
         if "detail-type" in event:
             return self._take_event(event)
-        from . import operators  # noqa: PLC0415
+        from ecr_deploy import operators  # noqa: PLC0415
 
         return operators.answer(self, event)
 
@@ -75,7 +76,7 @@ class Door:
     def codedeploy(self) -> "CodeDeploy | None":
         """CodeDeploy, where it may be used."""
         if self._codedeploy is None and self.settings.codedeploy:
-            from .codedeploy import CodeDeploy  # noqa: PLC0415
+            from ecr_deploy.aws.codedeploy import CodeDeploy  # noqa: PLC0415
 
             self._codedeploy = CodeDeploy(self.client, self._pacer)
         return self._codedeploy
@@ -84,7 +85,7 @@ class Door:
     def scheduled_tasks(self) -> "ScheduledTasks":
         """The account's scheduled tasks."""
         if self._scheduled_tasks is None:
-            from .scheduled_tasks import ScheduledTasks  # noqa: PLC0415
+            from ecr_deploy.follow_ups.scheduled_tasks import ScheduledTasks  # noqa: PLC0415
 
             self._scheduled_tasks = ScheduledTasks(self.client, self.region, self.ecs, self._pacer)
         return self._scheduled_tasks
@@ -97,7 +98,7 @@ class Door:
         """The settings with their rules asked at this moment: freezes depend on it."""
         closed: Mapping[str, str] = {}
         if names := settings.rules.change_calendars():
-            from . import calendars  # noqa: PLC0415
+            from ecr_deploy.aws import calendars  # noqa: PLC0415
 
             closed = calendars.closed(self.client("ssm"), names)
         return settings._replace(rules=settings.rules.at(Moment(self.now(), closed)))
@@ -112,15 +113,17 @@ class Door:
             if settings.scheduled_tasks:
                 results = self.scheduled_tasks.follow(pushes, results, settings, self.now())
             if settings.image_parameter_prefix and not settings.dry_run:
-                from . import image_parameters  # noqa: PLC0415
+                from ecr_deploy.follow_ups import image_parameters  # noqa: PLC0415
 
                 results = image_parameters.follow(self, results)
         except EcrDeployError as error:
-            results = [PushResult(Outcome.FAILED, str(error), retry=error.retry)] * len(pushes)
+            results = [PushResult.failed(error)] * len(pushes)
         except Exception as error:  # noqa: BLE001 - see below
             # A mistake of ours must not end an invocation without a word for each push, and a longer wait for all.
             report.logger.exception("unexpected", extra=report.of_failed(pushes))
-            results = [PushResult(Outcome.FAILED, f"unexpected: {error!r}", retry=Retry.LATER)] * len(pushes)
+            results = [
+                PushResult(Outcome.FAILED, Reason("unexpected", f"unexpected: {error!r}"), retry=Retry.LATER)
+            ] * len(pushes)
         for push, result in zip(pushes, results, strict=True):
             report.log(push, result, dry_run=settings.dry_run)
             self._announce(push, result, dry_run=settings.dry_run)
@@ -129,7 +132,7 @@ class Door:
     def announce(self, told: Sequence[tuple[str, dict[str, Any]]]) -> None:
         """Put events on the bus; where it does not take them, only the log says so."""
         if self._bus is None:
-            from .bus import Bus  # noqa: PLC0415
+            from ecr_deploy.aws.event_bus import Bus  # noqa: PLC0415
 
             self._bus = Bus(lambda: self.client("events"))
         self._try(lambda: self._bus.put(told))
@@ -154,7 +157,7 @@ class Door:
             report.log_invalid(error, str(event.get("id", "")) if isinstance(event, Mapping) else "")
             return error
         if isinstance(read, NoPush):
-            report.log(read, PushResult(Outcome.SKIPPED, read.reason), dry_run=self.settings.dry_run)
+            report.log(read, PushResult(Outcome.SKIPPED, Reason("no-push", read.reason)), dry_run=self.settings.dry_run)
         return read
 
     def _finish(self, message: Message, event: Read, results: Mapping[Push, PushResult]) -> bool:
@@ -169,7 +172,7 @@ class Door:
         if retry is Retry.AT_ONCE and any(result.progress for result in ended):
             # Without progress, a new message would go round for ever.
             return self._try(lambda: self._open_queue().send_back(message))
-        if retry is not Retry.NEVER and message.receives < queue.MOST_RECEIVES:
+        if retry is not Retry.NEVER and message.receives < sqs.MOST_RECEIVES:
             return False
         if isinstance(event, Push) and retry is not Retry.NEVER:
             self._announce(event, results[event], dry_run=self.settings.dry_run, given_up=True)
@@ -178,7 +181,7 @@ class Door:
     def _look_after(self, event: NoPush | Tick | DeploymentChange | GroupChange) -> list[PushResult]:
         if isinstance(event, NoPush):
             return []
-        from . import aftercare  # noqa: PLC0415
+        from ecr_deploy import aftercare  # noqa: PLC0415
 
         if isinstance(event, Tick):
             return aftercare.turn(self, event)
@@ -189,9 +192,9 @@ class Door:
     def _announce(self, push: Push, result: PushResult, *, dry_run: bool, given_up: bool = False) -> None:
         if dry_run or (not result.targets and result.outcome is not Outcome.FAILED):
             return
-        from . import bus  # noqa: PLC0415
+        from ecr_deploy.aws import event_bus  # noqa: PLC0415
 
-        self.announce(bus.of_push(push, result, given_up=given_up))
+        self.announce(event_bus.of_push(push, result, given_up=given_up))
 
     def _bury(self, message: Message) -> bool:
         return self._try(lambda: self._open_queue().bury(message))
@@ -212,7 +215,7 @@ class Door:
             return report.answer([(read, self.deploy([read], self.settings)[0])], dry_run=dry_run)
         if not isinstance(read, NoPush):
             read = NoPush("this event is looked after only when it comes through the queue", read.event_id)
-        result = PushResult(Outcome.SKIPPED, read.reason)
+        result = PushResult(Outcome.SKIPPED, Reason("no-push", read.reason))
         report.log(read, result, dry_run=dry_run)
         return report.answer([(read, result)], dry_run=dry_run)
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from . import planner
-from .planner import Member
-from .records import Record
-from .rules import Rule
-from .settings import Settings
+from ecr_deploy.core import planner
+from ecr_deploy.core.fleet import Member
+from ecr_deploy.core.outcomes import Reason
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.rules import Rule
+from ecr_deploy.core.settings import Settings
 
 
 def explain(push: Record, members: Iterable[Member], settings: Settings) -> dict[str, Any]:
@@ -31,22 +32,22 @@ def explain(push: Record, members: Iterable[Member], settings: Settings) -> dict
 
 
 def _explain_rule(index: int, rule: Rule, push: Record, settings: Settings) -> dict[str, Any]:
-    refusal = rule.refuses(push)
+    refusal = rule.rejection(push)
     hold = None if refusal else rule.holds(push, settings.rules.moment)
-    return {"rule": index, "matches": refusal is None, "reason": refusal or hold}
+    return {"rule": index, "matches": refusal is None, "reason": refusal or (hold.text if hold else None)}
 
 
 def _explain_member(member: Member, push: Record, settings: Settings) -> dict[str, Any]:
     reason = _why_not(member, push, settings)
-    return {"reached": reason is None, "reason": reason}
+    return {"reached": reason is None, "reason": str(reason) if reason else None}
 
 
-def _why_not(member: Member, push: Record, settings: Settings) -> str | None:
+def _why_not(member: Member, push: Record, settings: Settings) -> Reason | str | None:
     rules = settings.rules
-    letting = [index for index, rule in enumerate(rules.rules) if rule.refuses(push) is None]
+    letting = [index for index, rule in enumerate(rules.rules) if rule.rejection(push) is None]
     if not letting:
         return "no rule lets the push go anywhere"
-    if not rules.lets(push, member.target):
+    if not rules.allows(push, member.target):
         return "it is not in the scope of " + ", ".join(f"rules[{index}]" for index in letting)
     if reason := planner.obstacle(member, settings) or rules.holds(push, member.target):
         return reason

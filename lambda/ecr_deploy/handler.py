@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import boto3
 
-from . import settings
-from .door import Door
+from ecr_deploy.core import settings
+from ecr_deploy.door import Door
 
 
 def open_door(environment: Mapping[str, str]) -> Door:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from . import records, rollouts
-from .revisions import Revision
-from .rules import Target
+from ecr_deploy.core import records, rollouts
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.revisions import Revision
 
 
 def of(target: Target, revisions: Iterable[Revision]) -> list[dict[str, Any]]:

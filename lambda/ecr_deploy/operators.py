@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import aftercare, deployer, ecr, explain, history, report, requests
-from .errors import InvalidRequestError
-from .events import Push
-from .records import Record
-from .requests import Deploy, Explain, History, Rollback
-from .watch import Watch
+from ecr_deploy import aftercare, deployer, explain, history, report
+from ecr_deploy.aws import ecr
+from ecr_deploy.core import requests
+from ecr_deploy.core.errors import InvalidRequestError
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.requests import Deploy, Explain, History, Rollback
+from ecr_deploy.rollout_watch import Watch
 
 if TYPE_CHECKING:
-    from .door import Door
+    from ecr_deploy.door import Door
 
 
 def answer(door: "Door", event: Mapping[str, Any]) -> dict[str, Any]:

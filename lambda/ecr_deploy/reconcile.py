@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from . import planner
-from .events import Push
-from .images import Repository
-from .planner import Member
-from .records import Record
-from .revisions import Container
-from .rules import Rules, Target
+from ecr_deploy.core import planner
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.fleet import Member, Target
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.revisions import Container
+from ecr_deploy.core.rules import Rules
 
 
 def repositories(members: Iterable[Member], rules: Rules) -> set[Repository]:
@@ -62,13 +62,13 @@ def _missing(
         for push in held
         if push.digest != digest
         and planner.follows(push, tag)
-        and rules.lets(push, target)
+        and rules.allows(push, target)
         and rules.holds(push, target) is None
         and _is_newer(push, since, tag, rules, target)
     ]
     if newer:
         return rules.newest(newer, target)
-    if behind_tag and behind_tag.digest != digest and rules.lets(behind_tag, target):
+    if behind_tag and behind_tag.digest != digest and rules.allows(behind_tag, target):
         return behind_tag._replace(pushed_at=now)
     return None
 
@@ -78,4 +78,4 @@ def _is_newer(push: Record, since: Record, running_tag: str | None, rules: Rules
     if push.pushed_at > since.pushed_at:
         return not rules.supersedes(since, push, target)
     # A container on `latest` has not seen the versions that were there before it.
-    return running_tag != "latest" and rules.lets(since, target) and rules.supersedes(push, since, target)
+    return running_tag != "latest" and rules.allows(since, target) and rules.supersedes(push, since, target)

@@ -11,17 +11,15 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .deployer import PushResult, TargetResult
-from .errors import Retry
-from .events import InvalidEventError, NoPush, Push
-from .planner import Outcome
-from .records import Record
-from .revisions import Revision
-from .rollouts import BAD, State
+from ecr_deploy.core.errors import Retry
+from ecr_deploy.core.events import InvalidEventError, NoPush, Push
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, TaskResult
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rollouts import BAD, State
 
 if TYPE_CHECKING:
-    from .scheduled_tasks import TaskResult
-    from .watch import RolloutResult
+    from ecr_deploy.rollout_watch import RolloutResult
 
 logger = logging.getLogger("ecr_deploy")
 logger.setLevel(logging.INFO)
@@ -146,7 +144,7 @@ def _spell_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
         "image": push.image,
         "digest": push.record.digest if isinstance(push, Push) else None,
         "outcome": str(result.outcome),
-        "reason": result.reason,
+        **_format_reason(result.reason),
         "services": [
             {"cluster": one.target.cluster, "service": one.target.name, **_spell(one)}
             for one in result.targets
@@ -165,4 +163,13 @@ def _spell(result: TargetResult) -> dict[str, Any]:
 
 
 def _spell_end(result: "TargetResult | TaskResult") -> dict[str, Any]:
-    return {"outcome": str(result.outcome), "reason": result.reason, "from": result.before, "to": result.after}
+    return {
+        "outcome": str(result.outcome),
+        **_format_reason(result.reason),
+        "from": result.before,
+        "to": result.after,
+    }
+
+
+def _format_reason(reason: Reason | None) -> dict[str, str | None]:
+    return {"reason": reason.text if reason else None, "reason_kind": reason.kind if reason else None}

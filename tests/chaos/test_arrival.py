@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ecr_deploy import events
-from ecr_deploy.events import Push
+from ecr_deploy.core import events
+from ecr_deploy.core.events import Push
 from tests.harness.road import APP, Road, definition, digest
 from tests.harness.strict_ecs import StrictEcs
 from tests.unit.test_order import at, recorded, trail

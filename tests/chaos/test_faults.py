@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ecr_deploy import pacing, records
+from ecr_deploy.aws import pacing
+from ecr_deploy.core import records
 from tests.harness.road import APP, Queues, Road, definition, digest, pushed, queues
 from tests.harness.strict_ecs import Answer, FakeClock, Fault, StrictEcs
 

@@ -16,9 +16,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from ecr_deploy import pacing, records
-from ecr_deploy.images import Repository
-from ecr_deploy.records import Record
+from ecr_deploy.aws import pacing
+from ecr_deploy.core import records
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import Record
 from tests.harness.road import APP, Road, definition, digest, pushed
 from tests.harness.strict_ecs import Answer, Died, FakeClock, Fault, StrictEcs, reuse_clients
 

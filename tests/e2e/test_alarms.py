@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ecr_deploy.planner import Outcome
-from ecr_deploy.rollouts import State
+from ecr_deploy.core.outcomes import Outcome
+from ecr_deploy.core.rollouts import State
 from tests.harness.cloudwatch import Alarm, Metric, log_lines, metrics, unknown_words, values
 from tests.harness.road import APP, Queues, Registry, Road, definition, pushed, queues
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs

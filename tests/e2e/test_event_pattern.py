@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto.events.models import EventPattern
 
-from ecr_deploy import events, settings
+from ecr_deploy.core import events, settings
 from tests.harness.road import ACCOUNT
 from tests.harness.rule_cases import cases, event
 from tests.harness.terraform import copy_module
@@ -149,7 +149,7 @@ def test_what_the_pattern_refuses_the_rules_refuse(
             assert isinstance(push, events.Push)
             if not matches(found[name], delivered):
                 refused += 1
-                assert parsed.refuses(push.record), (rules, delivered, found[name])
+                assert parsed.rejection(push.record), (rules, delivered, found[name])
     assert refused > 200, "the patterns refuse next to nothing"
 
 

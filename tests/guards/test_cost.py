@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 import build_zip
-from ecr_deploy import settings
+from ecr_deploy.core import settings
 from tests.harness.road import ACCOUNT, APP, REGION, Road, definition, digest, pushed
 from tests.harness.rounds import Rounds
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs

@@ -7,7 +7,7 @@ from typing import Any
 import hcl2
 import pytest
 
-from ecr_deploy import settings
+from ecr_deploy.core import settings
 from tests.harness.road import ACCOUNT
 
 ROOT = Path(__file__).parents[2]

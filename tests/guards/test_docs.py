@@ -13,7 +13,7 @@ import hcl2
 import pytest
 
 from docs.generate import generated
-from ecr_deploy.planner import Outcome
+from ecr_deploy.core.outcomes import Outcome
 from tests.harness.cloudwatch import log_lines, metrics, unknown_words
 from tests.harness.documentation import PAGES, ROOT, SOURCE, Block, blocks
 from tests.harness.road import APP, Queues, Registry, Road, client, definition, pushed

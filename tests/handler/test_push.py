@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ecr_deploy import settings
+from ecr_deploy.core import settings
 from ecr_deploy.handler import open_door
 from tests.harness import fleet
 from tests.harness.fleet import Service

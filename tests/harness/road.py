@@ -13,9 +13,9 @@ import boto3
 from botocore.config import Config
 from jsonschema import Draft202012Validator
 
-from ecr_deploy import settings
+from ecr_deploy.core import settings
+from ecr_deploy.core.images import Repository
 from ecr_deploy.door import Door
-from ecr_deploy.images import Repository
 from tests.harness.strict_ecs import Clock, StrictEcs
 
 ACCOUNT = "123456789012"

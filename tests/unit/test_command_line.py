@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.hooks import HierarchicalEmitter
 
-from ecr_deploy import settings
+from ecr_deploy.aws.ecs import CONFIG
 from ecr_deploy.cli.main import main
-from ecr_deploy.ecs import CONFIG
+from ecr_deploy.core import settings
 from tests.harness.road import ACCOUNT, APP, REGION, Registry, Road, definition, digest
 from tests.harness.strict_ecs import Fault, StrictEcs
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ecr_deploy.errors import InvalidRequestError
+from ecr_deploy.core.errors import InvalidRequestError
 from tests.harness.road import APP, Road, definition
 from tests.harness.strict_ecs import StrictEcs
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_deploy import images
-from ecr_deploy.images import Image, ImageReference, Repository
+from ecr_deploy.core import images
+from ecr_deploy.core.images import Image, ImageReference, Repository
 from tests.harness.road import APP, digest
 
 DIGEST = digest("v1")

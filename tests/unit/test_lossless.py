@@ -11,7 +11,7 @@ from botocore.model import Shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_deploy import records, revisions
+from ecr_deploy.core import records, revisions
 from tests.harness.road import APP, Road, definition, digest, pushed
 from tests.harness.strict_ecs import FakeClock, StrictEcs
 from tests.harness.strict_ecs.validation import operation_model

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ecr_deploy import records
+from ecr_deploy.core import records
 from tests.harness.road import APP, Road, definition, digest, pushed
 from tests.harness.strict_ecs import StrictEcs
 

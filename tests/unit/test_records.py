@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_deploy import records
-from ecr_deploy.images import Repository
-from ecr_deploy.records import Record
+from ecr_deploy.core import records
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import Record
 from tests.harness.road import ACCOUNT, APP, REGION, Road, definition, digest, pushed
 from tests.harness.strict_ecs import StrictEcs
 

@@ -5,8 +5,8 @@ import itertools
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, ReadTimeoutError
 
-from ecr_deploy import aws
-from ecr_deploy.errors import Retry
+from ecr_deploy.aws import calls
+from ecr_deploy.core.errors import Retry
 from tests.harness.road import APP, Road, definition, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 
@@ -145,7 +145,7 @@ CONCURRENT = "Too many concurrent attempts to create a new revision of the speci
     ],
 )
 def test_errors_in_words(error: ClientError | BotoCoreError, retry: Retry, said: str) -> None:
-    explained = aws.explain(error, "UpdateService", "it")
+    explained = calls.explain(error, "UpdateService", "it")
 
     assert str(explained).startswith(said)
     assert explained.retry is retry

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ecr_deploy.errors import CallError, InvalidRequestError
+from ecr_deploy.core.errors import CallError, InvalidRequestError
 from tests.harness.road import ACCOUNT, APP, REGION, Context, Road, client, definition, digest, pushed
 from tests.harness.strict_ecs import StrictEcs
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from ecr_deploy import settings
-from ecr_deploy.rules import Rule, Rules, Scope, Target, matches
+from ecr_deploy.core import settings
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.rules import Rule, Rules, Scope, matches
 from tests.harness.road import ACCOUNT, APP, Road, definition, digest, pushed
 from tests.harness.strict_ecs import StrictEcs
 

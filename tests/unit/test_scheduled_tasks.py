@@ -14,7 +14,7 @@ from moto.core.models import botocore_stubber
 from moto.events.models import events_backends
 from moto.scheduler.models import scheduler_backends
 
-from ecr_deploy import scheduled_tasks
+from ecr_deploy.follow_ups import scheduled_tasks
 from tests.harness.road import ACCOUNT, APP, REGION, Context, Queues, Road, batch, client, definition, pushed
 from tests.harness.strict_ecs import StrictEcs
 

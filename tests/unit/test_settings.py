@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ecr_deploy import settings
-from ecr_deploy.settings import InvalidSettingsError, Settings
+from ecr_deploy.core import settings
+from ecr_deploy.core.settings import InvalidSettingsError, Settings
 from tests.harness.road import ACCOUNT
 
 PACKAGE = Path(settings.__file__).parent.parent
@@ -124,6 +124,6 @@ def test_the_function_does_not_start_with_a_bad_setting() -> None:
 
     assert process.returncode == 1
     assert process.stderr.splitlines()[-1] == (
-        "ecr_deploy.settings.InvalidSettingsError: The setting image_reference must be one of tag, digest, tag+digest, "
-        'but it is "sha".'
+        "ecr_deploy.core.settings.InvalidSettingsError: The setting image_reference must be one of tag, digest, "
+        'tag+digest, but it is "sha".'
     )

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from ecr_deploy import versions
-from ecr_deploy.versions import InvalidRangeError
+from ecr_deploy.core import versions
+from ecr_deploy.core.versions import InvalidRangeError
 
 RULES = Path(__file__).parents[1] / "rules"
 LISTED = json.loads((RULES / "semver.json").read_text())

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ecr_deploy import images
-from ecr_deploy.images import InvalidImageError
+from ecr_deploy.core import images
+from ecr_deploy.core.images import InvalidImageError
 
 _EXIT_CODES = """\
 exit codes:

@@ -7,11 +7,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ecr_deploy import aws, settings
+from ecr_deploy.aws import calls
+from ecr_deploy.aws.pacing import Clock
+from ecr_deploy.core import settings
+from ecr_deploy.core.errors import InvalidRequestError
+from ecr_deploy.core.settings import InvalidSettingsError, Settings
 from ecr_deploy.door import Door
-from ecr_deploy.errors import InvalidRequestError
-from ecr_deploy.pacing import Clock
-from ecr_deploy.settings import InvalidSettingsError, Settings
 
 # Only the function reads its queue.
 _NO_QUEUES = {"queue_url": "none", "dead_letter_queue_url": "none"}
@@ -63,7 +64,7 @@ def _deployed(client: Any, function: str) -> dict[str, Any]:
     try:
         environment = client.get_function_configuration(FunctionName=function).get("Environment", {})
     except (ClientError, BotoCoreError) as error:
-        raise aws.explain(error, operation, function) from error
+        raise calls.explain(error, operation, function) from error
     if problem := environment.get("Error"):
         message = f"{function} does not tell its settings: {problem['ErrorCode']}: {problem['Message']}"
         raise InvalidSettingsError(message)
@@ -79,4 +80,4 @@ def _account(client: Any) -> str:
     try:
         return str(client.get_caller_identity()["Account"])
     except (ClientError, BotoCoreError) as error:
-        raise aws.explain(error, "GetCallerIdentity", "these credentials") from error
+        raise calls.explain(error, "GetCallerIdentity", "these credentials") from error

@@ -16,16 +16,16 @@ from rich.console import Console, RenderableType
 from rich.prompt import Confirm
 
 from ecr_deploy import deployer, operators
+from ecr_deploy.aws.pacing import Clock
+from ecr_deploy.cli import arguments, connection, status, tables, waiting
+from ecr_deploy.cli.waiting import Expected
+from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.outcomes import Outcome
+from ecr_deploy.core.rollouts import State
+from ecr_deploy.core.rules import Scope
+from ecr_deploy.core.settings import InvalidSettingsError
 from ecr_deploy.door import Door
-from ecr_deploy.errors import EcrDeployError, InvalidRequestError
-from ecr_deploy.pacing import Clock
-from ecr_deploy.planner import Outcome
-from ecr_deploy.rollouts import State
-from ecr_deploy.rules import Scope, Target
-from ecr_deploy.settings import InvalidSettingsError
-
-from . import arguments, connection, status, tables, waiting
-from .waiting import Expected
 
 DONE, FAILED, WRONG, NOTHING = range(4)
 _INTERRUPTED = 130
@@ -37,6 +37,7 @@ _EXIT_CODE_OF = {
     Outcome.FAILED: FAILED,
     Outcome.SUPERSEDED: NOTHING,
     Outcome.SKIPPED: NOTHING,
+    Outcome.WAITING: NOTHING,
 }
 
 Answer = dict[str, Any]

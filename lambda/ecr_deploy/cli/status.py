@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ecr_deploy import planner, records, rollouts
-from ecr_deploy.planner import Member
-from ecr_deploy.rollouts import State
-from ecr_deploy.settings import Settings
+from ecr_deploy.core import planner, records, rollouts
+from ecr_deploy.core.fleet import Member
+from ecr_deploy.core.rollouts import State
+from ecr_deploy.core.settings import Settings
 
 
 def of(members: Iterable[Member], settings: Settings) -> dict[str, Any]:
@@ -20,11 +20,16 @@ def of(members: Iterable[Member], settings: Settings) -> dict[str, Any]:
                 "revision": str(member.running),
                 "images": _images(member),
                 "rollout": _rollout(member),
-                "left_alone": planner.obstacle(member, settings),
+                "left_alone": _left_alone(member, settings),
             }
             for member in services
         ]
     }
+
+
+def _left_alone(member: Member, settings: Settings) -> str | None:
+    obstacle = planner.obstacle(member, settings)
+    return obstacle.text if obstacle else None
 
 
 def _images(member: Member) -> list[dict[str, Any]]:

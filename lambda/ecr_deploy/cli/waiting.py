@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ecr_deploy import rollouts
+from ecr_deploy.aws.pacing import Clock
+from ecr_deploy.core import rollouts
+from ecr_deploy.core.fleet import CODE_DEPLOY, Target
+from ecr_deploy.core.rollouts import End, State
 from ecr_deploy.door import Door
-from ecr_deploy.pacing import Clock
-from ecr_deploy.planner import CODE_DEPLOY
-from ecr_deploy.rollouts import End, State
-from ecr_deploy.rules import Target
 
 _SECONDS_BETWEEN = 5
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, records
-from .errors import CallError, Retry
-from .images import Repository
-from .records import Record
+from ecr_deploy.aws import calls
+from ecr_deploy.core import records
+from ecr_deploy.core.errors import CallError, Retry
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import Record
 
 # All that an image may be; ECR would give a plain image for an index else.
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html
@@ -34,7 +35,7 @@ def find(client: Any, repository: Repository, tag: str, digest: str | None) -> R
             registryId=repository.account, repositoryName=repository.name, imageIds=[image_id]
         )
     except (ClientError, BotoCoreError) as error:
-        explained = aws.explain(error, "DescribeImages", subject)
+        explained = calls.explain(error, "DescribeImages", subject)
         if explained.code in _NOT_THERE:
             message = f"there is no image {subject}"
             raise CallError(message, "DescribeImages", explained.code, Retry.NEVER) from error
@@ -59,7 +60,7 @@ def tagged(client: Any, repository: Repository) -> list[Record]:
         )
         images = [image for page in pages for image in page["imageDetails"]]
     except (ClientError, BotoCoreError) as error:
-        raise aws.explain(error, "DescribeImages", str(repository)) from error
+        raise calls.explain(error, "DescribeImages", str(repository)) from error
     return [
         Record(repository, tag, image["imageDigest"], records.to_milliseconds(image["imagePushedAt"]))
         for image in images
@@ -95,7 +96,7 @@ def promote(client: Any, image: Record, tag: str) -> bool:
             **({"imageManifestMediaType": media_type} if media_type else {}),
         )
     except (ClientError, BotoCoreError) as error:
-        explained = aws.explain(error, operation, f"{image.repository}:{tag}")
+        explained = calls.explain(error, operation, f"{image.repository}:{tag}")
         # Somebody was quicker.
         if explained.code == "ImageAlreadyExistsException":
             return False

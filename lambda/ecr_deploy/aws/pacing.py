@@ -3,7 +3,7 @@
 import threading
 from typing import Protocol
 
-from .errors import OutOfTimeError
+from ecr_deploy.core.errors import OutOfTimeError
 
 # Bucket → (burst, tokens per second); every operation below takes one token.
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html

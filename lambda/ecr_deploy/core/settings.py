@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
-from .errors import EcrDeployError
-from .images import ImageReference, is_account, is_tag
-from .rules import Rule, Rules, Scope
+from ecr_deploy.core.errors import EcrDeployError
+from ecr_deploy.core.images import ImageReference, is_account, is_tag
+from ecr_deploy.core.rules import Rule, Rules, Scope
 
 if TYPE_CHECKING:
-    from .versions import Range
+    from ecr_deploy.core.versions import Range
 
 VARIABLE = "ECR_DEPLOY_SETTINGS"
 
@@ -152,7 +152,7 @@ class _Reader:
         text = self(name, "a range of semantic versions", lambda value: isinstance(value, str), default="")
         if not text:
             return None
-        from . import versions  # noqa: PLC0415 - a library that most users need not load
+        from ecr_deploy.core import versions  # noqa: PLC0415 - a library that most users need not load
 
         try:
             return versions.parse_range(text, prereleases=prereleases)

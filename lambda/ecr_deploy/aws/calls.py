@@ -4,7 +4,7 @@ import re
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .errors import CallError, Retry
+from ecr_deploy.core.errors import CallError, Retry
 
 THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied"})

@@ -12,14 +12,15 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, images, raw_json, revisions, rollouts
-from .errors import CallError, OutOfTimeError, Retry
-from .images import Repository
-from .pacing import Pacer
-from .planner import CODE_DEPLOY, Service, TaskSet
-from .revisions import Revision
-from .rollouts import Deployment
-from .rules import Rules, Target, matches
+from ecr_deploy.aws import calls, raw_json
+from ecr_deploy.aws.pacing import Pacer
+from ecr_deploy.core import images, revisions, rollouts
+from ecr_deploy.core.errors import CallError, OutOfTimeError, Retry
+from ecr_deploy.core.fleet import CODE_DEPLOY, Deployment, Service, Target, TaskSet
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.outcomes import Reason
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rules import Rules, matches
 
 logger = logging.getLogger("ecr_deploy")
 
@@ -35,7 +36,9 @@ _SERVICES_PER_DESCRIBE = 10
 _SERVICE_REVISIONS_PER_DESCRIBE = 20
 _CLUSTERS_PER_DESCRIBE = 100
 _OLDER_REVISIONS = 10
-_ROLLING_BACK = "waiting: it is being rolled back, and an update now would leave it nothing to fall back to"
+_ROLLING_BACK = Reason(
+    "rolling-back", "it is being rolled back, and an update now would leave it nothing to fall back to"
+)
 
 _Item = TypeVar("_Item")
 
@@ -368,7 +371,7 @@ class Ecs:
             try:
                 return self._try(operation, subject, member, **arguments)
             except CallError as error:
-                throttled = error.code in aws.THROTTLED
+                throttled = error.code in calls.THROTTLED
                 tries, faults = tries + 1, faults + (not throttled)
                 if error.retry is Retry.NEVER or faults == _MOST_FAULTS:
                     raise
@@ -385,7 +388,7 @@ class Ecs:
         try:
             answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**arguments)
         except (ClientError, BotoCoreError) as error:
-            raise aws.explain(error, operation, subject) from error
+            raise calls.explain(error, operation, subject) from error
         if member not in answer:
             # botocore takes an answer that is no JSON for one without members.
             message = f"{operation} of {subject} was answered without {member}"

@@ -8,14 +8,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, records
-from .deployer import PushResult, TargetResult
-from .errors import CallError, Retry
-from .events import Push
-from .planner import Outcome
-from .records import Record
-from .rules import WAITING, Target
-from .watch import RolloutResult
+from ecr_deploy.aws import calls
+from ecr_deploy.core import records
+from ecr_deploy.core.errors import CallError, Retry
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult
+from ecr_deploy.core.records import Record
+from ecr_deploy.rollout_watch import RolloutResult
 
 SOURCE = "ecr-deploy"
 _VERSION = 1
@@ -57,7 +57,7 @@ class Bus:
             try:
                 answer = self._client.put_events(Entries=entries)
             except (ClientError, BotoCoreError) as error:
-                raise aws.explain(error, "PutEvents", "the default event bus") from error
+                raise calls.explain(error, "PutEvents", "the default event bus") from error
             for entry in answer["Entries"]:
                 if "ErrorCode" in entry:
                     message = f"PutEvents was refused: {entry['ErrorCode']}: {entry.get('ErrorMessage', '')}"
@@ -78,7 +78,8 @@ def of_push(push: Push, result: PushResult, *, given_up: bool) -> list[Event]:
 
 def of_rollout(result: RolloutResult, now: datetime) -> list[Event]:
     """The event of a rollout that ended."""
-    event = _event(str(result.state), result.record, result.target, result.before, str(result.revision), result.reason)
+    reason = Reason(str(result.state), result.reason) if result.reason else None
+    event = _event(str(result.state), result.record, result.target, result.before, str(result.revision), reason)
     if result.record:
         event[1]["seconds_since_push"] = max(0, int((now - result.record.pushed_at).total_seconds()))
     return [event]
@@ -89,8 +90,7 @@ def _tries_again(result: TargetResult | PushResult) -> bool:
 
 
 def _of_target(push: Push, result: TargetResult) -> Event | None:
-    waits = (result.reason or "").startswith(WAITING)
-    outcome = "waiting" if waits else str(result.outcome)
+    outcome = str(result.outcome)
     if outcome not in _DETAIL_TYPES:
         return None
     return _event(outcome, push.record, result.target, result.before, result.after, result.reason)
@@ -102,7 +102,7 @@ def _event(  # noqa: PLR0913, PLR0917 - the members of the event
     target: Target | None,
     before: str | None,
     after: str | None,
-    reason: str | None,
+    reason: Reason | None,
 ) -> Event:
     detail_type = _DETAIL_TYPES[outcome]
     is_service = target is not None and target.cluster is not None
@@ -119,5 +119,6 @@ def _event(  # noqa: PLR0913, PLR0917 - the members of the event
         "family": target.name if target and not is_service else None,
         "from": before,
         "to": after,
-        "reason": reason,
+        "reason": reason.text if reason else None,
+        "reason_kind": reason.kind if reason else None,
     }

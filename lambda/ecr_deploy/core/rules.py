@@ -8,23 +8,15 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .images import Repository
-from .records import Record
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.outcomes import Reason
+from ecr_deploy.core.records import Record
 
 if TYPE_CHECKING:
-    from .versions import Range
-
-# What the reason for a push begins with that is not lost, but has to wait.
-WAITING = "waiting: "
+    from ecr_deploy.core.versions import Range
 
 _WILDCARDS = frozenset("*?[")
-
-
-class Target(NamedTuple):
-    """What a push may reach: a service of a cluster, or, with no cluster, a family that no service runs."""
-
-    cluster: str | None
-    name: str
 
 
 class Moment(NamedTuple):
@@ -68,7 +60,7 @@ class Rule(NamedTuple):
         """Whether pushes to this repository, whatever their tag, are this rule's business."""
         return repository.account in self.registries and matches(repository.name, self.repositories)
 
-    def refuses(self, push: Record) -> str | None:
+    def rejection(self, push: Record) -> str | None:
         """Why the rule lets the push go nowhere; None if it lets it."""
         if push.repository.account not in self.registries:
             return f"registries does not name {push.repository.account}"
@@ -82,26 +74,26 @@ class Rule(NamedTuple):
             return f"semver {self.semver.text} does not admit {push.tag}"
         return f"promote_tag is {push.tag}, which starts nothing" if push.tag in self.promoted_tags else None
 
-    def lets(self, push: Record, target: Target) -> bool:
+    def allows(self, push: Record, target: Target) -> bool:
         """Whether the push may go to the target."""
-        return self.reaches(target) and self.refuses(push) is None
+        return self.reaches(target) and self.rejection(push) is None
 
     def order(self, push: Record) -> Any:
         """The place of a push among those that the rule lets go to one container: the greater one supersedes."""
         if self.semver:
-            from . import versions  # noqa: PLC0415 - a library that most users need not load
+            from ecr_deploy.core import versions  # noqa: PLC0415 - a library that most users need not load
 
             return (versions.of(push.tag), push.pushed_at, push.digest)
         return push.order
 
-    def holds(self, push: Record, moment: Moment) -> str | None:
-        """Why a push that the rule lets has to wait; None if it need not."""
+    def holds(self, push: Record, moment: Moment) -> Reason | None:
+        """Why a push that the rule allows has to wait; None if it need not."""
         for calendar in self.change_calendars:
             if calendar in moment.closed:
-                return f"waiting: the change calendar {calendar} is closed until {moment.closed[calendar]}"
+                return Reason("frozen", f"the change calendar {calendar} is closed until {moment.closed[calendar]}")
         ripe = push.pushed_at + self.minimum_image_age
         if self.minimum_image_age and ripe > moment.now:
-            return f"waiting: the image is old enough at {ripe:%Y-%m-%dT%H:%M:%SZ}"
+            return Reason("too-young", f"the image is old enough at {ripe:%Y-%m-%dT%H:%M:%SZ}")
         return None
 
 
@@ -146,31 +138,32 @@ class Rules(NamedTuple):
         """Whether the images of this repository in the target are ours to choose."""
         return self._in_scopes(target) and any(rule.reaches(target) and rule.covers(repository) for rule in self.rules)
 
-    def refuses(self, push: Record) -> str | None:
-        """Why no rule lets the push go anywhere; None if one lets it."""
-        reasons = [rule.refuses(push) for rule in self.rules]
+    def rejection(self, push: Record) -> Reason | None:
+        """Why no rule allows the push anywhere; None if one does."""
+        reasons = [rule.rejection(push) for rule in self.rules]
         if None in reasons:
             return None
-        return "no rule lets it: " + "; ".join(f"rules[{index}].{reason}" for index, reason in enumerate(reasons))
+        named = "; ".join(f"rules[{index}].{reason}" for index, reason in enumerate(reasons))
+        return Reason("no-rule", f"no rule allows it: {named}")
 
-    def lets(self, push: Record, target: Target) -> bool:
+    def allows(self, push: Record, target: Target) -> bool:
         """Whether the push may go to the target, now or later."""
-        return self._in_scopes(target) and any(rule.lets(push, target) for rule in self.rules)
+        return self._in_scopes(target) and any(rule.allows(push, target) for rule in self.rules)
 
-    def lets_into(self, push: Record, cluster: str) -> bool:
+    def allows_into(self, push: Record, cluster: str) -> bool:
         """Whether the push may go to anything in the cluster, now or later."""
         in_scopes = all(matches(cluster, scope.clusters) for scope in self.scopes)
-        return in_scopes and any(matches(cluster, rule.clusters) and not rule.refuses(push) for rule in self.rules)
+        return in_scopes and any(matches(cluster, rule.clusters) and not rule.rejection(push) for rule in self.rules)
 
-    def holds(self, push: Record, target: Target) -> str | None:
+    def holds(self, push: Record, target: Target) -> Reason | None:
         """Why a push that may go to the target has to wait; None if it need not."""
-        reasons = [rule.holds(push, self.moment) for rule in self.rules if rule.lets(push, target)]
+        reasons = [rule.holds(push, self.moment) for rule in self.rules if rule.allows(push, target)]
         return None if None in reasons else next(iter(reasons), None)
 
     def supersedes(self, newer: Record, older: Record, target: Target) -> bool:
         """Whether `newer`, once it was pushed, keeps `older` out of the target, under every rule that lets it in."""
-        letting = [rule for rule in self.rules if rule.lets(older, target)]
-        return all(rule.lets(newer, target) and rule.order(newer) > rule.order(older) for rule in letting)
+        letting = [rule for rule in self.rules if rule.allows(older, target)]
+        return all(rule.allows(newer, target) and rule.order(newer) > rule.order(older) for rule in letting)
 
     def newest(self, pushes: Sequence[Record], target: Target) -> Record:
         """The one of some pushes to a container that none of the others supersedes."""

@@ -10,8 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from . import records
-from .rules import Target
+from ecr_deploy.core import records
+from ecr_deploy.core.fleet import Deployment, Target
 
 _PREFIX = f"{records.PREFIX}rollout/"
 _PARTS = 3
@@ -40,22 +40,6 @@ class Rollout(NamedTuple):
     def __str__(self) -> str:
         """Spell the rollout as a tag's value."""
         return f"{self.state} {records.spell_time(self.since.replace(microsecond=0))} {self.before}"
-
-
-class Deployment(NamedTuple):
-    """One of a service's `deployments`, or one of its service deployments: both tell what a rollout came to.
-
-    `revision` is the ARN of the task definition; `status` and `rollout_state` are ECS's own words, the latter None for
-    service deployments.
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
-    """
-
-    id: str
-    revision: str
-    status: str
-    rollout_state: str | None
-    reason: str | None
 
 
 class End(NamedTuple):

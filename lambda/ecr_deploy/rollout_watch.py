@@ -4,18 +4,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import rollouts
-from .ecs import Ecs
-from .errors import CallError, Retry
-from .planner import CODE_DEPLOY, Member, Service
-from .records import Record
-from .revisions import Revision
-from .rollouts import End, Rollout, State
-from .rules import Target
-from .settings import Settings
+from ecr_deploy.aws.ecs import Ecs
+from ecr_deploy.core import rollouts
+from ecr_deploy.core.errors import CallError, Retry
+from ecr_deploy.core.fleet import CODE_DEPLOY, Member, Service, Target
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rollouts import End, Rollout, State
+from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
-    from .codedeploy import CodeDeploy
+    from ecr_deploy.aws.codedeploy import CodeDeploy
 
 
 class RolloutResult(NamedTuple):

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from . import planner, rollouts
-from .images import Repository
-from .planner import Member
-from .records import Record
-from .revisions import Container
-from .rollouts import State
-from .rules import Rule, Rules
+from ecr_deploy.core import planner, rollouts
+from ecr_deploy.core.fleet import Member
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import Record
+from ecr_deploy.core.revisions import Container
+from ecr_deploy.core.rollouts import State
+from ecr_deploy.core.rules import Rule, Rules
 
 
 class Promotion(NamedTuple):
@@ -48,7 +48,7 @@ def due(members: Iterable[Member], rules: Rules) -> list[Promotion]:
         places = list(_places(services, rule))
         for repository in dict.fromkeys(place.repository for place in places):
             here = [place for place in places if place.repository == repository]
-            records = [one.record for one in here if one.record and rule.refuses(one.record) is None]
+            records = [one.record for one in here if one.record and rule.rejection(one.record) is None]
             if not records:
                 continue
             newest = max(records, key=rule.order)

@@ -11,13 +11,14 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws
-from .errors import CallError, EcrDeployError, Retry
-from .pacing import Pacer
-from .planner import CODE_DEPLOY, Family, Member, Plan, Service, TaskSet
-from .revisions import Revision
-from .rollouts import End, State
-from .rules import WAITING, Target
+from ecr_deploy.aws import calls
+from ecr_deploy.aws.pacing import Pacer
+from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core.fleet import CODE_DEPLOY, Family, Member, Service, Target, TaskSet
+from ecr_deploy.core.outcomes import Reason
+from ecr_deploy.core.planner import Plan
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rollouts import End, State
 
 # Of CreateDeployment, too, a repetition does no harm: CodeDeploy has one deployment in a group at a time.
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
@@ -122,7 +123,7 @@ class CodeDeploy:
                     told = self._wait(member, service, family.revisions)
                 except EcrDeployError as error:
                     problems[service.arn] = error
-                    told = member._replace(service=service._replace(waits=str(error)))
+                    told = member._replace(service=service._replace(waits=Reason.of(error)))
             members.append(told)
         return family._replace(members=tuple(members)), problems
 
@@ -152,7 +153,7 @@ class CodeDeploy:
         running = self._running(group)
         if not running:
             return member
-        waits = f"{WAITING}its CodeDeploy deployment {running[0]['deploymentId']} is not over"
+        waits = Reason("deploying", f"its CodeDeploy deployment {running[0]['deploymentId']} is not over")
         description = running[0].get("description")
         revision = next((one for one in known if description == _describe(one)), member.running)
         return Member(service._replace(revision=revision.arn, waits=waits), revision)
@@ -244,7 +245,7 @@ class CodeDeploy:
         try:
             answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**arguments)
         except (ClientError, BotoCoreError) as error:
-            explained = aws.explain(error, operation, subject)
+            explained = calls.explain(error, operation, subject)
             if explained.code in _GONE:
                 # Next time it is looked for.
                 self._groups = {}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from .errors import EcrDeployError
+from ecr_deploy.core.errors import EcrDeployError
 
 ImageReference = Literal["tag", "digest", "tag+digest"]
 

@@ -6,145 +6,22 @@ so that the same pushes, planned again after a crash, ask only for what is missi
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from . import images, records, revisions, rollouts
-from .events import Push
-from .images import Repository
-from .records import MOST_TAGS, Record
-from .revisions import Container, Revision
-from .rollouts import Deployment, Rollout
-from .rules import Rules, Target
-from .settings import Settings
+from ecr_deploy.core import images, records, revisions, rollouts
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.fleet import CODE_DEPLOY, Family, Member, Target
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.outcomes import SEVERITY, Change, Outcome, Reason
+from ecr_deploy.core.records import MOST_TAGS, Record
+from ecr_deploy.core.revisions import Container, Revision
+from ecr_deploy.core.rollouts import Rollout
+from ecr_deploy.core.rules import Rules
+from ecr_deploy.core.settings import Settings
 
-
-class Outcome(StrEnum):
-    """How a push ended; of several outcomes, the one that stands first here speaks for all."""
-
-    FAILED = "failed"
-    DEPLOYED = "deployed"
-    SUPERSEDED = "superseded"
-    UNCHANGED = "unchanged"
-    SKIPPED = "skipped"
-
-
-# The deployment controller of services that CodeDeploy rolls out.
-CODE_DEPLOY = "CODE_DEPLOY"
 # A service with this tag stays where it is; the value may say why.
 PINNED = "ecr-deploy:pinned"
-ONLY_LATEST = "latest goes only to containers that run latest"
-
-SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
-
-
-class TaskSet(NamedTuple):
-    """What the next task set of a service takes over from the one that runs: CodeDeploy keeps nothing by itself.
-
-    `container` and `port` are where its load balancer sends what comes in; `capacity_providers` is the strategy as ECS
-    writes it.
-    """
-
-    container: str
-    port: int
-    platform_version: str | None = None
-    capacity_providers: tuple[Mapping[str, Any], ...] = ()
-
-
-class Service(NamedTuple):
-    """An ACTIVE service: where it is, what it is told to run (a revision's ARN), and who rolls it out.
-
-    `tags` are its own, `cluster_tags` those of its cluster. `service_revisions` are ECS's own ARNs for what it runs, of
-    which there are several while it rolls out, and none where ECS keeps none. `deployments` are those that ECS tells
-    with the service, `task_sets` the revisions of its task sets, and `service_deployment` is the ARN of the newest
-    deployment, where ECS keeps it. `reverts` says whether the service goes back by itself where a rollout fails.
-    `task_set` is for CodeDeploy alone. `waits` says why it must not be updated now.
-    """
-
-    cluster: str
-    name: str
-    arn: str
-    revision: str
-    controller: str = "ECS"
-    tags: Mapping[str, str] = MappingProxyType({})
-    cluster_tags: Mapping[str, str] = MappingProxyType({})
-    service_revisions: tuple[str, ...] = ()
-    deployments: tuple[Deployment, ...] = ()
-    task_sets: tuple[str, ...] = ()
-    service_deployment: str | None = None
-    reverts: bool = False
-    task_set: TaskSet | None = None
-    waits: str | None = None
-
-    @property
-    def target(self) -> Target:
-        """The service as the rules see it."""
-        return Target(self.cluster, self.name)
-
-    @property
-    def runs(self) -> str:
-        """Its revision as ECS names it for people: `family:number`."""
-        return self.revision.rpartition("/")[2]
-
-    @property
-    def family(self) -> str:
-        """The family of its revision."""
-        return self.runs.rpartition(":")[0]
-
-
-class Member(NamedTuple):
-    """A service and the revision that it runs; without a service, a family that none runs, and its newest revision."""
-
-    service: Service | None
-    running: Revision
-
-    @property
-    def target(self) -> Target:
-        """The member as the rules see it."""
-        return self.service.target if self.service else Target(None, self.running.family)
-
-    @property
-    def arn(self) -> str:
-        """What tells the member from all others."""
-        return self.service.arn if self.service else self.running.family
-
-
-class Family(NamedTuple):
-    """A task definition family: its newest ACTIVE revision, the services that run it, and older revisions."""
-
-    newest: Revision
-    members: tuple[Member, ...]
-    older: tuple[Revision, ...] = ()
-
-    @property
-    def revisions(self) -> tuple[Revision, ...]:
-        """All revisions at hand."""
-        return (self.newest, *(member.running for member in self.members), *self.older)
-
-    @property
-    def records(self) -> set[Record]:
-        """Every push that any of the revisions at hand records."""
-        return {record for revision in self.revisions for record in revision.records.values()}
-
-    def rejected(self, target: Target) -> dict[Repository, Record]:
-        """The newest push of each repository that the target was taken back from, as the revisions at hand tell."""
-        newest: dict[Repository, Record] = {}
-        for revision in self.revisions:
-            rollout = rollouts.read(revision.tags, target)
-            bad = revision.records if rollout and rollout.state in rollouts.BAD else {}
-            for record in (*revision.rejected.values(), *bad.values()):
-                if record.repository not in newest or newest[record.repository].pushed_at < record.pushed_at:
-                    newest[record.repository] = record
-        return newest
-
-
-class Change(NamedTuple):
-    """A container's image before and after."""
-
-    container: str
-    before: str
-    after: str
+ONLY_LATEST = Reason("only-latest", "latest goes only to containers that run latest")
 
 
 class Verdict(NamedTuple):
@@ -153,7 +30,7 @@ class Verdict(NamedTuple):
     push: Push
     member: Member
     outcome: Outcome
-    reason: str | None = None
+    reason: Reason | None = None
     changes: tuple[Change, ...] = ()
 
 
@@ -182,7 +59,7 @@ def concerned(pushes: Iterable[Push], target: Target, repositories: Collection[R
     """The pushes to any of the repositories that the rules let go to the target."""
     hits = (push for push in pushes if push.repository in repositories)
     return [
-        push for push in hits if (push.targets is None or target in push.targets) and rules.lets(push.record, target)
+        push for push in hits if (push.targets is None or target in push.targets) and rules.allows(push.record, target)
     ]
 
 
@@ -227,7 +104,7 @@ class _Decision:
         self.refreshed: list[Record] = []
         self._settings = settings
         self._known = family.records
-        self.rejected = family.rejected(member.target)
+        self.rejected = _rejected(family, member.target)
         latest = settings.base_revision == "latest"
         self.base = family.newest if latest else member.running
         # Of several revisions that services run, the newest tells which images are kept, but for one that this
@@ -269,11 +146,13 @@ class _Decision:
         # which of the two came first.
         leaves_latest = runs == "latest" != winner.record.tag and own and own.image != after
         if own and self.member.running.digest_of(own) == winner.record.digest and not leaves_latest:
-            self._find(winner, Outcome.UNCHANGED, "it runs this image already")
+            self._find(winner, Outcome.UNCHANGED, Reason("same-image", "it runs this image already"))
             self._refresh(winner.record)
         elif newer := self._newer(winner, self._known):
             self._find(winner, Outcome.SUPERSEDED, _by(newer))
-        elif reason := self._waits(winner) or self._rejects(winner):
+        elif reason := self._waits(winner):
+            self._find(winner, Outcome.WAITING, reason)
+        elif reason := self._rejects(winner):
             self._find(winner, Outcome.SKIPPED, reason)
         else:
             change = Change(container.name, own.image if own else container.image, after)
@@ -290,7 +169,8 @@ class _Decision:
             if push is winner:
                 continue
             if push.record.digest == winner.record.digest:
-                self._find(push, Outcome.UNCHANGED, f"the push of {winner.record.tag} brings the same image")
+                reason = Reason("same-image", f"the push of {winner.record.tag} brings the same image")
+                self._find(push, Outcome.UNCHANGED, reason)
             else:
                 self._find(push, Outcome.SUPERSEDED, _by(winner.record))
         return winner
@@ -304,19 +184,20 @@ class _Decision:
         superseding = (one for one in rivals if self._settings.rules.supersedes(one, push.record, target))
         return max(superseding, key=lambda one: one.order, default=None)
 
-    def _waits(self, push: Push) -> str | None:
+    def _waits(self, push: Push) -> Reason | None:
         """Why a push must not reach the service now, but may later."""
         waits = self.member.service.waits if self.member.service else None
         return waits or self._settings.rules.holds(push.record, self.member.target)
 
-    def _rejects(self, push: Push) -> str | None:
+    def _rejects(self, push: Push) -> Reason | None:
         """Why a push that the service was taken back from must not come again by itself; a new push of it may."""
         bad = self.rejected.get(push.repository)
         if push.origin == "request" or bad is None or bad.digest != push.record.digest:
             return None
         if push.origin == "event" and push.record.pushed_at > bad.pushed_at:
             return None
-        return f"it was rolled back: a new push of {bad.tag}, or a request, deploys it again"
+        text = f"it was rolled back: a new push of {bad.tag}, or a request, deploys it again"
+        return Reason("rolled-back-before", text)
 
     def _is_rejected(self, revision: Revision) -> bool:
         bad = self.rejected
@@ -333,7 +214,7 @@ class _Decision:
             by_digest = self._settings.image_reference == "digest"
             self.refreshed.append(push if by_digest else record._replace(pushed_at=push.pushed_at))
 
-    def _find(self, push: Push, outcome: Outcome, reason: str | None, *changes: Change) -> None:
+    def _find(self, push: Push, outcome: Outcome, reason: Reason | None, *changes: Change) -> None:
         self._found[push].append(Verdict(push, self.member, outcome, reason, changes))
 
     def _sum_up(self, push: Push, verdicts: Sequence[Verdict]) -> Verdict:
@@ -343,13 +224,13 @@ class _Decision:
         first = min(verdicts, key=lambda verdict: SEVERITY[verdict.outcome])
         return first._replace(changes=tuple(change for verdict in verdicts for change in verdict.changes))
 
-    def _why_nothing(self, push: Push) -> str:
+    def _why_nothing(self, push: Push) -> Reason:
         if push.repository in self.base.repositories:
             return ONLY_LATEST
-        return f"{self.base}, the newest revision of its family, runs the repository no longer"
+        return Reason("moved", f"{self.base}, the newest revision of its family, runs the repository no longer")
 
 
-def obstacle(member: Member, settings: Settings) -> str | None:
+def obstacle(member: Member, settings: Settings) -> Reason | None:
     """Why a service must stay as it is, whatever is pushed; None if it need not."""
     service = member.service
     if service is None:
@@ -357,13 +238,13 @@ def obstacle(member: Member, settings: Settings) -> str | None:
     enabled = settings.enabled_tag_key
     for tags, owner in ((service.tags, "it"), (service.cluster_tags, f"its cluster {service.cluster}")):
         if tags.get(enabled) == "false":
-            return f"{owner} has the tag {enabled} = false"
+            return Reason("opted-out", f"{owner} has the tag {enabled} = false")
     if settings.require_opt_in and "true" not in (service.tags.get(enabled), service.cluster_tags.get(enabled)):
-        return f"neither it nor its cluster has the tag {enabled} = true"
+        return Reason("not-opted-in", f"neither it nor its cluster has the tag {enabled} = true")
     if service.tags.get(PINNED, "false") != "false":
-        return f"it is pinned by its tag {PINNED} = {service.tags[PINNED]}"
+        return Reason("pinned", f"it is pinned by its tag {PINNED} = {service.tags[PINNED]}")
     if service.controller != "ECS" and not (settings.codedeploy and service.controller == CODE_DEPLOY):
-        return f"its deployment controller is {service.controller}, which deploys by itself"
+        return Reason("controller", f"its deployment controller is {service.controller}, which deploys by itself")
     return None
 
 
@@ -372,14 +253,26 @@ def follows(push: Record, running_tag: str | None) -> bool:
     return push.tag != "latest" or running_tag == "latest"
 
 
+def _rejected(family: Family, target: Target) -> dict[Repository, Record]:
+    """The newest push of each repository that the target was rolled back from, as the revisions at hand tell."""
+    newest: dict[Repository, Record] = {}
+    for revision in family.revisions:
+        rollout = rollouts.read(revision.tags, target)
+        bad = revision.records if rollout and rollout.state in rollouts.BAD else {}
+        for record in (*revision.rejected.values(), *bad.values()):
+            if record.repository not in newest or newest[record.repository].pushed_at < record.pushed_at:
+                newest[record.repository] = record
+    return newest
+
+
 def _counterpart(revision: Revision, container: Container) -> Container | None:
     """The container of the same name in another revision, if it runs the same repository there."""
     other = revision.container(container.name)
     return other if other and other.repository == container.repository else None
 
 
-def _by(record: Record) -> str:
-    return f"{record.tag} ({record.digest[:19]}) was pushed later"
+def _by(record: Record) -> Reason:
+    return Reason("newer", f"{record.tag} ({record.digest[:19]}) was pushed later")
 
 
 def _step(group: Sequence[_Decision], family: Family, now: datetime) -> Step:

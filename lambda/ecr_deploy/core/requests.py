@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from . import images
-from .errors import InvalidRequestError
-from .images import Repository
-from .rules import Scope, Target
-from .settings import Settings
+from ecr_deploy.core import images
+from ecr_deploy.core.errors import InvalidRequestError
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.rules import Scope
+from ecr_deploy.core.settings import Settings
 
 
 class Image(NamedTuple):

@@ -4,15 +4,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from . import records, rollouts
-from .ecs import Ecs
-from .planner import Service
-from .revisions import Revision
-from .rules import EVERYTHING
-from .settings import Settings
+from ecr_deploy.aws.ecs import Ecs
+from ecr_deploy.core import records, rollouts
+from ecr_deploy.core.fleet import Service
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rules import EVERYTHING
+from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
-    from .scheduled_tasks import ScheduledTasks
+    from ecr_deploy.follow_ups.scheduled_tasks import ScheduledTasks
 
 # DeregisterTaskDefinition takes its tokens from the bucket of RegisterTaskDefinition: pushes are not to wait for it.
 _MOST_AT_ONCE = 10

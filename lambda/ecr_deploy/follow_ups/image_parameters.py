@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws
-from .deployer import PushResult
-from .errors import EcrDeployError
-from .planner import Member, Outcome
-from .rules import Target
+from ecr_deploy.aws import calls
+from ecr_deploy.core.errors import EcrDeployError
+from ecr_deploy.core.fleet import Member, Target
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
 
 if TYPE_CHECKING:
-    from .door import Door
+    from ecr_deploy.door import Door
 
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
 _NAMES_PER_GET = 10
@@ -29,7 +28,7 @@ def follow(door: "Door", results: Sequence[PushResult]) -> list[PushResult]:
         refresh(door, targets)
     except EcrDeployError as error:
         return [
-            one._replace(outcome=Outcome.FAILED, reason=str(error), retry=error.retry) if one.targets else one
+            one._replace(outcome=Outcome.FAILED, reason=Reason.of(error), retry=error.retry) if one.targets else one
             for one in results
         ]
     return list(results)
@@ -74,4 +73,4 @@ def write(door: "Door", members: Iterable[Member]) -> None:
                 if known.get(name) != images[name]:
                     client.put_parameter(Name=name, Value=images[name], Type="String", Overwrite=True)
         except (ClientError, BotoCoreError) as error:
-            raise aws.explain(error, operation, f"{prefix}/*") from error
+            raise calls.explain(error, operation, f"{prefix}/*") from error

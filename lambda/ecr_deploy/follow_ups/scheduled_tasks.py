@@ -15,15 +15,14 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, raw_json
-from .deployer import PushResult
-from .ecs import Ecs
-from .errors import CallError, EcrDeployError, Retry
-from .events import Push
-from .pacing import Pacer
-from .planner import Outcome
-from .rules import Rules
-from .settings import Settings
+from ecr_deploy.aws import calls, raw_json
+from ecr_deploy.aws.ecs import Ecs
+from ecr_deploy.aws.pacing import Pacer
+from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core.events import Push
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TaskResult
+from ecr_deploy.core.rules import Rules
+from ecr_deploy.core.settings import Settings
 
 # All calls can be repeated without harm, so boto3 may do it.
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
@@ -37,21 +36,9 @@ _ONE_TIME = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?)\)")
 # How far the last time zone is behind UTC.
 _LAST_MIDNIGHT = timedelta(hours=12)
 
+_GONE = Reason("deleted", "it was deleted meanwhile")
+
 _Item = TypeVar("_Item")
-
-
-class TaskResult(NamedTuple):
-    """What came of one target; `before` and `after` are revisions as `family:number`.
-
-    `place` says where the target is: `rule` and `target`, or `schedule`. Each is None where it could not be read.
-    """
-
-    place: Mapping[str, str | None]
-    outcome: Outcome
-    reason: str | None = None
-    before: str | None = None
-    after: str | None = None
-    retry: Retry = Retry.NEVER
 
 
 class Goal(NamedTuple):
@@ -94,7 +81,9 @@ def choose(target: Mapping[str, Any], goals: Iterable[Goal], rules: Rules) -> Mo
     if named is None:
         return None
     cluster = _last_part(target["Arn"])
-    fitting = [goal for goal in goals if goal.family == named["family"] and rules.lets_into(goal.push.record, cluster)]
+    fitting = [
+        goal for goal in goals if goal.family == named["family"] and rules.allows_into(goal.push.record, cluster)
+    ]
     near = [goal for goal in fitting if goal.cluster == cluster] or fitting
     number = max((goal.number for goal in near), default=0)
     if number <= int(named["number"]):
@@ -226,7 +215,7 @@ class ScheduledTasks:
         try:
             answer: dict[str, Any] = getattr(client, xform_name(operation))(**arguments)
         except (ClientError, BotoCoreError) as error:
-            raise aws.explain(error, operation, subject) from error
+            raise calls.explain(error, operation, subject) from error
         return answer
 
 
@@ -285,7 +274,7 @@ class _Turn:
             return list(read(*arguments))
         except EcrDeployError as error:
             if not _is_gone(error):
-                result = TaskResult(place, Outcome.FAILED, str(error), retry=error.retry)
+                result = TaskResult(place, Outcome.FAILED, Reason.of(error), retry=error.retry)
                 self._told.append((frozenset(goal.push for goal in self._goals), result))
             return []
 
@@ -293,9 +282,9 @@ class _Turn:
         if problem is None:
             result = TaskResult(place, Outcome.DEPLOYED, None, move.before, move.after)
         elif _is_gone(problem):
-            result = TaskResult(place, Outcome.SKIPPED, "it was deleted meanwhile", move.before, move.before)
+            result = TaskResult(place, Outcome.SKIPPED, _GONE, move.before, move.before)
         else:
-            result = TaskResult(place, Outcome.FAILED, str(problem), move.before, move.before, problem.retry)
+            result = TaskResult(place, Outcome.FAILED, Reason.of(problem), move.before, move.before, problem.retry)
         self._told.append((move.pushes, result))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from .errors import EcrDeployError
+from ecr_deploy.core.errors import EcrDeployError
 
 # No tag has more than 128 characters, and Python converts no text of some thousand digits to a number.
 _LONGEST_NUMBER = 128

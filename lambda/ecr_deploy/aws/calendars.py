@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws
+from ecr_deploy.aws import calls
 
 
 def closed(client: Any, names: Iterable[str]) -> dict[str, str]:
@@ -22,7 +22,7 @@ def closed(client: Any, names: Iterable[str]) -> dict[str, str]:
         try:
             answer = client.get_calendar_state(CalendarNames=[name])
         except (ClientError, BotoCoreError) as error:
-            raise aws.explain(error, "GetCalendarState", name) from error
+            raise calls.explain(error, "GetCalendarState", name) from error
         if answer["State"] != "OPEN":
             until[name] = answer.get("NextTransitionTime", "further notice")
     return until

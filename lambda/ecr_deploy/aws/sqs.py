@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws
-from .errors import CallError, Retry
+from ecr_deploy.aws import calls
+from ecr_deploy.core.errors import CallError, Retry
 
 # The queue's own maxReceiveCount is the net below this, for invocations that die.
 MOST_RECEIVES = 6
@@ -89,7 +89,7 @@ class Queue:
         try:
             answer = self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
         except (ClientError, BotoCoreError) as error:
-            raise aws.explain(error, operation, "the queue") from error
+            raise calls.explain(error, operation, "the queue") from error
         for refused in answer.get("Failed", ()):
             message = f"{operation} was refused: {refused['Code']}: {refused.get('Message', '')}"
             raise CallError(message, operation, refused["Code"], Retry.LATER)
@@ -104,4 +104,4 @@ class Queue:
                 MessageDeduplicationId=message.id,
             )
         except (ClientError, BotoCoreError) as error:
-            raise aws.explain(error, "SendMessage", f"message {message.id}") from error
+            raise calls.explain(error, "SendMessage", f"message {message.id}") from error

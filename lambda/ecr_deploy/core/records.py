@@ -16,7 +16,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
 
-from .images import Repository, is_account, is_ecr_digest, is_tag
+from ecr_deploy.core.images import Repository, is_account, is_ecr_digest, is_tag
 
 PREFIX = "ecr-deploy:"
 # The number of the revision that one of ours was made from: what others registered in between is known by it.

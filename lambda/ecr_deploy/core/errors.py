@@ -25,6 +25,8 @@ class EcrDeployError(Exception):
     """The base of every error of ours; its text is a sentence or a clause for people."""
 
     retry = Retry.NEVER
+    kind = "invalid"
+    """What a reason of this error is called: lower-case words with hyphens."""
 
 
 class InvalidRequestError(EcrDeployError):
@@ -40,11 +42,12 @@ class CallError(EcrDeployError):
     """A call that AWS refused or never answered.
 
     `operation` is its name as AWS writes it, `code` AWS's error code (or the kind of transport failure),
-    `retry` whether the same call could succeed later.
+    `retry` whether the same call could succeed later, `kind` one of `refused`, `denied`, `throttled`, `unreachable`, …
     """
 
-    def __init__(self, message: str, operation: str, code: str, retry: Retry) -> None:
+    def __init__(self, message: str, operation: str, code: str, retry: Retry, kind: str = "refused") -> None:
         super().__init__(message)
+        self.kind = kind
         self.operation = operation
         self.code = code
         self.retry = retry
@@ -54,6 +57,7 @@ class OutOfTimeError(EcrDeployError):
     """The invocation's time is nearly over; what is done stays, the rest is for the next one."""
 
     retry = Retry.AT_ONCE
+    kind = "out-of-time"
 
     def __init__(self) -> None:
         super().__init__("the function's time ran out before its turn came")

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from . import images, records
-from .images import Image, Repository
-from .records import Record
+from ecr_deploy.core import images, records
+from ecr_deploy.core.images import Image, Repository
+from ecr_deploy.core.records import Record
 
 # What DescribeTaskDefinition answers and RegisterTaskDefinition does not take.
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from . import images, records
-from .errors import EcrDeployError
-from .images import Repository
-from .records import Record
-from .rules import Target
+from ecr_deploy.core import images, records
+from ecr_deploy.core.errors import EcrDeployError
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.records import Record
 
 _SERVICE_ARN = re.compile(r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service/(?P<cluster>[^/]+)/(?P<service>[^/]+)")
 # What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is none.

@@ -1,0 +1,1 @@
+"""Follow-ups: what else is done once services are updated, or their rollouts have ended."""
