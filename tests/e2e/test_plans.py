@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.events.models import EventPattern
 
+from ecr_deploy.core.rules import matches
 from tests.harness.terraform import Root, copy_module
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -18,6 +20,7 @@ LONGEST_NAME = "a-name-of-48-characters-which-are-all-it-may-hav"
 # https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html
 LONGEST = {"aws_iam_role": 64, "aws_cloudwatch_event_rule": 64, "aws_lambda_function": 64, "aws_sqs_queue": 80}
 PATTERN_LIMIT = 2048
+EVENTS = Path(__file__).parents[1] / "events" / "deployments"
 UNKNOWN = {
     "clusters": ["prod-*", "staging"],
     "repositories": ["app"],
@@ -72,6 +75,8 @@ def test_a_change_to_what_the_module_depends_on_replaces_nothing(applied: Root) 
     assert [one["change"]["actions"] for one in plan["resource_changes"] if one["type"] == "aws_ecs_cluster"] == [
         ["update"]
     ]
+    # What is read late is known after apply, and is no more than an update.
+    assert "aws_cloudwatch_event_rule.this[0]" in changes(plan, "update")
     assert changes(plan, "create", "delete") == set()
 
 
@@ -133,12 +138,24 @@ def test_names_at_their_longest_and_instances_side_by_side(new: Root) -> None:
 def test_no_pattern_is_too_long(applied: Root, clusters: list[str]) -> None:
     plan = applied.plan(inputs={NAME: {"clusters": clusters, "keep_revisions": 5}})
 
-    patterns = [
-        rule["event_pattern"] for rule in planned(plan, "aws_cloudwatch_event_rule") if rule.get("event_pattern")
-    ]
+    rules = {one["name"]: one.get("event_pattern") for one in planned(plan, "aws_cloudwatch_event_rule")}
+    patterns = [pattern for pattern in rules.values() if pattern]
     assert len(patterns) == 4
     assert max(map(len, patterns)) <= PATTERN_LIMIT
     assert [pattern for pattern in patterns if "wildcard" in pattern] == []
+    ends = EventPattern.load(rules[f"{NAME}-deployments"])
+    reached = [name for name in ("prod", "staging-1", "a1", "cluster-of-18-ch-07") if matches(name, clusters)]
+    assert reached
+    assert [end for name in reached for end in ends_in(name) if not ends.matches_event(end)] == []
+
+
+def ends_in(cluster: str) -> list[Any]:
+    """The events of a deployment's end in a cluster: of a service, and of one whose ARN does not name the cluster."""
+    event = json.loads((EVENTS / "completed.json").read_text())
+    arn = event["resources"][0].rpartition(":service/")[0]
+    short = {**event, "resources": [f"{arn}:service/api"]}
+    short["detail"] = {**event["detail"], "clusterArn": f"{arn}:cluster/{cluster}"}
+    return [{**event, "resources": [f"{arn}:service/{cluster}/api"]}, short]
 
 
 @pytest.mark.parametrize(
