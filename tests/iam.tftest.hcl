@@ -507,3 +507,75 @@ run "other_partitions" {
     error_message = "By default, all clusters of the account and region are in scope, and all roles of the account may be passed."
   }
 }
+
+run "partition_aws_us_gov" {
+  override_data {
+    target = data.aws_partition.this[0]
+    values = { partition = "aws-us-gov", dns_suffix = "amazonaws.com" }
+  }
+  override_data {
+    target = data.aws_service.ecs[0]
+    values = { region = "us-gov-west-1" }
+  }
+  variables {
+    clusters               = ["prod"]
+    scheduled_tasks        = true
+    codedeploy             = true
+    keep_revisions         = 5
+    rules                  = [{ promote_tag = "production" }]
+    change_calendars       = ["nights"]
+    reconcile_schedule     = "rate(1 hour)"
+    image_parameter_prefix = "/images"
+  }
+
+  assert {
+    condition = alltrue([
+      for text in concat(
+        [aws_iam_role_policy.read[0].policy, aws_iam_role_policy.deploy[0].policy, aws_sqs_queue.this[0].policy, aws_sqs_queue.undelivered[0].policy],
+        [for rule in aws_cloudwatch_event_rule.other : rule.event_pattern if rule.event_pattern != null],
+      ) : !strcontains(text, "arn:aws:") && !strcontains(text, "eu-west-1")
+    ])
+    error_message = "Every ARN must be of the partition and region that the module is in."
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.deploy[0].policy, "scheduler.us-gov-west-1.amazonaws.com")
+    error_message = "Services must be named by the partition's suffix."
+  }
+}
+
+run "partition_aws_eusc" {
+  override_data {
+    target = data.aws_partition.this[0]
+    values = { partition = "aws-eusc", dns_suffix = "amazonaws.eu" }
+  }
+  override_data {
+    target = data.aws_service.ecs[0]
+    values = { region = "eusc-de-east-1" }
+  }
+  variables {
+    clusters               = ["prod"]
+    scheduled_tasks        = true
+    codedeploy             = true
+    keep_revisions         = 5
+    rules                  = [{ promote_tag = "production" }]
+    change_calendars       = ["nights"]
+    reconcile_schedule     = "rate(1 hour)"
+    image_parameter_prefix = "/images"
+  }
+
+  assert {
+    condition = alltrue([
+      for text in concat(
+        [aws_iam_role_policy.read[0].policy, aws_iam_role_policy.deploy[0].policy, aws_sqs_queue.this[0].policy, aws_sqs_queue.undelivered[0].policy],
+        [for rule in aws_cloudwatch_event_rule.other : rule.event_pattern if rule.event_pattern != null],
+      ) : !strcontains(text, "arn:aws:") && !strcontains(text, "eu-west-1")
+    ])
+    error_message = "Every ARN must be of the partition and region that the module is in."
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.deploy[0].policy, "scheduler.eusc-de-east-1.amazonaws.eu")
+    error_message = "Services must be named by the partition's suffix."
+  }
+}
