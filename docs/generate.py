@@ -26,8 +26,21 @@ def generated(page: str) -> str:
 
 
 def _inputs() -> str:
-    rows = [row for name, variable in _blocks("variables.tf", "variable") for row in _input(name, variable)]
-    return _table(("Input", "Type", "Meaning"), rows)
+    """A table for each group of variables: the comments that begin a line of variables.tf are their titles."""
+    variables = dict(_blocks("variables.tf", "variable"))
+    _, *parts = re.split(r"^# (.+)\.$", (ROOT / "variables.tf").read_text(), flags=re.MULTILINE)
+    tables = (
+        (
+            title,
+            [
+                row
+                for name in re.findall(r'^variable "(\w+)"', text, re.MULTILINE)
+                for row in _input(name, variables[name])
+            ],
+        )
+        for title, text in zip(parts[::2], parts[1::2], strict=True)
+    )
+    return "\n\n".join(f"### {title}\n\n{_table(('Input', 'Type', 'Meaning'), rows)}" for title, rows in tables)
 
 
 def _input(name: str, variable: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
