@@ -108,7 +108,7 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_50: X-Ray needs permissions on "*", and the log tells all of a push in one line
+  #checkov:skip=CKV_AWS_50: X-Ray needs permissions on "*", and the log has all of a push in one line
   #checkov:skip=CKV_AWS_115: the queue's one message group lets one invocation run at a time; reserved ones would be taken from the account
   #checkov:skip=CKV_AWS_116: that is for asynchronous invocations; what a queue's batches could not do lies in the queue's own dead-letter queue
   #checkov:skip=CKV_AWS_117: it calls AWS's APIs and nothing in a VPC
@@ -157,8 +157,8 @@ resource "aws_lambda_function" "this" {
 
   lifecycle {
     precondition {
-      condition     = length(jsonencode(local.settings)) <= local.settings_limit
-      error_message = "The settings are too long: Lambda takes 4 KiB in all, which leaves ${local.settings_limit} characters, but clusters and rules make them ${length(jsonencode(local.settings))} long. Write wildcards instead of lists of names, or use the module twice, with other names and rules."
+      condition     = local.settings_length <= local.settings_limit
+      error_message = "The settings are too long: Lambda takes 4 KiB in all, which leaves ${local.settings_limit} bytes, but clusters and rules make them ${local.settings_length} long. Write wildcards instead of lists of names, or use the module twice, with other names and rules."
     }
 
     precondition {

@@ -1,4 +1,4 @@
-# People. Two rules, because what failed has a reason, and what is live has none. They are there without a topic, too, and
+# Notifications. Two rules, because what failed has a reason, and what is live has none. They are there without a topic, too, and
 # disabled: whether there is one may be unknown at plan, where the topic is made in the same apply.
 
 locals {
@@ -15,10 +15,10 @@ locals {
 }
 
 resource "aws_cloudwatch_event_rule" "notifications" {
-  for_each = { for kind, told in local.notifications : kind => told if var.enabled }
+  for_each = { for kind, notification in local.notifications : kind => notification if var.enabled }
 
   name        = "${var.name}-${each.key}"
-  description = "What people want to know of deployments, from ${var.name}."
+  description = "Notifications of deployments, from ${var.name}."
   state       = var.notification_topic_arn == null ? "DISABLED" : "ENABLED"
   tags        = var.tags
 

@@ -1,4 +1,4 @@
-# Where the module is, and what the function is told, in one environment variable.
+# Where the module is, and what the function knows of its inputs, in one environment variable.
 
 data "aws_caller_identity" "this" {
   count = var.enabled ? 1 : 0
@@ -93,6 +93,8 @@ locals {
 
   # Kept back from Lambda's 4 KiB: the variable's name and the two queues' URLs.
   settings_limit = 4096 - 400
+  # In bytes, of which base64 makes four characters for three.
+  settings_length = floor(length(base64encode(jsonencode(local.settings))) * 3 / 4)
 
   # Kept back from IAM's limit: the other policies, whose length hardly varies.
   policies_limit  = 10240 - 850 - (length(var.subnet_ids) > 0 ? 700 : 0)

@@ -42,13 +42,13 @@ variable "clusters" {
 
 variable "rules" {
   description = <<-EOT
-    Which push goes where: to every service that any rule lets it. All fields of a rule narrow it. Globs are
+    Which push goes where: to every service to which any rule allows it. All fields of a rule narrow it. Globs are
     case-sensitive, with the wildcards *, ? and [...]. Default: [{}], every push to this account's registry to every
     service in scope that runs the image.
     - registries: ids of the accounts whose registries' pushes count. Default: null, this account alone.
     - repositories: globs of ECR repository names. Default: ["*"].
     - tags: globs of image tags. Default: ["*"].
-    - exclude_tags: globs of image tags that are left alone. Default: [].
+    - exclude_tags: globs of image tags that are not deployed. Default: [].
     - semver: range of semantic versions, as in "^1.4" or ">=1.4.0 <2.0.0"; a lower version then never replaces a higher
       one. Default: null, any tag.
     - include_prereleases: whether a range takes pre-releases that it does not name. Default: false.
@@ -213,7 +213,7 @@ variable "change_calendars" {
 }
 
 variable "reconcile_schedule" {
-  description = "Schedule, as EventBridge writes it (\"rate(15 minutes)\" or \"cron(...)\"), on which pushes whose events were lost, or that had to wait, are looked for in ECR and deployed. Default: null, never."
+  description = "Schedule, as EventBridge writes it (\"rate(15 minutes)\" or \"cron(...)\"), on which pushes whose events were lost, or that had to wait, are found in ECR and deployed. Default: null, never."
   type        = string
   default     = null
 
@@ -224,7 +224,7 @@ variable "reconcile_schedule" {
 }
 
 variable "rollback_on_failure" {
-  description = "Whether a rollout that fails, or is not live after deployment_timeout_minutes, is taken back, where the service has no circuit breaker or alarm that does it. Default: false."
+  description = "Whether a rollout that fails, or is not live after deployment_timeout_minutes, is rolled back, where the service has no circuit breaker or alarm that does it. Default: false."
   type        = bool
   default     = false
   nullable    = false
@@ -259,7 +259,7 @@ variable "scheduled_tasks" {
 }
 
 variable "codedeploy" {
-  description = "Whether services that CodeDeploy rolls out are deployed, through their deployment group. Default: false, they are left alone."
+  description = "Whether services that CodeDeploy rolls out are deployed, through their deployment group. Default: false, they are not managed."
   type        = bool
   default     = false
   nullable    = false
@@ -277,7 +277,7 @@ variable "keep_revisions" {
 }
 
 variable "image_parameter_prefix" {
-  description = "Path under which Systems Manager's Parameter Store is told which image each container of a service runs, as PREFIX/CLUSTER/SERVICE/CONTAINER, for Terraform to read it back. Default: null, none."
+  description = "Path in Systems Manager's Parameter Store under which the function writes which image each container of a service runs, as PREFIX/CLUSTER/SERVICE/CONTAINER, for Terraform to read it back. Default: null, none."
   type        = string
   default     = null
 
@@ -291,7 +291,7 @@ variable "image_parameter_prefix" {
 # Observability.
 
 variable "notification_topic_arn" {
-  description = "ARN of the SNS topic that is told when a rollout is live, rolled back or failed; its policy must let events.amazonaws.com publish. Default: null, none."
+  description = "ARN of the SNS topic that is notified when a rollout is live, rolled back or failed; its policy must let events.amazonaws.com publish. Default: null, none."
   type        = string
   default     = null
 
@@ -305,7 +305,7 @@ variable "alarms" {
   description = <<-EOT
     CloudWatch alarms: on dead letters, failures, the age of the oldest message, and reconciliations that do not succeed.
     Default: null, none.
-    - topic_arns: ARNs of the SNS topics that are told when an alarm fires and when it is over, five at most; those with
+    - topic_arns: ARNs of the SNS topics that are notified when an alarm fires and when it is over, five at most; those with
       a policy or a key of their own must let cloudwatch.amazonaws.com use it. Default: [], none.
   EOT
   type        = any

@@ -64,7 +64,7 @@ run "alarms" {
       aws_cloudwatch_metric_alarm.this["no-reconciliation"].period == 900
       && aws_cloudwatch_metric_alarm.this["no-reconciliation"].evaluation_periods == 4
     )
-    error_message = "Four turns without success are an alarm."
+    error_message = "Four runs without success are an alarm."
   }
 }
 
@@ -83,7 +83,7 @@ run "alarms_that_tell_nobody" {
 }
 
 
-run "turns_every_minute" {
+run "runs_every_minute" {
   command = plan
   variables {
     alarms             = {}
@@ -95,11 +95,11 @@ run "turns_every_minute" {
       aws_cloudwatch_metric_alarm.this["no-reconciliation"].period == 900
       && aws_cloudwatch_metric_alarm.this["no-reconciliation"].evaluation_periods == 4
     )
-    error_message = "A turn may wait for an hour behind long rollouts."
+    error_message = "A run may wait for an hour behind long rollouts."
   }
 }
 
-run "turns_by_cron" {
+run "runs_by_cron" {
   command = plan
   variables {
     alarms             = {}
@@ -115,7 +115,7 @@ run "turns_by_cron" {
   }
 }
 
-run "turns_every_three_days" {
+run "runs_every_three_days" {
   command = plan
   variables {
     alarms             = {}
@@ -128,7 +128,7 @@ run "turns_every_three_days" {
   }
 }
 
-run "turns_too_rare_to_be_watched" {
+run "runs_too_rare_to_be_watched" {
   command = plan
   variables {
     alarms             = {}
@@ -137,7 +137,7 @@ run "turns_too_rare_to_be_watched" {
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["no-reconciliation"].treat_missing_data == "notBreaching"
-    error_message = "A week does not tell a late turn from none."
+    error_message = "A week does not tell a late run from none."
   }
 }
 

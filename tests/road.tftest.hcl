@@ -245,7 +245,7 @@ run "rules_and_what_comes_after" {
       && aws_cloudwatch_event_rule.other["schedule"].state == "ENABLED"
       && keys(aws_cloudwatch_event_target.queue) == ["codedeploy", "deployments", "pushes", "schedule"]
     )
-    error_message = "The schedule's turn must come over the same queue."
+    error_message = "The scheduled run must come over the same queue."
   }
 
   assert {

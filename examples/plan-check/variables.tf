@@ -30,6 +30,6 @@ variable "rules" {
   # A rule of this repository's own: nothing but versions reaches production.
   validation {
     condition     = alltrue([for rule in var.rules : !contains(try(rule.clusters, ["prod"]), "prod") || can(rule.semver)])
-    error_message = "A rule lets more than versions into prod: give it semver, or name other clusters."
+    error_message = "A rule allows more than versions into prod: give it semver, or name other clusters."
   }
 }
