@@ -17,15 +17,12 @@ import struct
 import sys
 import tokenize
 import zlib
-from importlib import metadata
 from pathlib import Path
 
 import zopfli.zlib
 
 HERE = Path(__file__).resolve().parent
 COMMITTED = HERE / "ecr_deploy.zip"
-# What ships beside our own code. boto3 is in Lambda's runtime already.
-DEPENDENCIES = ("semver",)
 COMMAND_LINE = ("__main__.py", "cli")
 
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
@@ -47,13 +44,12 @@ _ZLIB_CHECKSUM = 4
 
 
 def build(package: Path = HERE / "ecr_deploy") -> bytes:
-    """Return the archive of a package's Python files, under the package's own name, and of its dependencies."""
+    """Return the archive of a package's Python files, under the package's own name."""
     files = [
         (path.relative_to(package.parent).as_posix(), path)
         for path in package.rglob("*.py")
         if path.relative_to(package).parts[0] not in COMMAND_LINE
     ]
-    files += [file for name in DEPENDENCIES for file in _dependency(name)]
     entries = b""
     directory = b""
     for name, path in sorted(files):
@@ -100,12 +96,6 @@ def bare(source: str) -> str:
             for row in range(docstring.lineno, docstring.end_lineno):
                 lines[row] = b"\n"
     return b"".join(lines).decode()
-
-
-def _dependency(name: str) -> list[tuple[str, Path]]:
-    """Name the code and the licence of an installed distribution, and where they are."""
-    shipped = (file for file in metadata.files(name) or () if file.suffix == ".py" or "licenses" in file.parts)
-    return [(file.as_posix(), Path(str(file.locate()))) for file in shipped]
 
 
 def main() -> None:
