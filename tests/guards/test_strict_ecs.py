@@ -14,7 +14,16 @@ from botocore import parsers
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from tests.harness.strict_ecs import BUCKETS, OPERATIONS, Died, EcsError, FakeClock, Fault, StrictEcs
+from tests.harness.strict_ecs import (
+    BUCKETS,
+    DEPLOYMENT_OPERATIONS,
+    OPERATIONS,
+    Died,
+    EcsError,
+    FakeClock,
+    Fault,
+    StrictEcs,
+)
 from tests.harness.strict_ecs.validation import operation_model, problems
 
 if TYPE_CHECKING:
@@ -26,7 +35,7 @@ Json = dict[str, Any]
 
 DIGEST = f"sha256:{'a' * 64}"
 NEWER_DIGEST = f"sha256:{'b' * 64}"
-UNMODELLED_ERRORS = {"ThrottlingException", "SerializationException"}
+UNMODELLED_ERRORS = {"ThrottlingException", "SerializationException", "UnknownOperationException"}
 FARGATE: Json = {"requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512", "networkMode": "awsvpc"}
 
 
@@ -271,7 +280,7 @@ class TestRegister:
             "revision": 3,
             "status": "ACTIVE",
             "registeredAt": ecs.clock.time(),
-            "registeredBy": "arn:aws:sts::123456789012:assumed-role/ecr-deploy/ecr-deploy",
+            "registeredBy": "arn:aws:sts::123456789012:assumed-role/ecr-deploy-eu-west-1/ecr-deploy",
             "compatibilities": ["EC2", "FARGATE"],
             "requiresAttributes": added["requiresAttributes"],
         }
@@ -471,6 +480,350 @@ class TestServiceDeployments:
         assert client.list_service_deployments(cluster="prod", service="old")["serviceDeployments"] == []
 
 
+class TestCallers:
+    def test_registered_by_tells_who(self, ecs: StrictEcs) -> None:
+        client = ecs.client()
+
+        def registered_by(arn: str) -> str:
+            return str(client.describe_task_definition(taskDefinition=arn)["taskDefinition"]["registeredBy"])
+
+        client.register_task_definition(**definition())
+        ecs.client(caller="staging-eu-west-1/staging").register_task_definition(**definition())
+        ecs.caller = "other-eu-west-1/other"
+        client.register_task_definition(**definition())
+        principals = [registered_by(arn).rpartition(":")[2] for arn in ecs.revisions("app")]
+        assert principals == [
+            "user/owner",
+            "user/owner",
+            "assumed-role/ecr-deploy-eu-west-1/ecr-deploy",
+            "assumed-role/staging-eu-west-1/staging",
+            "assumed-role/other-eu-west-1/other",
+        ]
+
+    def test_denied_for_all(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.deny(*DEPLOYMENT_OPERATIONS)
+        service = client.describe_services(cluster="prod", services=["api"])["services"][0]
+        deployment, revision = service["currentServiceDeployment"], service["currentServiceRevisions"][0]["arn"]
+        calls: list[tuple[Callable[..., Json], Json]] = [
+            (client.list_service_deployments, {"cluster": "prod", "service": "api"}),
+            (client.describe_service_deployments, {"serviceDeploymentArns": [deployment]}),
+            (client.describe_service_revisions, {"serviceRevisionArns": [revision]}),
+            (client.stop_service_deployment, {"serviceDeploymentArn": deployment}),
+        ]
+        for code, unknown in (("AccessDeniedException", False), ("UnknownOperationException", True)):
+            ecs.allow()
+            ecs.deny(*DEPLOYMENT_OPERATIONS, unknown=unknown)
+            assert [refused(call, **request)[0] for call, request in calls] == [code] * 4
+            ecs.allow()
+            ecs.deny(*DEPLOYMENT_OPERATIONS, cluster="prod", service="api", unknown=unknown)
+            assert [refused(call, **request)[0] for call, request in calls] == [code] * 4
+        ecs.allow()
+        assert client.list_service_deployments(cluster="prod", service="api")["serviceDeployments"]
+
+    def test_denied_for_one_service(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.add_service("prod", "web", "app", service_revisions=True)
+        ecs.add_service("staging", "api", "app", service_revisions=True)
+        ecs.deny("UpdateService", *DEPLOYMENT_OPERATIONS, cluster="prod", service="api")
+        for cluster, service in (("prod", "web"), ("staging", "api")):
+            client.update_service(cluster=cluster, service=service, taskDefinition="app")
+            listed = client.list_service_deployments(cluster=cluster, service=service)["serviceDeployments"]
+            arns = [one["serviceDeploymentArn"] for one in listed]
+            assert client.describe_service_deployments(serviceDeploymentArns=arns)["failures"] == []
+        code, message = refused(client.update_service, cluster="prod", service="api", taskDefinition="app")
+        assert code == "AccessDeniedException"
+        assert "assumed-role/ecr-deploy-eu-west-1/ecr-deploy is not authorized" in message
+        assert ecs.writes[-1].request["service"] == "api"
+        assert ecs.writes[-1].request["cluster"] == "staging"
+
+
+class TestShortArns:
+    """`service/NAME`, of services that were made before 2021, with the same name in two clusters."""
+
+    SHORT = "arn:aws:ecs:eu-west-1:123456789012:service/web"
+
+    @pytest.fixture
+    def ecs(self, ecs: StrictEcs) -> StrictEcs:
+        for cluster in ("prod", "staging"):
+            assert ecs.add_service(cluster, "web", "app:1", short_arn=True, service_revisions=True) == self.SHORT
+        return ecs
+
+    def test_name_or_arn_within_a_cluster(self, ecs: StrictEcs, client: BaseClient) -> None:
+        assert self.SHORT in client.list_services(cluster="prod")["serviceArns"]
+        assert client.list_services(cluster="staging")["serviceArns"] == [self.SHORT]
+        for identifier in ("web", self.SHORT):
+            for cluster in ("prod", "staging"):
+                [service] = client.describe_services(cluster=cluster, services=[identifier])["services"]
+                assert service["clusterArn"].endswith(f"cluster/{cluster}")
+                assert service["serviceArn"] == self.SHORT
+        client.update_service(cluster="staging", service=self.SHORT, taskDefinition="app:2")
+        assert ecs.running("staging", "web") == definition("app:v2")
+        assert ecs.running("prod", "web") == definition()
+
+    def test_the_other_format_is_another_arn(self, client: BaseClient) -> None:
+        for arn in ("arn:aws:ecs:eu-west-1:123456789012:service/prod/web", self.SHORT.replace("web", "api")):
+            answer = client.describe_services(cluster="prod", services=[arn])
+            assert (answer["services"], answer["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
+
+    def test_no_tags(self, client: BaseClient) -> None:
+        [service] = client.describe_services(cluster="prod", services=["web"], include=["TAGS"])["services"]
+        assert "tags" not in service
+        expected = ("InvalidParameterException", "Long arn format must be used for tagging operations")
+        assert refused(client.list_tags_for_resource, resourceArn=self.SHORT) == expected
+        assert refused(client.tag_resource, resourceArn=self.SHORT, tags=[tag("a")]) == expected
+
+    def test_denial_names_the_short_arn(self, ecs: StrictEcs, client: BaseClient) -> None:
+        ecs.deny("UpdateService", cluster="staging", service="web")
+        client.update_service(cluster="prod", service=self.SHORT, taskDefinition="app:2")
+        message = refused(client.update_service, cluster="staging", service=self.SHORT, taskDefinition="app:2")[1]
+        assert f"on resource: {self.SHORT} because" in message
+
+
+class TestHooks:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html"""
+
+    @pytest.fixture
+    def deployment(self, ecs: StrictEcs, client: BaseClient) -> Callable[[], Json]:
+        ecs.update_service("prod", "api", "app:2")
+
+        def newest() -> Json:
+            [service] = client.describe_services(cluster="prod", services=["api"])["services"]
+            arns = [service["currentServiceDeployment"]]
+            return dict(client.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"][0])
+
+        return newest
+
+    def test_waits_for_a_person(self, ecs: StrictEcs, deployment: Callable[[], Json]) -> None:
+        assert "lifecycleHookDetails" not in deployment()
+        hook = ecs.pause("prod", "api", seconds=600)
+        ecs.end_deployments()
+        described = deployment()
+        assert (described["status"], described["lifecycleStage"]) == ("IN_PROGRESS", "POST_TEST_TRAFFIC_SHIFT")
+        [details] = described["lifecycleHookDetails"]
+        assert details.pop("expiresAt").timestamp() == ecs.clock.time() + 600
+        assert details == {
+            "hookId": hook,
+            "targetType": "PAUSE",
+            "status": "AWAITING_ACTION",
+            "timeoutAction": "ROLLBACK",
+        }
+
+    @pytest.mark.parametrize(
+        ("action", "status"),
+        [
+            ({}, "IN_PROGRESS"),
+            ({"action": "CONTINUE"}, "IN_PROGRESS"),
+            ({"action": "ROLLBACK"}, "ROLLBACK_IN_PROGRESS"),
+        ],
+    )
+    def test_somebody_acts(self, ecs: StrictEcs, deployment: Callable[[], Json], action: Json, status: str) -> None:
+        client = ecs.client()
+        request = {"serviceDeploymentArn": deployment()["serviceDeploymentArn"], "hookId": ecs.pause("prod", "api")}
+        client.continue_service_deployment(**request, **action)
+        assert deployment()["status"] == status
+        assert deployment()["lifecycleHookDetails"][0]["status"] == "SUCCEEDED"
+        assert ecs.running("prod", "api") == definition("app:v2" if status == "IN_PROGRESS" else "app:v1")
+        assert refused(client.continue_service_deployment, **request)[0] == "InvalidParameterException"
+        unknown = request | {"serviceDeploymentArn": "arn:x"}
+        assert refused(client.continue_service_deployment, **unknown)[0] == "ServiceDeploymentNotFoundException"
+
+    @pytest.mark.parametrize(
+        ("timeout_action", "status"), [("ROLLBACK", "ROLLBACK_IN_PROGRESS"), ("CONTINUE", "IN_PROGRESS")]
+    )
+    def test_nobody_acts(
+        self, ecs: StrictEcs, deployment: Callable[[], Json], timeout_action: str, status: str
+    ) -> None:
+        ecs.pause("prod", "api", seconds=600, timeout_action=timeout_action)
+        ecs.clock.sleep(599)
+        assert deployment()["lifecycleHookDetails"][0]["status"] == "AWAITING_ACTION"
+        ecs.clock.sleep(1)
+        assert (deployment()["status"], deployment()["lifecycleHookDetails"][0]["status"]) == (status, "TIMED_OUT")
+
+    def test_a_newer_deployment_overtakes(self, ecs: StrictEcs, deployment: Callable[[], Json]) -> None:
+        ecs.pause("prod", "api", seconds=600)
+        ecs.update_service("prod", "api", "app:1")
+        ecs.clock.sleep(600)
+        assert deployment()["status"] == "IN_PROGRESS"
+        ecs.end_deployments()
+        assert ecs.running("prod", "api") == definition()
+
+
+class TestOwner:
+    """What others do to a service."""
+
+    @pytest.fixture
+    def api(self, client: BaseClient) -> Callable[[], Json]:
+        return lambda: dict(client.describe_services(cluster="prod", services=["api"])["services"][0])
+
+    def test_circuit_breaker(self, ecs: StrictEcs, client: BaseClient, api: Callable[[], Json]) -> None:
+        ecs.update_service("prod", "api", "app:2")
+        ecs.break_circuit("prod", "api")
+        assert [rollout["taskDefinition"] for rollout in api()["deployments"]] == ecs.revisions("app")[:1]
+        [newest, _] = client.list_service_deployments(cluster="prod", service="api")["serviceDeployments"]
+        assert newest["status"] == "ROLLBACK_SUCCESSFUL"
+        assert newest["statusReason"] == "ECS deployment circuit breaker: task failed to start."
+
+    def test_a_person_rolls_back(self, ecs: StrictEcs, client: BaseClient, api: Callable[[], Json]) -> None:
+        def statuses() -> list[str]:
+            listed = client.list_service_deployments(cluster="prod", service="api")["serviceDeployments"]
+            return [deployment["status"] for deployment in listed]
+
+        ecs.update_service("prod", "api", "app:2")
+        ecs.roll_back("prod", "api")
+        assert statuses() == ["ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]
+        ecs.update_service("prod", "api", "app:2")
+        ecs.end_deployments()
+        ecs.roll_back("prod", "api")
+        assert statuses() == ["IN_PROGRESS", "SUCCESSFUL", "ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]
+        assert api()["taskDefinition"] == ecs.revisions("app")[0]
+
+    def test_a_service_made_anew(self, ecs: StrictEcs, client: BaseClient, api: Callable[[], Json]) -> None:
+        before = api()
+        ecs.update_service("prod", "api", "app:2")
+        ecs.clock.sleep(10)
+        ecs.recreate_service("prod", "api", "app:1")
+        after = api()
+        assert (after["createdAt"] - before["createdAt"]).total_seconds() == 10
+        assert after["serviceArn"] == before["serviceArn"]
+        assert after["taskDefinition"] == ecs.revisions("app")[0]
+        assert len(client.list_service_deployments(cluster="prod", service="api")["serviceDeployments"]) == 1
+        assert ecs.client().list_tags_for_resource(resourceArn=after["serviceArn"])["tags"] == [tag("tier", "web")]
+
+    def test_deleted_revisions(self, ecs: StrictEcs, client: BaseClient) -> None:
+        old, new = ecs.revisions("app")
+        ecs.delete_revision(new, done=False)
+        described = client.describe_task_definition(taskDefinition=new)["taskDefinition"]
+        assert described["status"] == "DELETE_IN_PROGRESS"
+        assert "deleteRequestedAt" in described
+        refusal = refused(client.update_service, cluster="prod", service="api", taskDefinition=new)
+        assert refusal == ("ClientException", "TaskDefinition is inactive")
+        ecs.delete_revision(new)
+        assert refused(client.describe_task_definition, taskDefinition=new)[0] == "ClientException"
+        assert refused(client.update_service, cluster="prod", service="api", taskDefinition=new) == (
+            "ClientException",
+            "TaskDefinition not found.",
+        )
+        assert ecs.revisions("app") == [old]
+        ecs.delete_revision(old)
+        assert client.list_task_definition_families()["families"] == []
+        assert ecs.register(definition()).endswith(":3")
+
+
+class TestSameRevisionAnew:
+    def test_tags_are_resolved_anew(self) -> None:
+        digests = {"app:v1": DIGEST}
+        ecs = StrictEcs(digests=digests, clock=FakeClock())
+        client = ecs.client()
+        arn = ecs.register(definition())
+        ecs.add_service("prod", "api", arn, service_revisions=True)
+        [first] = client.describe_services(cluster="prod", services=["api"])["services"]
+        digests["app:v1"] = NEWER_DIGEST
+        ecs.clock.sleep(5)
+
+        answer = client.update_service(cluster="prod", service="api", taskDefinition=arn, forceNewDeployment=True)
+
+        primary, former = answer["service"]["deployments"]
+        assert (primary["status"], primary["taskDefinition"]) == ("PRIMARY", arn)
+        assert former["id"] == first["deployments"][0]["id"] != primary["id"]
+        assert (primary["createdAt"] - former["createdAt"]).total_seconds() == 5
+        assert answer["service"]["currentServiceDeployment"] != first["currentServiceDeployment"]
+        arns = [revision["arn"] for revision in answer["service"]["currentServiceRevisions"]]
+        revisions = client.describe_service_revisions(serviceRevisionArns=arns)["serviceRevisions"]
+        assert [revision["containerImages"][0]["imageDigest"] for revision in revisions] == [DIGEST, NEWER_DIGEST]
+
+
+class TestTasks:
+    """Single tasks, such as migrations."""
+
+    def described(self, client: BaseClient, *identifiers: str) -> list[Json]:
+        return list(client.describe_tasks(cluster="prod", tasks=list(identifiers))["tasks"])
+
+    def test_life_of_a_task(self, ecs: StrictEcs, client: BaseClient) -> None:
+        answer = client.run_task(cluster="prod", taskDefinition="app:2", startedBy="x" * 36)
+        [task] = answer["tasks"]
+        assert answer["failures"] == []
+        assert (task["lastStatus"], task["startedBy"], task["group"]) == ("PROVISIONING", "x" * 36, "family:app")
+        assert task["taskDefinitionArn"] == ecs.revisions("app")[1]
+        assert [(one["name"], one["image"]) for one in task["containers"]] == [("main", "app:v2")]
+        arn = task["taskArn"]
+        assert ecs.tasks() == [arn]
+        ecs.begin_task(arn)
+        assert self.described(client, arn.rpartition("/")[2])[0]["lastStatus"] == "RUNNING"
+        ecs.end_task(arn, 3)
+        [stopped] = self.described(client, arn)
+        assert (stopped["lastStatus"], stopped["stopCode"]) == ("STOPPED", "EssentialContainerExited")
+        assert stopped["stoppedReason"] == "Essential container in task exited"
+        assert [container["exitCode"] for container in stopped["containers"]] == [3]
+        assert ecs.tasks() == []
+        ecs.clock.sleep(3601)
+        gone = client.describe_tasks(cluster="prod", tasks=[arn])
+        assert (gone["tasks"], gone["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
+
+    def test_one_that_can_not_start_has_no_exit_code(self, ecs: StrictEcs, client: BaseClient) -> None:
+        [task] = client.run_task(cluster="prod", taskDefinition="app")["tasks"]
+        ecs.end_task(task["taskArn"], None, reason="CannotPullContainerError: not found")
+        [stopped] = self.described(client, task["taskArn"])
+        assert (stopped["stopCode"], stopped["stoppedReason"]) == (
+            "TaskFailedToStart",
+            "CannotPullContainerError: not found",
+        )
+        assert "exitCode" not in stopped["containers"][0]
+
+    def test_somebody_stops_it(self, ecs: StrictEcs, client: BaseClient) -> None:
+        [task] = client.run_task(cluster="prod", taskDefinition="app")["tasks"]
+        stopping = client.stop_task(cluster="prod", task=task["taskArn"], reason="too late")["task"]
+        assert (stopping["lastStatus"], stopping["desiredStatus"]) == ("PROVISIONING", "STOPPED")
+        ecs.end_task(task["taskArn"], {"main": 137})
+        [stopped] = self.described(client, task["taskArn"])
+        assert (stopped["stopCode"], stopped["stoppedReason"]) == ("UserInitiated", "too late")
+        assert refused(client.stop_task, cluster="prod", task="nobody")[0] == "InvalidParameterException"
+
+    def test_a_token_is_idempotent_in_its_cluster(self, ecs: StrictEcs, client: BaseClient) -> None:
+        request = {"cluster": "prod", "taskDefinition": "app:1", "clientToken": "token"}
+        [first] = client.run_task(**request)["tasks"]
+        [again] = client.run_task(**request)["tasks"]
+        assert first["taskArn"] == again["taskArn"]
+        with pytest.raises(ClientError) as caught:
+            client.run_task(**(request | {"taskDefinition": "app:2"}))
+        assert caught.value.response["Error"]["Code"] == "ConflictException"
+        assert caught.value.response["resourceIds"] == [first["taskArn"]]
+        client.run_task(**(request | {"cluster": "staging"}))
+        assert len(ecs.tasks()) == 2
+        ecs.clock.sleep(86400)
+        client.run_task(**request)
+        assert len(ecs.tasks()) == 3
+
+    def test_a_token_is_free_an_hour_after_the_end(self, ecs: StrictEcs, client: BaseClient) -> None:
+        request = {"cluster": "prod", "taskDefinition": "app:1", "clientToken": "token"}
+        client.run_task(**request)
+        ecs.end_task(ecs.tasks()[0])
+        client.run_task(**request)
+        assert ecs.tasks() == []
+        ecs.clock.sleep(3600)
+        client.run_task(**request)
+        assert len(ecs.tasks()) == 1
+
+    @pytest.mark.parametrize(
+        ("change", "code"),
+        [
+            ({"startedBy": "x" * 37}, "InvalidParameterException"),
+            ({"count": 11}, "InvalidParameterException"),
+            ({"count": 0}, "InvalidParameterException"),
+            ({"clientToken": "x" * 65}, "InvalidParameterException"),
+            ({"clientToken": "a b"}, "InvalidParameterException"),
+            ({"taskDefinition": "nobody"}, "ClientException"),
+            ({"cluster": "nowhere"}, "ClusterNotFoundException"),
+        ],
+    )
+    def test_refusals(self, ecs: StrictEcs, client: BaseClient, change: Json, code: str) -> None:
+        assert refused(client.run_task, **{"cluster": "prod", "taskDefinition": "app", **change})[0] == code
+        assert ecs.tasks(running=False) == []
+        ecs.deregister("app:2")
+        refusal = refused(client.run_task, cluster="prod", taskDefinition="app:2")
+        assert refusal == ("ClientException", "TaskDefinition is inactive")
+        many = [f"task-{number}" for number in range(101)]
+        assert refused(client.describe_tasks, cluster="prod", tasks=many)[0] == "InvalidParameterException"
+
+
 class TestThrottling:
     @pytest.mark.parametrize(("burst", "rate", "operation"), [(b, r, ops[0]) for b, r, ops in BUCKETS.values()])
     def test_burst_and_rate(self, burst: int, rate: int, operation: str) -> None:
@@ -543,8 +896,8 @@ class TestFaults:
         ecs.inject("UpdateService", Fault.ACCESS_DENIED)
         _, message = refused(client.update_service, cluster="prod", service="api", taskDefinition="app:2")
         assert message == (
-            "User: arn:aws:sts::123456789012:assumed-role/ecr-deploy/ecr-deploy is not authorized to perform: "
-            "ecs:UpdateService on resource: arn:aws:ecs:eu-west-1:123456789012:service/prod/api because no "
+            "User: arn:aws:sts::123456789012:assumed-role/ecr-deploy-eu-west-1/ecr-deploy is not authorized to "
+            "perform: ecs:UpdateService on resource: arn:aws:ecs:eu-west-1:123456789012:service/prod/api because no "
             "identity-based policy allows the ecs:UpdateService action"
         )
 
@@ -706,12 +1059,17 @@ def example_requests(ecs: StrictEcs) -> dict[str, Json]:
     service = ecs.client().describe_services(cluster="prod", services=["api"])["services"][0]
     revisions = [revision["arn"] for revision in service["currentServiceRevisions"]]
     return {
+        "ContinueServiceDeployment": {
+            "serviceDeploymentArn": service["currentServiceDeployment"],
+            "hookId": ecs.pause("prod", "api"),
+        },
         "DeregisterTaskDefinition": {"taskDefinition": "app:2"},
         "DescribeClusters": {"clusters": ["prod", "nowhere"], "include": ["TAGS"]},
         "DescribeServiceDeployments": {"serviceDeploymentArns": [service["currentServiceDeployment"], "arn:x"]},
         "DescribeServiceRevisions": {"serviceRevisionArns": [*revisions, "arn:x"]},
         "DescribeServices": {"cluster": "prod", "services": ["api", "green", "nobody"], "include": ["TAGS"]},
         "DescribeTaskDefinition": {"taskDefinition": "app:1", "include": ["TAGS"]},
+        "DescribeTasks": {"cluster": "prod", "tasks": [*ecs.tasks(running=False), "nobody"]},
         "ListClusters": {"maxResults": 1},
         "ListServiceDeployments": {"cluster": "prod", "service": "api", "maxResults": 1},
         "ListServices": {"cluster": "prod", "maxResults": 1},
@@ -719,7 +1077,9 @@ def example_requests(ecs: StrictEcs) -> dict[str, Json]:
         "ListTaskDefinitionFamilies": {"maxResults": 1},
         "ListTaskDefinitions": {"maxResults": 1},
         "RegisterTaskDefinition": definition(tags=[tag("a")], **FARGATE),
+        "RunTask": {"cluster": "prod", "taskDefinition": "app:1", "startedBy": "me", "clientToken": "token"},
         "StopServiceDeployment": {"serviceDeploymentArn": service["currentServiceDeployment"], "stopType": "ROLLBACK"},
+        "StopTask": {"cluster": "prod", "task": ecs.tasks(running=False)[0], "reason": "late"},
         "TagResource": {"resourceArn": ecs.revisions("app")[0], "tags": [tag("a")]},
         "UpdateService": {"cluster": "prod", "service": "api", "forceNewDeployment": True},
     }
@@ -731,7 +1091,11 @@ def test_answers_are_what_the_model_says(ecs: StrictEcs, operation: str) -> None
     ecs.update_service("prod", "api", "app:2")
     ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL", reason="circuit breaker")
     ecs.register(definition(family="other"))
-    if operation == "StopServiceDeployment":
+    for _ in range(2):
+        ecs.client().run_task(cluster="prod", taskDefinition="app:1")
+    ecs.begin_task(ecs.tasks()[0])
+    ecs.end_task(ecs.tasks()[0])
+    if operation in ("ContinueServiceDeployment", "StopServiceDeployment"):
         ecs.update_service("prod", "api", "app:1")
     status, headers, body = ecs.handle(operation, json.dumps(example_requests(ecs)[operation]).encode())
     assert status == 200

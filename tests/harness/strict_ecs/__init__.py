@@ -14,15 +14,18 @@ double adds none of ECS's defaults (such as an empty `mountPoints`), so that wha
 what runs. Where AWS promises no order, it answers in another order than it was asked in.
 """
 
-from .double import Call, StrictEcs, reuse_clients
+from .clients import reuse_clients
+from .double import Call, StrictEcs
 from .errors import EcsError
 from .faults import Died, Fault
-from .operations import OPERATIONS, WRITES
+from .lifeline import Lifeline
+from .operations import DEPLOYMENT_OPERATIONS, OPERATIONS, WRITES
 from .throttling import BUCKETS, Clock, FakeClock, SystemClock
 from .transports import Answer
 
 __all__ = [
     "BUCKETS",
+    "DEPLOYMENT_OPERATIONS",
     "OPERATIONS",
     "WRITES",
     "Answer",
@@ -32,6 +35,7 @@ __all__ = [
     "EcsError",
     "FakeClock",
     "Fault",
+    "Lifeline",
     "StrictEcs",
     "SystemClock",
     "reuse_clients",

@@ -5,38 +5,29 @@ from __future__ import annotations
 import copy
 import json
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, cast
-
-import boto3.session
-from botocore import UNSIGNED
-from botocore.config import Config
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import errors, transports
-from .faults import AnswerLost, Died, Fault, Injection, refuse
+from .clients import lend_client
+from .faults import AnswerLost, Denial, Died, Fault, Injection, due_fault, refuse
+from .lifeline import Lifeline
 from .operations import OPERATIONS, WRITES
-from .state import Account, DigestResolver, Revision, Service
+from .state import DELETED, Account, DigestResolver, Revision, Service
+from .tasks import end_task
 from .throttling import Clock, SystemClock, Throttle
 from .transports import Answer
-from .validation import Json, botocore_session, check_request
+from .validation import Json, check_request
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from botocore.client import BaseClient
 
-_SESSION_LOCK = threading.Lock()  # botocore's sessions are not thread-safe
-# A client costs more than a test does. Whoever knows that one test is over can have its clients for the next.
-_idle: defaultdict[str, list[BaseClient]] = defaultdict(list)
-_lent: list[tuple[str, BaseClient]] = []
 
-
-def reuse_clients() -> None:
-    """Let the next doubles have the clients of all doubles there were, which must not be used any more."""
-    for key, client in _lent:
-        _idle[key].append(client)
-    _lent.clear()
+BREAKER_REASON = "ECS deployment circuit breaker: task failed to start."
 
 
 class Call(NamedTuple):
@@ -51,8 +42,9 @@ class StrictEcs:
 
     `throttle` turns the token buckets on; `latency` is slept on the clock in every call, so that the calls of several
     threads overlap. `digests` gives, as a function or a dict, the digest that an image reference resolves to when a
-    deployment begins. The methods below `revive` are the owner's: they set up and look, are not recorded, never fail
-    by a fault and never throttle.
+    deployment begins. `caller` is who calls, as role/session: `ecr-deploy-REGION/ecr-deploy` unless given, here or for
+    one client. The methods below `revive` are the owner's: they set up and look, are not recorded, never fail by a
+    fault and never throttle.
     """
 
     def __init__(  # noqa: PLR0913 - all by name, all optional
@@ -61,14 +53,18 @@ class StrictEcs:
         account_id: str = "123456789012",
         region: str = "eu-west-1",
         partition: str = "aws",
+        caller: str | None = None,
         clock: Clock | None = None,
         throttle: bool = False,
         latency: float = 0.0,
+        lifeline: Lifeline | None = None,
         digests: DigestResolver | Mapping[str, str] | None = None,
     ) -> None:
         self.region = region
         self.clock: Clock = clock or SystemClock()
         self.latency = latency
+        self.lifeline = lifeline or Lifeline()
+        """What counts the calls of the process: share it with the other doubles that the process calls."""
         self.calls: list[Call] = []
         """Every call that arrived, in order, whatever became of it."""
         self.writes: list[Call] = []
@@ -77,58 +73,47 @@ class StrictEcs:
         """How many calls of each operation its token bucket refused."""
         self._lock = threading.RLock()
         self._throttle = Throttle(self.clock) if throttle else None
-        self._injections: list[Injection] = []
-        self._calls_to_live: int | None = None
-        self._dies_before = True
-        self._dead = False
+        self._injections: list[Injection[Fault]] = []
         resolve: DigestResolver = digests.get if isinstance(digests, Mapping) else digests or (lambda _: None)
         self._account = Account(
             account_id=account_id, region=region, partition=partition, clock=self.clock, resolve=resolve
         )
+        self.caller = caller or f"ecr-deploy-{region}/ecr-deploy"
+        """Who calls, as role/session."""
+        self._principal = f"arn:{partition}:sts::{account_id}:assumed-role/"
+        self._thread = threading.local()
+        self._denials: list[Denial] = []
 
     # The wire
 
     def handle(self, operation: str, body: bytes) -> Answer:
         """Answer one call. Raises ConnectionReset, AnswerLost or Died where there is no answer."""
-        with self._lock:
-            dies_after = self._count_down(operation)
+        dies_after = self.lifeline.count_down(operation)
         if self.latency:
             self.clock.sleep(self.latency)
         with self._lock:
+            self._account.caller = self._principal + (getattr(self._thread, "caller", None) or self.caller)
             try:
                 answer = self._answer(operation, body)
             except errors.EcsError as error:
-                answer = _write(error.status, {"__type": error.code, "message": error.message})
+                answer = _write(error.status, {"__type": error.code, "message": error.message, **error.members})
         if dies_after:
             message = f"after {operation}"
             raise Died(message)
         return answer
 
-    def client(self, **kwargs: object) -> BaseClient:
-        """Make a boto3 client whose every call ends here. It does not retry unless its `config` says so."""
-        settings: dict[str, object] = {
-            "region_name": self.region,
-            "aws_access_key_id": "strict",
-            "aws_secret_access_key": "double",
-            "config": Config(retries={"total_max_attempts": 1}),
-            **kwargs,
-        }
-        # Nobody looks at signatures, and they take a tenth of the tests' time.
-        config = cast("Config", settings["config"]).merge(Config(signature_version=UNSIGNED))
-        settings["config"] = config
-        key = repr(settings | {"config": config._user_provided_options})  # noqa: SLF001 - the only way to compare two
-        with _SESSION_LOCK:
-            if _idle[key]:
-                client = _idle[key].pop()
-            else:
-                client = boto3.session.Session(botocore_session=botocore_session()).client("ecs", **settings)
-            _lent.append((key, client))
-        self.attach(client)
+    def client(self, *, caller: str | None = None, **kwargs: object) -> BaseClient:
+        """Make a boto3 client whose every call ends here. It does not retry unless its `config` says so.
+
+        `caller` is the role/session of a second instance of the module, `staging-eu-west-1/staging` for one.
+        """
+        client = lend_client("ecs", self.region, **kwargs)
+        self.attach(client, caller=caller)
         return client
 
-    def attach(self, client: BaseClient) -> None:
+    def attach(self, client: BaseClient, *, caller: str | None = None) -> None:
         """Take over the calls of a boto3 client, from another double too: a client costs more than a double."""
-        transports.attach(client, self.handle)
+        transports.attach(client, self.handle if caller is None else partial(self._handle_as, caller))
 
     def serve(self) -> AbstractContextManager[str]:
         """Give a loopback URL, for as long as the context lasts, to processes that set AWS_ENDPOINT_URL_ECS to it."""
@@ -153,15 +138,29 @@ class StrictEcs:
         with self._lock:
             self._injections.clear()
 
+    def deny(
+        self, *operations: str, cluster: str | None = None, service: str | None = None, unknown: bool = False
+    ) -> None:
+        """Refuse operations until `allow`, for everything or for one service: by IAM, or as an old region does.
+
+        An operation that IAM refuses has AccessDeniedException, one that a region does not have yet
+        UnknownOperationException.
+        """
+        with self._lock:
+            self._denials.append(Denial(frozenset(operations), cluster, service, unknown))
+
+    def allow(self) -> None:
+        """Call off every `deny`."""
+        with self._lock:
+            self._denials.clear()
+
     def die(self, at_call: int, *, before: bool) -> None:
         """Let the process die at a call, counted from now: before it is performed, or before its answer is read."""
-        with self._lock:
-            self._calls_to_live, self._dies_before = at_call, before
+        self.lifeline.die(at_call, before=before)
 
     def revive(self) -> None:
         """Let a new process make calls. A death that has not come yet is called off."""
-        with self._lock:
-            self._dead, self._calls_to_live = False, None
+        self.lifeline.revive()
 
     # The owner
 
@@ -187,6 +186,19 @@ class StrictEcs:
         with self._lock:
             OPERATIONS["DeregisterTaskDefinition"](self._account, {"taskDefinition": arn})
 
+    def delete_revision(self, identifier: str, *, done: bool = True) -> None:
+        """Deregister a revision and delete it; it is DELETE_IN_PROGRESS, and not to be found once that is done.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/delete-task-definition-v2.html
+        """
+        with self._lock:
+            revision = self._revision(identifier)
+            if revision.deregistered_at is None:
+                self.deregister(revision.arn)
+            revision.status, revision.delete_requested_at = "DELETE_IN_PROGRESS", self.clock.time()
+            if done:
+                revision.status = DELETED
+
     def add_service(  # noqa: PLR0913 - all but what makes a service by name
         self,
         cluster: str,
@@ -198,11 +210,13 @@ class StrictEcs:
         desired_count: int = 1,
         tags: Mapping[str, str] | None = None,
         service_revisions: bool = False,
+        short_arn: bool = False,
         members: Mapping[str, object] | None = None,
     ) -> str:
         """Create a service whose first deployment is done, in a cluster that is made if need be; give its ARN.
 
-        `members` are further members of its description, such as launchType or loadBalancers.
+        `members` are further members of its description, such as launchType or loadBalancers. A `short_arn` names no
+        cluster, as those of services that were made before 2021 may not.
         """
         with self._lock:
             account = self._account
@@ -210,7 +224,7 @@ class StrictEcs:
             service = Service(
                 cluster=owner,
                 name=name,
-                arn=f"{account.prefix}service/{owner.name}/{name}",
+                arn=f"{account.prefix}service/{name if short_arn else f'{owner.name}/{name}'}",
                 task_definition=None,
                 created_at=account.clock.time(),
                 controller=deployment_controller,
@@ -236,8 +250,23 @@ class StrictEcs:
         with self._lock:
             _delete(self._service(cluster, name))
 
+    def recreate_service(self, cluster: str, name: str, task_definition: str | None = None) -> None:
+        """Delete a service and make one anew under its name, of its own revision unless given; it has no history."""
+        with self._lock:
+            old = self._service(cluster, name)
+            self.add_service(
+                cluster,
+                name,
+                task_definition or old.task_definition,
+                deployment_controller=old.controller,
+                desired_count=old.desired_count,
+                tags=old.tags,
+                service_revisions=old.has_revisions,
+                members=old.members,
+            )
+
     def update_service(self, cluster: str, name: str, task_definition: str | None = None) -> None:
-        """Begin a deployment as somebody else would: of another revision, or of the same once more."""
+        """Begin a deployment as somebody else would, Terraform or a person: of another revision, or the same anew."""
         with self._lock:
             service = self._service(cluster, name)
             identifier = task_definition or service.task_definition or ""
@@ -251,11 +280,70 @@ class StrictEcs:
         with self._lock:
             self._account.move_deployment(self._service(cluster, name), status, reason)
 
+    def break_circuit(self, cluster: str, name: str, *, reason: str = BREAKER_REASON) -> None:
+        """Let the circuit breaker end a service's newest deployment: the service is back on what it ran before."""
+        self.move_deployment(cluster, name, "ROLLBACK_IN_PROGRESS", reason=reason)
+        self.move_deployment(cluster, name, "ROLLBACK_SUCCESSFUL", reason=reason)
+
+    def roll_back(self, cluster: str, name: str) -> None:
+        """Roll a service back as a person does in the console, whether or not its deployment is done.
+
+        A deployment under way is stopped. After one that is done, the revision that ran before is deployed anew.
+        """
+        with self._lock:
+            deployment = self._service(cluster, name).deployments[-1]
+            if deployment.finished:
+                self.update_service(cluster, name, deployment.sources[0].task_definition)
+            else:
+                self.move_deployment(cluster, name, "ROLLBACK_IN_PROGRESS")
+                self.move_deployment(cluster, name, "ROLLBACK_SUCCESSFUL")
+
+    def pause(
+        self,
+        cluster: str,
+        name: str,
+        *,
+        stage: str = "POST_TEST_TRAFFIC_SHIFT",
+        seconds: float = 14 * 86400,
+        timeout_action: str = "ROLLBACK",
+    ) -> str:
+        """Let a service's newest deployment wait at a PAUSE hook, for so many seconds at most; give the hook's id."""
+        with self._lock:
+            return self._account.pause(self._service(cluster, name), stage, seconds, timeout_action)
+
+    def tasks(self, *, running: bool = True) -> list[str]:
+        """Give the ARNs of the single tasks that have not stopped, or of all there were, the oldest first."""
+        with self._lock:
+            tasks = self._account.tasks.items()
+            return [arn for arn, task in tasks if not running or task["lastStatus"] != "STOPPED"]
+
+    def begin_task(self, arn: str) -> None:
+        """Let a task run."""
+        with self._lock:
+            task = self._account.tasks[arn]
+            task.update(lastStatus="RUNNING", startedAt=self.clock.time())
+            for container in task["containers"]:
+                container["lastStatus"] = "RUNNING"
+
+    def end_task(
+        self,
+        arn: str,
+        exit_code: int | Mapping[str, int | None] | None = 0,
+        *,
+        reason: str = "Essential container in task exited",
+    ) -> None:
+        """Let a task stop, with one exit code for all containers or one by name; None where it could not start."""
+        with self._lock:
+            task = self._account.tasks[arn]
+            names = [container["name"] for container in task["containers"]]
+            codes = exit_code if isinstance(exit_code, Mapping) else dict.fromkeys(names, exit_code)
+            end_task(self._account, task, codes, reason)
+
     def end_deployments(self) -> None:
-        """Let all services run what they were told to."""
+        """Let all services run what they were told to, but for deployments that wait at a hook."""
         with self._lock:
             for service in self._account.services():
-                if service.deployments and not service.deployments[-1].finished:
+                if service.deployments and not (service.deployments[-1].finished or service.deployments[-1].waits):
                     self._account.move_deployment(service, "SUCCESSFUL", None)
 
     def task_definition(self, cluster: str, name: str) -> str | None:
@@ -276,7 +364,8 @@ class StrictEcs:
         """Give the ARNs of all revisions of a family, or of the ACTIVE ones, the oldest first."""
         with self._lock:
             revisions = self._account.families.get(family, [])
-            return [revision.arn for revision in revisions if revision.status == "ACTIVE" or not active]
+            statuses = ("ACTIVE",) if active else ("ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS")
+            return [revision.arn for revision in revisions if revision.status in statuses]
 
     def definition(self, identifier: str) -> Json:
         """Give a definition as it was registered, without the members that ECS adds."""
@@ -290,6 +379,13 @@ class StrictEcs:
 
     # Behind the scenes
 
+    def _handle_as(self, caller: str, operation: str, body: bytes) -> Answer:
+        self._thread.caller = caller
+        try:
+            return self.handle(operation, body)
+        finally:
+            self._thread.caller = None
+
     def _service(self, cluster: str, name: str) -> Service:
         service = self._account.service(self._account.cluster(cluster), name)
         if service is None:
@@ -302,32 +398,20 @@ class StrictEcs:
             raise errors.task_definition_unknown()
         return revision
 
-    def _count_down(self, operation: str) -> bool:
-        """Tell whether the process dies after this call; raise Died if it dies before it, or is dead already."""
-        if self._dead:
-            message = f"{operation}: dead already"
-            raise Died(message)
-        if self._calls_to_live is None:
-            return False
-        self._calls_to_live -= 1
-        if self._calls_to_live > 0:
-            return False
-        self._dead = True
-        if self._dies_before:
-            message = f"before {operation}"
-            raise Died(message)
-        return True
-
     def _answer(self, operation: str, body: bytes) -> Answer:
         if operation not in OPERATIONS:
             code = "UnknownOperationException"
             raise errors.EcsError(code, operation)
         request = _read(body)
         self.calls.append(Call(operation, request))
-        fault = self._due_fault(operation)
+        fault = due_fault(self._injections, operation)
         if fault is None and self._throttle is not None and not self._throttle.admits(operation):
             self.throttled[operation] += 1
             raise errors.throttled()
+        for denial in self._denials:
+            denial.check(self._account, operation, request)
+        if self._account.paused:
+            self._account.expire_hooks()
         answer = None if fault is None else refuse(fault, self._account, operation, request)
         if answer is None:
             answer = OPERATIONS[operation](self._account, check_request(operation, request))
@@ -340,11 +424,6 @@ class StrictEcs:
         if fault is Fault.INACTIVE:
             answer["taskDefinition"]["status"] = "INACTIVE"
         return _write(200, answer)
-
-    def _due_fault(self, operation: str) -> Fault | None:
-        """Let every injection count the call. Of those that are due the oldest hits, the others wait for the next."""
-        due = [injection for injection in self._injections if injection.operation == operation and injection.is_due()]
-        return due[0].hit() if due else None
 
 
 _HEADERS = {"Content-Type": "application/x-amz-json-1.1"}

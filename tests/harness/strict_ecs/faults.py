@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import errors
 from .operations import OPERATIONS, missing, service_arn
@@ -57,12 +57,15 @@ _OPERATIONS_OF: dict[Fault, frozenset[str]] = {
 }
 
 
+F = TypeVar("F", bound=enum.Enum)
+
+
 @dataclass
-class Injection:
+class Injection(Generic[F]):
     """A fault that waits for the nth call of an operation from now, and then hits so many calls in a row."""
 
     operation: str
-    fault: Fault
+    fault: F
     skip: int
     times: int
 
@@ -73,10 +76,48 @@ class Injection:
             return False
         return self.times > 0
 
-    def hit(self) -> Fault:
+    def hit(self) -> F:
         """Use the fault up once."""
         self.times -= 1
         return self.fault
+
+
+@dataclass(frozen=True)
+class Denial:
+    """Operations that are refused, for one cluster or service or for all: by IAM, or because a region lacks them."""
+
+    operations: frozenset[str]
+    cluster: str | None
+    service: str | None
+    unknown: bool
+
+    def check(self, account: Account, operation: str, request: Json) -> None:
+        """Refuse a call that is denied."""
+        if operation not in self.operations or not self._covers(account, request):
+            return
+        if self.unknown:
+            code = "UnknownOperationException"
+            raise errors.EcsError(code, operation)
+        raise errors.not_authorized(account.caller, f"ecs:{operation}", _resource(account, request))
+
+    def _covers(self, account: Account, request: Json) -> bool:
+        asked = [request.get("service"), *(request.get("services") or ())]
+        asked += request.get("serviceDeploymentArns") or request.get("serviceRevisionArns") or ()
+        asked.append(request.get("serviceDeploymentArn"))
+        cluster = str(request.get("cluster") or "default").removeprefix(f"{account.prefix}cluster/")
+        # A deployment's or service revision's ARN ends in cluster/service/id, a service's in its name.
+        paths = [text.partition("/")[2] or text for text in asked if text]
+        named = [path.split("/") if path.count("/") == 2 else [cluster, path.rpartition("/")[2]] for path in paths]
+        return any(
+            self.cluster in (None, of_cluster) and self.service in (None, of_service)
+            for of_cluster, of_service, *_ in named or [[cluster, ""]]
+        )
+
+
+def due_fault(injections: list[Injection[F]], operation: str) -> F | None:
+    """Let every injection count the call. Of those that are due the oldest hits, the others wait for the next."""
+    due = [injection for injection in injections if injection.operation == operation and injection.is_due()]
+    return due[0].hit() if due else None
 
 
 def refuse(fault: Fault, account: Account, operation: str, request: Json) -> Json | None:

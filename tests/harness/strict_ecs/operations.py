@@ -7,8 +7,9 @@ import binascii
 from typing import TYPE_CHECKING, TypeVar
 
 from . import errors
-from .state import Account, Revision, Service, describe_tags
-from .validation import Json, check_tag_count, check_tags
+from .state import AWAITING, DELETED, Account, Revision, Service, describe_tags
+from .tasks import describe_tasks, run_task, stop_task
+from .validation import Json, check_tag_count, check_tags, service_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -159,6 +160,7 @@ def list_task_definition_families(account: Account, request: Json) -> Json:
     families = [
         name
         for name in sorted(account.families)
+        if any(revision.status != DELETED for revision in account.families[name])
         if name.startswith(prefix) and status in ("ALL", _family_status(account.families[name]))
     ]
     return _page("families", families, request)
@@ -195,6 +197,9 @@ def _tags_of(account: Account, arn: str) -> dict[str, str] | None:
             return cluster.tags
     for service in account.services():
         if service.arn == arn:
+            if not service.is_taggable:
+                message = "Long arn format must be used for tagging operations"
+                raise errors.invalid_parameter(message)
             return service.tags
     revision = account.revision(arn) if ":task-definition/" in arn else None
     return None if revision is None else revision.tags
@@ -257,6 +262,26 @@ def stop_service_deployment(account: Account, request: Json) -> Json:
     return {"serviceDeploymentArn": arn}
 
 
+def continue_service_deployment(account: Account, request: Json) -> Json:
+    """Let a deployment that waits at a PAUSE hook go on, or roll back.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContinueServiceDeployment.html
+    """
+    arn = request["serviceDeploymentArn"]
+    service = next((one for one in account.services() if any(item.arn == arn for item in one.deployments)), None)
+    if service is None:
+        code, message = "ServiceDeploymentNotFoundException", "The service deployment doesn't exist."
+        raise errors.EcsError(code, message)
+    deployment = service.deployments[-1]
+    waits = deployment.arn == arn and deployment.status == "IN_PROGRESS" and deployment.hooks
+    hook = deployment.hooks[-1] if waits else {}
+    if hook.get("status") != AWAITING or hook["hookId"] != request["hookId"]:
+        message = "The service deployment does not wait at this hook."
+        raise errors.invalid_parameter(message)
+    account.end_hook(service, hook, "SUCCEEDED", request.get("action") or "CONTINUE")
+    return {"serviceDeploymentArn": arn}
+
+
 def _describe(
     member: str,
     asked_member: str,
@@ -279,10 +304,12 @@ def missing(arn: str) -> Json:
 
 
 def service_arn(account: Account, request: Json, identifier: str) -> str:
-    """Give the ARN of a service that may not exist."""
+    """Give the ARN of a service, of one that does not exist, too."""
     if identifier.startswith("arn:"):
         return identifier
     cluster = (request.get("cluster") or "default").removeprefix(f"{account.prefix}cluster/")
+    if cluster in account.clusters and identifier in account.clusters[cluster].services:
+        return account.clusters[cluster].services[identifier].arn
     return f"{account.prefix}service/{cluster}/{identifier}"
 
 
@@ -336,13 +363,15 @@ def _at_most(limit: int, items: Sequence[object], what: str) -> None:
         raise errors.invalid_parameter(message)
 
 
-OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
+_OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
+    "ContinueServiceDeployment": continue_service_deployment,
     "DeregisterTaskDefinition": deregister_task_definition,
     "DescribeClusters": describe_clusters,
     "DescribeServiceDeployments": describe_service_deployments,
     "DescribeServiceRevisions": describe_service_revisions,
     "DescribeServices": describe_services,
     "DescribeTaskDefinition": describe_task_definition,
+    "DescribeTasks": describe_tasks,
     "ListClusters": list_clusters,
     "ListServiceDeployments": list_service_deployments,
     "ListServices": list_services,
@@ -350,10 +379,32 @@ OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
     "ListTaskDefinitionFamilies": list_task_definition_families,
     "ListTaskDefinitions": list_task_definitions,
     "RegisterTaskDefinition": register_task_definition,
+    "RunTask": run_task,
     "StopServiceDeployment": stop_service_deployment,
+    "StopTask": stop_task,
     "TagResource": tag_resource,
     "UpdateService": update_service,
 }
+# A botocore that is older than an operation can't call it, and has no model to hold it against.
+OPERATIONS = {name: perform for name, perform in _OPERATIONS.items() if name in service_model().operation_names}
+DEPLOYMENT_OPERATIONS = frozenset(
+    {
+        "DescribeServiceDeployments",
+        "DescribeServiceRevisions",
+        "ListServiceDeployments",
+        "StopServiceDeployment",
+    }
+)
+"""What a role or a region of before 2025 may lack."""
 WRITES = frozenset(
-    {"DeregisterTaskDefinition", "RegisterTaskDefinition", "StopServiceDeployment", "TagResource", "UpdateService"}
+    {
+        "ContinueServiceDeployment",
+        "DeregisterTaskDefinition",
+        "RegisterTaskDefinition",
+        "RunTask",
+        "StopServiceDeployment",
+        "StopTask",
+        "TagResource",
+        "UpdateService",
+    }
 )

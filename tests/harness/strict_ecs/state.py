@@ -12,10 +12,14 @@ from . import errors
 from .validation import Json, check_definition, check_tags
 
 if TYPE_CHECKING:
+    from .tasks import Run
     from .throttling import Clock
 
 DigestResolver = Callable[[str], str | None]
 
+AWAITING = "AWAITING_ACTION"
+DELETED = "DELETED"
+"""No status of ECS's: it does not tell of a revision whose deletion is done."""
 _FINAL = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
 
 
@@ -32,6 +36,7 @@ class Revision:
     registered_by: str
     status: str = "ACTIVE"
     deregistered_at: float | None = None
+    delete_requested_at: float | None = None
 
     def describe(self) -> Json:
         """Give the definition with the members that only ECS can set."""
@@ -45,6 +50,8 @@ class Revision:
             "registeredAt": self.registered_at,
             "registeredBy": self.registered_by,
         }
+        if self.delete_requested_at is not None:
+            described["deleteRequestedAt"] = self.delete_requested_at
         if self.deregistered_at is not None:
             described["deregisteredAt"] = self.deregistered_at
         return described
@@ -77,11 +84,17 @@ class ServiceDeployment:
     status: str = "IN_PROGRESS"
     reason: str | None = None
     rollback: Json | None = None
+    hooks: list[Json] = field(default_factory=list)
 
     @property
     def finished(self) -> bool:
         """Whether ECS is done with it."""
         return self.status in _FINAL
+
+    @property
+    def waits(self) -> bool:
+        """Whether it stands at a hook, until somebody acts."""
+        return bool(self.hooks) and self.hooks[-1]["status"] == AWAITING
 
     @property
     def running(self) -> list[ServiceRevision]:
@@ -108,6 +121,14 @@ class Service:
     rollouts: list[Json] = field(default_factory=list)
     deployments: list[ServiceDeployment] = field(default_factory=list)
     has_revisions: bool = False
+
+    @property
+    def is_taggable(self) -> bool:
+        """Whether the ARN is long: before 2021 it could be without the cluster.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-account-settings.html#ecs-resource-ids
+        """
+        return self.arn.endswith(f"/{self.cluster.name}/{self.name}")
 
     def describe(self, *, with_tags: bool) -> Json:
         """Give what DescribeServices tells. A service without a deployment controller of its own names none."""
@@ -138,7 +159,7 @@ class Service:
             described["taskDefinition"] = self.task_definition
         if self.controller is not None:
             described["deploymentController"] = {"type": self.controller}
-        if with_tags:
+        if with_tags and self.is_taggable:
             described["tags"] = describe_tags(self.tags)
         if self.has_revisions and self.deployments:
             current = self.deployments[-1]
@@ -156,6 +177,11 @@ class Service:
         }
         if deployment.rollback is not None:
             described["rollback"] = deployment.rollback
+        if deployment.hooks:
+            described["lifecycleHookDetails"] = [
+                {name: value for name, value in hook.items() if name != "stage"} for hook in deployment.hooks
+            ]
+            described["lifecycleStage"] = deployment.hooks[-1]["stage"]
         return described
 
     def describe_deployment_briefly(self, deployment: ServiceDeployment) -> Json:
@@ -232,11 +258,14 @@ class Account:
 
     def __init__(self, *, account_id: str, region: str, partition: str, clock: Clock, resolve: DigestResolver) -> None:
         self.prefix = f"arn:{partition}:ecs:{region}:{account_id}:"
-        self.caller = f"arn:{partition}:sts::{account_id}:assumed-role/ecr-deploy/ecr-deploy"
+        self.caller = ""
         self.owner = f"arn:{partition}:iam::{account_id}:user/owner"
         self.clock = clock
         self.clusters: dict[str, Cluster] = {}
         self.families: dict[str, list[Revision]] = {}
+        self.tasks: dict[str, Json] = {}
+        self.runs: dict[tuple[str, str | None], Run] = {}
+        self.paused: list[tuple[Service, ServiceDeployment]] = []
         self._resolve = resolve
         self._numbers = itertools.count(1)
 
@@ -254,14 +283,15 @@ class Account:
         return cluster
 
     def service(self, cluster: Cluster, identifier: str) -> Service | None:
-        """Find a service of a cluster by name or ARN, whatever its status."""
-        if identifier.startswith("arn:"):
-            path = identifier.removeprefix(f"{self.prefix}service/")
-            of_cluster, _, identifier = path.partition("/")
-            if of_cluster != cluster.name:
-                message = f"Identifier is for cluster {of_cluster}. Your cluster is {cluster.name}"
-                raise errors.invalid_parameter(message)
-        return cluster.services.get(identifier)
+        """Find a service of a cluster by name or ARN, whatever its status. A short ARN names no cluster."""
+        if not identifier.startswith("arn:"):
+            return cluster.services.get(identifier)
+        of_cluster, slash, name = identifier.removeprefix(f"{self.prefix}service/").rpartition("/")
+        if slash and of_cluster != cluster.name:
+            message = f"Identifier is for cluster {of_cluster}. Your cluster is {cluster.name}"
+            raise errors.invalid_parameter(message)
+        service = cluster.services.get(name)
+        return service if service is not None and service.arn == identifier else None
 
     def services(self) -> Iterable[Service]:
         """Give every service of every cluster."""
@@ -276,7 +306,8 @@ class Account:
         revisions = self.families.get(family, [])
         if number is None:
             return next((revision for revision in reversed(revisions) if revision.status == "ACTIVE"), None)
-        return revisions[int(number) - 1] if 1 <= int(number) <= len(revisions) else None
+        found = revisions[int(number) - 1] if 1 <= int(number) <= len(revisions) else None
+        return None if found is None or found.status == DELETED else found
 
     def register(self, definition: Json, tags: list[Json] | None, *, owner: bool) -> Revision:
         """Make the next revision of a family. Numbers are never used twice."""
@@ -317,8 +348,8 @@ class Account:
                 current.status, current.updated_at = "STOPPED", now
         images = [self._container_image(container) for container in revision.definition["containerDefinitions"]]
         path = f"{service.cluster.name}/{service.name}"
-        target = ServiceRevision(f"{self.prefix}service-revision/{path}/{self._number()}", revision.arn, images, now)
-        arn = f"{self.prefix}service-deployment/{path}/{self._number()}"
+        target = ServiceRevision(f"{self.prefix}service-revision/{path}/{self.number()}", revision.arn, images, now)
+        arn = f"{self.prefix}service-deployment/{path}/{self.number()}"
         service.deployments.append(ServiceDeployment(arn, target, sources, now, now))
 
     def move_deployment(self, service: Service, status: str, reason: str | None) -> None:
@@ -336,6 +367,40 @@ class Account:
             del service.rollouts[1:]
             service.rollouts[0].update(rolloutState="COMPLETED", runningCount=service.desired_count, updatedAt=now)
 
+    def pause(self, service: Service, stage: str, seconds: float, timeout_action: str) -> str:
+        """Let a service's newest deployment wait at a hook; give the hook's id.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html
+        """
+        deployment = service.deployments[-1]
+        hook = {
+            "hookId": f"ecs-pause-{self.number()}",
+            "targetType": "PAUSE",
+            "status": AWAITING,
+            "expiresAt": self.clock.time() + seconds,
+            "timeoutAction": timeout_action,
+            "stage": stage,
+        }
+        deployment.hooks.append(hook)
+        self.paused.append((service, deployment))
+        return str(hook["hookId"])
+
+    def end_hook(self, service: Service, hook: Json, status: str, action: str) -> None:
+        """Let a deployment that waits at a hook go on, or roll back."""
+        hook["status"] = status
+        self.paused = [one for one in self.paused if one[0] is not service]
+        if action == "ROLLBACK":
+            self.move_deployment(service, "ROLLBACK_IN_PROGRESS", None)
+
+    def expire_hooks(self) -> None:
+        """Do what a hook says shall be done when nobody acts in time."""
+        for service, deployment in self.paused:
+            hook = deployment.hooks[-1]
+            if deployment is not service.deployments[-1] or deployment.finished:
+                self.paused = [one for one in self.paused if one[1] is not deployment]
+            elif hook["expiresAt"] <= self.clock.time():
+                self.end_hook(service, hook, "TIMED_OUT", hook["timeoutAction"])
+
     def _begin_rollout(self, service: Service, task_definition: str, *, outgoing: str) -> None:
         now = self.clock.time()
         for rollout in service.rollouts:
@@ -343,7 +408,7 @@ class Account:
             if rollout["rolloutState"] == "IN_PROGRESS":
                 rollout["rolloutState"] = outgoing
         rollout = {
-            "id": f"ecs-svc/{self._number()}",
+            "id": f"ecs-svc/{self.number()}",
             "status": "PRIMARY",
             "taskDefinition": task_definition,
             "desiredCount": service.desired_count,
@@ -363,6 +428,6 @@ class Account:
         digest = image.partition("@")[2] or self._resolve(image)
         return {**described, "imageDigest": digest} if digest else described
 
-    def _number(self) -> str:
+    def number(self) -> str:
         """Give an id that was not given before, as long as those of AWS."""
         return str(10**18 + next(self._numbers))

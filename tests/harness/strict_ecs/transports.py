@@ -17,9 +17,7 @@ from .faults import AnswerLost, ConnectionReset, Died
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-TARGET_PREFIX = "AmazonEC2ContainerServiceV20141113."
-HOOK = "before-send.ecs"
-HOOK_ID = "strict-ecs"
+HOOK_ID = "strict-double"
 
 
 class Answer(NamedTuple):
@@ -45,6 +43,7 @@ class _Body:
 
 def attach(client: BaseClient, handle: Handle) -> None:
     """Answer every call of a boto3 client, after it has signed and written it; replaces what was attached before."""
+    hook = f"before-send.{client.meta.service_model.service_id.hyphenize()}"
 
     def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
         body = request.body or b""
@@ -58,8 +57,8 @@ def attach(client: BaseClient, handle: Handle) -> None:
             raise ReadTimeoutError(endpoint_url=request.url) from None
         return AWSResponse(request.url, status, headers, _Body(content))
 
-    client.meta.events.unregister(HOOK, unique_id=HOOK_ID)
-    client.meta.events.register(HOOK, answer, unique_id=HOOK_ID)
+    client.meta.events.unregister(hook, unique_id=HOOK_ID)
+    client.meta.events.register(hook, answer, unique_id=HOOK_ID)
     # While moto is on it answers every call, even one that is answered already, and by no means from several threads
     # at once.
     client.meta.events.unregister("before-send", botocore_stubber)
@@ -103,4 +102,4 @@ def serve(handle: Handle) -> Iterator[str]:
 
 def _operation(target: str | bytes) -> str:
     text = target.decode() if isinstance(target, bytes) else target
-    return text.removeprefix(TARGET_PREFIX)
+    return text.rpartition(".")[2]

@@ -41,6 +41,7 @@ MAX_TAG_VALUE = 256
 RESERVED_TAG_PREFIX = "aws:"
 
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "blob": (str,),
     "boolean": (bool,),
     "double": (int, float),
     "float": (int, float),
@@ -63,20 +64,20 @@ class Problem(NamedTuple):
 
 @functools.cache
 def botocore_session() -> botocore.session.Session:
-    """Give the one botocore session of the double: loading the model of ECS takes longer than most tests."""
+    """Give the one botocore session of the doubles: loading the model of a service takes longer than most tests."""
     return botocore.session.Session()
 
 
 @functools.cache
-def service_model() -> ServiceModel:
-    """Give botocore's model of ECS."""
-    return botocore_session().get_service_model("ecs")
+def service_model(service: str = "ecs") -> ServiceModel:
+    """Give botocore's model of a service."""
+    return botocore_session().get_service_model(service)
 
 
 @functools.cache
-def operation_model(operation: str) -> OperationModel:
+def operation_model(operation: str, service: str = "ecs") -> OperationModel:
     """Give botocore's model of one operation."""
-    return service_model().operation_model(operation)
+    return service_model(service).operation_model(operation)
 
 
 def problems(shape: Shape, value: object, path: str = "") -> Iterator[Problem]:
