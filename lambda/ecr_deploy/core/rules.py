@@ -71,7 +71,9 @@ class Rule(NamedTuple):
         if matches(push.tag, self.exclude_tags):
             return f"exclude_tags matches {push.tag}"
         if self.semver and not self.semver.admits(push.tag):
-            return f"semver {self.semver.text} does not admit {push.tag}"
+            from ecr_deploy.core import versions  # noqa: PLC0415 - most users need not load it
+
+            return versions.rejection(push.tag) or f"semver {self.semver.text} does not admit {push.tag}"
         return f"promote_tag is {push.tag}, which starts nothing" if push.tag in self.promoted_tags else None
 
     def allows(self, push: Record, target: Target) -> bool:
