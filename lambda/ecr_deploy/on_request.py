@@ -5,7 +5,7 @@ from typing import Any
 
 from ecr_deploy import deployer, follow_ups, history, on_push, report
 from ecr_deploy.aws import ecr
-from ecr_deploy.core import planner, requests
+from ecr_deploy.core import admission, requests
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
 from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Member
@@ -124,9 +124,9 @@ def _why_not(member: Member, push: Record, settings: Settings) -> Reason | str |
         return "no rule allows the push anywhere"
     if not rules.allows(push, member.target):
         return "it is not in the scope of " + ", ".join(f"rules[{index}]" for index in letting)
-    if reason := planner.obstacle(member, settings) or rules.holds(push, member.target):
+    if reason := admission.obstacle(member, settings) or rules.holds(push, member.target):
         return reason
     containers = (container for container in member.running.containers if container.repository == push.repository)
-    if not any(planner.follows(push, member.running.tag_of(container)) for container in containers):
-        return planner.ONLY_LATEST
+    if not any(admission.follows(push, member.running.tag_of(container)) for container in containers):
+        return admission.ONLY_LATEST
     return None

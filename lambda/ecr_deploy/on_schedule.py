@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from ecr_deploy import deployer, follow_ups, on_push, reconcile, report
 from ecr_deploy.aws import ecr
-from ecr_deploy.core import planner
+from ecr_deploy.core import admission
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
 from ecr_deploy.core.events import Tick
 from ecr_deploy.core.fleet import Member
@@ -43,7 +43,7 @@ def deploy_missed(
         settings = environment.settings_now(settings)
         if members is None:
             members, _ = deployer.read_fleet(environment.ecs, settings)
-        members = [member for member in members if not planner.obstacle(member, settings)]
+        members = [member for member in members if not admission.obstacle(member, settings)]
         tagged = _tagged(environment, reconcile.repositories(members, settings.rules))
     except EcrDeployError as error:
         return [report.log_failed(event_id, f"reconciling: {error}", error)]

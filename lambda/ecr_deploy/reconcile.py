@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from ecr_deploy.core import planner
+from ecr_deploy.core import admission
 from ecr_deploy.core.events import Push
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
@@ -61,7 +61,7 @@ def _missing(
         push
         for push in held
         if push.digest != digest
-        and planner.follows(push, tag)
+        and admission.follows(push, tag)
         and rules.allows(push, target)
         and rules.holds(push, target) is None
         and _is_newer(push, since, tag, rules, target)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ecr_deploy.core import planner, records, rollouts
+from ecr_deploy.core import admission, records, rollouts
 from ecr_deploy.core.fleet import Member
 from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.settings import Settings
@@ -28,7 +28,7 @@ def of(members: Iterable[Member], settings: Settings) -> dict[str, Any]:
 
 
 def _left_alone(member: Member, settings: Settings) -> str | None:
-    obstacle = planner.obstacle(member, settings)
+    obstacle = admission.obstacle(member, settings)
     return obstacle.text if obstacle else None
 
 

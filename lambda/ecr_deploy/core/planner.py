@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ecr_deploy.core import images, records, revisions, rollouts
+from ecr_deploy.core import admission, images, records, revisions, rollouts
 from ecr_deploy.core.events import Push
-from ecr_deploy.core.fleet import CODE_DEPLOY, Family, Member, Target
+from ecr_deploy.core.fleet import Family, Member, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.outcomes import SEVERITY, Change, Outcome, Reason
 from ecr_deploy.core.records import MOST_TAGS, Record
@@ -18,10 +18,6 @@ from ecr_deploy.core.revisions import Container, Revision
 from ecr_deploy.core.rollouts import Rollout
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
-
-# A service with this tag stays where it is; the value may say why.
-PINNED = "ecr-deploy:pinned"
-ONLY_LATEST = Reason("only-latest", "latest goes only to containers that run latest")
 
 
 class Verdict(NamedTuple):
@@ -109,12 +105,12 @@ class _Decision:
         self.base = family.newest if latest else member.running
         # Of several revisions that services run, the newest tells which images are kept, but for one that this
         # service was taken back from.
-        running = [one.running for one in family.members if not obstacle(one, settings)]
+        running = [one.running for one in family.members if not admission.obstacle(one, settings)]
         running = [one for one in running if not self._is_rejected(one)] or [member.running]
         self._kept = max(running, key=lambda one: one.number) if latest else member.running
         concerning = concerned(pushes, member.target, member.running.repositories, settings.rules)
         self._found: dict[Push, list[Verdict]] = {push: [] for push in concerning}
-        self._obstacle = obstacle(member, settings)
+        self._obstacle = admission.obstacle(member, settings)
         if self._found and not self._obstacle:
             for container in self.base.containers:
                 if container.repository:
@@ -136,7 +132,9 @@ class _Decision:
             self.records.setdefault(repository, record)
         own = _counterpart(self.member.running, container)
         runs = self.member.running.tag_of(own) if own else source.tag_of(current)
-        candidates = [push for push in self._found if push.repository == repository and follows(push.record, runs)]
+        candidates = [
+            push for push in self._found if push.repository == repository and admission.follows(push.record, runs)
+        ]
         if not candidates:
             return
         winner = self._pick(candidates)
@@ -226,31 +224,8 @@ class _Decision:
 
     def _why_nothing(self, push: Push) -> Reason:
         if push.repository in self.base.repositories:
-            return ONLY_LATEST
+            return admission.ONLY_LATEST
         return Reason("moved", f"{self.base}, the newest revision of its family, runs the repository no longer")
-
-
-def obstacle(member: Member, settings: Settings) -> Reason | None:
-    """Why a service must stay as it is, whatever is pushed; None if it need not."""
-    service = member.service
-    if service is None:
-        return None
-    enabled = settings.enabled_tag_key
-    for tags, owner in ((service.tags, "it"), (service.cluster_tags, f"its cluster {service.cluster}")):
-        if tags.get(enabled) == "false":
-            return Reason("opted-out", f"{owner} has the tag {enabled} = false")
-    if settings.require_opt_in and "true" not in (service.tags.get(enabled), service.cluster_tags.get(enabled)):
-        return Reason("not-opted-in", f"neither it nor its cluster has the tag {enabled} = true")
-    if service.tags.get(PINNED, "false") != "false":
-        return Reason("pinned", f"it is pinned by its tag {PINNED} = {service.tags[PINNED]}")
-    if service.controller != "ECS" and not (settings.codedeploy and service.controller == CODE_DEPLOY):
-        return Reason("controller", f"its deployment controller is {service.controller}, which deploys by itself")
-    return None
-
-
-def follows(push: Record, running_tag: str | None) -> bool:
-    """Whether a container that runs some tag takes the push: `latest` is only for those who run `latest`."""
-    return push.tag != "latest" or running_tag == "latest"
 
 
 def _rejected(family: Family, target: Target) -> dict[Repository, Record]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ecr_deploy import deployer, report
 from ecr_deploy.aws import ecr
-from ecr_deploy.core import planner, rollouts
+from ecr_deploy.core import admission, rollouts
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
@@ -79,7 +79,7 @@ class Promotion(FollowUp):
             if result.outcome is Outcome.FAILED:
                 raise UnknownFleetError(result)
         problems: list[EcrDeployError] = []
-        managed = [member for member in members if not planner.obstacle(member, settings)]
+        managed = [member for member in members if not admission.obstacle(member, settings)]
         for image, tag in due(managed, settings.rules):
             try:
                 if ecr.promote(self.environment.registry(image.repository.region), image, tag):
@@ -104,7 +104,9 @@ def due(members: Iterable[Member], rules: Rules) -> list[Due]:
             if not records:
                 continue
             newest = max(records, key=rule.order)
-            taking = [place for place in here if planner.follows(newest, place.member.running.tag_of(place.container))]
+            taking = [
+                place for place in here if admission.follows(newest, place.member.running.tag_of(place.container))
+            ]
             if all(place.is_live_with(newest) for place in taking):
                 found[Due(newest, rule.promote_tag)] = None
     return list(found)
