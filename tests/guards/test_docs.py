@@ -126,7 +126,7 @@ def test_messages_are_the_ones_that_the_product_has(page: str) -> None:
 
 def _source() -> str:
     """All texts of the product, without what may stand inside of a message: line ends, quotes, and prefixes."""
-    files = [*(ROOT / "lambda" / "ecr_deploy").glob("*.py"), *ROOT.glob("*.tf")]
+    files = [*(ROOT / "lambda" / "ecr_deploy").rglob("*.py"), *ROOT.glob("*.tf")]
     return _squeeze(" ".join(re.sub(r'"\s*\n\s*f?"', "", file.read_text()) for file in files))
 
 
