@@ -58,7 +58,7 @@ locals {
   }
 
   # The grammar of the function's versions.py. Of alternatives the longest comes first.
-  semver_number     = "(?:0|[1-9][0-9]{0,127})"
+  semver_number     = "(?:0|[1-9][0-9]{0,31})"
   semver_identifier = "(?:[0-9]*[A-Za-z-][0-9A-Za-z-]*|${local.semver_number})"
   semver_prerelease = "${local.semver_identifier}(?:\\.${local.semver_identifier})*"
   semver_build      = "\\+[0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*"
