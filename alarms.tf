@@ -4,7 +4,7 @@ locals {
   namespace = "ecr-deploy"
 
   alarms = {
-    # The first is one too many: nothing takes messages out of these two queues but people.
+    # One message is one too many: nothing takes messages out of these two queues but people.
     dead-letters = {
       description = "Pushes that could not be deployed lie in ${var.name}-dead-letter.fifo. Lines of level ERROR in the log ${local.log_group_name} say why. Mend the cause, then move them back (aws sqs start-message-move-task)."
       namespace   = "AWS/SQS"
@@ -32,7 +32,7 @@ locals {
 
     # Throttling and faults that pass are tried again within a call. What still fails is worth a look at once.
     failures = {
-      description = "A push, or a turn of the schedule, failed. Lines of level ERROR in the log ${local.log_group_name} say which and why. What trying again can help is tried six times in some three minutes; the rest lies in ${var.name}-dead-letter.fifo."
+      description = "A push, or a scheduled run, failed. Lines of level ERROR in the log ${local.log_group_name} say which and why. What retries can help is tried six times in some three minutes; the rest lies in ${var.name}-dead-letter.fifo."
       namespace   = local.namespace
       metric      = "Pushes"
       dimensions  = { FunctionName = var.name, Outcome = "failed" }
@@ -59,35 +59,44 @@ locals {
       missing     = "notBreaching"
     }
 
-    # No turn, no metric: what is missing is the alarm.
+    # No run, no metric: what is missing is the alarm.
     no-reconciliation = {
-      description = "No reconciliation of ${var.name} succeeded for four turns: pushes whose events were lost, or that had to wait, are not deployed. Lines of level ERROR in the log ${local.log_group_name} say why; without any, see whether the rule ${var.name}-schedule is enabled, and whether pushes wait in ${local.queue_name}."
+      # It is there without a schedule, too, and never fires: whether there is one may be unknown at plan.
+      description = "No reconciliation of ${var.name} succeeded for four scheduled runs: pushes whose events were lost, or that had to wait, are not deployed. Lines of level ERROR in the log ${local.log_group_name} say why; without any, see whether the rule ${var.name}-schedule is enabled, and whether pushes wait in ${local.queue_name}."
       namespace   = local.namespace
       metric      = "Reconciliations"
       dimensions  = { FunctionName = var.name }
       statistic   = "Sum"
       comparison  = "LessThanThreshold"
       threshold   = 1
-      period      = local.turn_period
-      periods     = min(max(4, floor(4 * local.turn / local.turn_period)), 7 * 24)
-      missing     = "breaching"
+      period      = local.run_period
+      periods     = min(max(4, floor(4 * local.run_interval / local.run_period)), 7 * 24)
+      missing     = local.runs_are_watched ? "breaching" : "notBreaching"
     }
   }
 
-  # Seconds from one turn to the next. A cron expression does not tell them: it counts as daily, so that its four turns
+  # Seconds from one run to the next. A cron expression does not say them: it counts as daily, so that its four runs
   # are longer than a weekend.
-  turn_rate   = try(regex("^rate\\(([0-9]+) (minute|hour|day)", var.reconcile_schedule), ["1", "day"])
-  turn        = local.turn_rate[0] * { minute = 60, hour = 60 * 60, day = 24 * 60 * 60 }[local.turn_rate[1]]
-  turn_period = min(max(local.turn, 15 * 60), 60 * 60)
+  run_rate     = try(regex("^rate\\(([0-9]+) (minute|hour|day)", var.reconcile_schedule), ["1", "day"])
+  run_interval = local.run_rate[0] * { minute = 60, hour = 60 * 60, day = 24 * 60 * 60 }[local.run_rate[1]]
+  run_period   = min(max(local.run_interval, 15 * 60), 60 * 60)
 
-  # CloudWatch looks back for a week at most, in which there must be two turns to tell a late one from none.
-  turns_are_watched = var.reconcile_schedule != null && 2 * local.turn <= 7 * 24 * 60 * 60
+  # CloudWatch looks back for a week at most, in which there must be two runs to tell a late one from none.
+  runs_are_watched = var.reconcile_schedule != null && 2 * local.run_interval <= 7 * 24 * 60 * 60
+
+  alarm_topics = coalesce(merge({ topic_arns = null }, var.alarms).topic_arns, [])
+}
+
+module "alarms_asked_for" {
+  source = "./modules/alarms-asked-for"
+
+  alarms = var.alarms
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = {
     for name, alarm in local.alarms : name => alarm
-    if var.enabled && var.alarms != null && (name != "no-reconciliation" || local.turns_are_watched)
+    if var.enabled && module.alarms_asked_for.answer
   }
 
   alarm_name          = "${var.name}-${each.key}"
@@ -101,7 +110,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   period              = each.value.period
   evaluation_periods  = each.value.periods
   treat_missing_data  = each.value.missing
-  alarm_actions       = var.alarms.topic_arns
-  ok_actions          = var.alarms.topic_arns
+  alarm_actions       = local.alarm_topics
+  ok_actions          = local.alarm_topics
   tags                = var.tags
 }

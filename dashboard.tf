@@ -42,7 +42,7 @@ locals {
     [
       {
         title = "Pushes by outcome"
-        metrics = [for outcome in ["deployed", "failed", "superseded", "unchanged", "skipped"] :
+        metrics = [for outcome in ["deployed", "failed", "waiting", "superseded", "unchanged", "skipped"] :
           [local.namespace, "Pushes", "FunctionName", var.name, "Outcome", outcome, { label = outcome }]
         ]
       },

@@ -1,25 +1,31 @@
-# What EventBridge and the function may do: no more than IAM can tell apart. Which actions take a resource is in
-# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+# What EventBridge and the function may do: no more than IAM can tell apart. Which actions take which resources and condition
+# keys is in https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 
 locals {
-  ecs_arn = "arn:${local.partition}:ecs:${local.region}:${local.account_id}"
+  ecs_arn    = "arn:${local.partition}:ecs:${local.region}:${local.account_id}"
+  events_arn = "arn:${local.partition}:events:${local.region}:${local.account_id}"
+  codedeploy = "arn:${local.partition}:codedeploy:${local.region}:${local.account_id}"
+
   # IAM has our wildcards * and ?, but no [...].
   iam_clusters = [for glob in var.clusters : replace(glob, "/\\[[^]]+\\]/", "?")]
-  services     = [for cluster in local.iam_clusters : "${local.ecs_arn}:service/${cluster}/*"]
-  deployments  = [for cluster in local.iam_clusters : "${local.ecs_arn}:service-deployment/${cluster}/*"]
   # A revision may be used in a cluster where nothing is to be deployed.
-  seen_clusters = var.keep_revisions == null ? local.iam_clusters : ["*"]
-  clusters      = [for cluster in local.seen_clusters : "${local.ecs_arn}:cluster/${cluster}"]
-  seen = flatten([for kind in ["service", "service-revision", "service-deployment"] : [
-    for cluster in local.seen_clusters : "${local.ecs_arn}:${kind}/${cluster}/*"
-  ]])
+  read_clusters     = var.keep_revisions == null ? local.iam_clusters : ["*"]
+  read_cluster_arns = [for cluster in local.read_clusters : "${local.ecs_arn}:cluster/${cluster}"]
+
+  # ARNs of services from before 2021 do not name their cluster, so that a condition has to. The resource beside it names
+  # account and region, which leaves IAM's 10,240 characters for more clusters.
+  short_service_arns = ["${local.ecs_arn}:service/*"]
+  in_clusters        = { ArnLike = { "ecs:cluster" = [for cluster in local.iam_clusters : "arn:${local.partition}:ecs:*:*:cluster/${cluster}"] } }
+  in_read_clusters   = { ArnLike = { "ecs:cluster" = [for cluster in local.read_clusters : "arn:${local.partition}:ecs:*:*:cluster/${cluster}"] } }
+
   # Every region of the registries: images are pushed where they are pushed.
-  repositories_of = [for rule in var.rules : flatten([for registry in coalesce(rule.registries, [local.account_id]) : [
+  registries_of = [for rule in local.rules : rule.registries == null ? [local.account_id] : rule.registries]
+  repositories_of = [for index, rule in local.rules : flatten([for registry in local.registries_of[index] : [
     for glob in rule.repositories : "arn:${local.partition}:ecr:*:${registry}:repository/${replace(glob, "/\\[[^]]+\\]/", "?")}"
   ]])]
   repositories = distinct(flatten(local.repositories_of))
-  promoted     = distinct(flatten([for index, rule in var.rules : local.repositories_of[index] if rule.promote_tag != null]))
-  calendars = [for name in distinct(concat(var.change_calendars, flatten(var.rules[*].change_calendars))) :
+  promoted     = distinct(flatten([for index, rule in local.rules : local.repositories_of[index] if rule.promote_tag != null]))
+  calendars = [for name in distinct(concat(var.change_calendars, flatten(local.rules[*].change_calendars))) :
     startswith(name, "arn:") ? name : "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${name}"
   ]
   image_parameters = [for prefix in var.image_parameter_prefix[*] : [
@@ -27,12 +33,24 @@ locals {
   ]]
   task_definitions = ["${local.ecs_arn}:task-definition/*:*"]
   # The roles of tasks, and those that start them.
-  roles       = coalesce(var.pass_role_arns, ["arn:${local.partition}:iam::${local.account_id}:role/*"])
-  event_rules = ["arn:${local.partition}:events:${local.region}:${local.account_id}:rule/*"]
+  roles       = var.pass_role_arns == null ? ["arn:${local.partition}:iam::${local.account_id}:role/*"] : var.pass_role_arns
+  event_rules = ["${local.events_arn}:rule/*"]
   schedules   = ["arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule/*/*"]
-  codedeploy  = "arn:${local.partition}:codedeploy:${local.region}:${local.account_id}"
+  # Schedules may be encrypted with keys of their own.
+  schedule_keys         = ["arn:${local.partition}:kms:${local.region}:${local.account_id}:key/*"]
+  by_scheduler          = { StringEquals = { "kms:ViaService" = "scheduler.${local.region}.${local.dns_suffix}" } }
+  reads_scheduled_tasks = var.scheduled_tasks || var.keep_revisions != null
+  lists_clusters        = can(regex("[*?[]", join("", local.read_clusters)))
+  lists_families        = length(flatten(local.rules[*].families)) > 0
 
-  joining = [
+  service_reads = [
+    "ecs:DescribeServices",
+    "ecs:DescribeServiceRevisions",
+    "ecs:ListServiceDeployments",
+    "ecs:DescribeServiceDeployments",
+  ]
+  service_writes = ["ecs:UpdateService", "ecs:StopServiceDeployment"]
+  network_interface_actions = [
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces",
@@ -42,19 +60,19 @@ locals {
   ]
 
   # Without it, events vanish silently.
-  policy_to_take_events = {
+  queue_policies = {
     for queue, rules in {
-      (local.queue_name)             = local.rules_of_the_queue[*].arn
-      (local.undelivered_queue_name) = concat(local.rules_of_the_queue[*].arn, values(aws_cloudwatch_event_rule.notifications)[*].arn)
+      (local.queue_name)             = concat([var.name], [for name in keys(local.other_events) : "${var.name}-${name}"])
+      (local.undelivered_queue_name) = concat([var.name], [for name in concat(keys(local.other_events), keys(local.notifications)) : "${var.name}-${name}"])
       } : queue => jsonencode({
         Version = "2012-10-17"
         Statement = [{
-          Sid       = "TakeEventsOfTheRules"
+          Sid       = "AllowEventsOfTheRules"
           Effect    = "Allow"
           Principal = { Service = "events.amazonaws.com" }
           Action    = "sqs:SendMessage"
           Resource  = "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${queue}"
-          Condition = { ArnEquals = { "aws:SourceArn" = rules } }
+          Condition = { ArnEquals = { "aws:SourceArn" = [for rule in rules : "${local.events_arn}:rule/${rule}"] } }
         }]
     })
   }
@@ -63,8 +81,9 @@ locals {
 resource "aws_iam_role" "this" {
   count = var.enabled ? 1 : 0
 
-  # Roles are global: with its region in the name, one per region can stand side by side.
-  name                 = "${var.name}-${local.region}"
+  # Roles are global: with its region in the name, one per region can stand side by side. The region is that of a resource,
+  # because a data source is read late where the module depends on something that changes: the role would be replaced.
+  name                 = "${var.name}-${element(split(":", aws_cloudwatch_log_group.this[0].arn), 3)}"
   description          = "What the function ${var.name} may do."
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary
@@ -89,7 +108,7 @@ resource "aws_iam_role_policy" "queue" {
     Statement = concat(
       [
         {
-          Sid    = "TakePushesAndSendUnfinishedOnesBack"
+          Sid    = "AllowConsumeAndRequeueMessages"
           Effect = "Allow"
           Action = [
             "sqs:ReceiveMessage",
@@ -101,14 +120,14 @@ resource "aws_iam_role_policy" "queue" {
           Resource = [aws_sqs_queue.this[0].arn]
         },
         {
-          Sid      = "BuryPushesThatCanNeverSucceed"
+          Sid      = "AllowSendDeadLetters"
           Effect   = "Allow"
           Action   = ["sqs:SendMessage"]
           Resource = [aws_sqs_queue.dead_letter[0].arn]
         },
       ],
       [for key in var.kms_key_arn[*] : {
-        Sid      = "ReadAndWriteEncryptedMessages"
+        Sid      = "AllowEncryptedMessages"
         Effect   = "Allow"
         Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource = [key]
@@ -117,44 +136,38 @@ resource "aws_iam_role_policy" "queue" {
   })
 }
 
-resource "aws_iam_role_policy" "log" {
+# What Lambda itself does with the role.
+resource "aws_iam_role_policy" "lambda" {
   count = var.enabled ? 1 : 0
 
-  name = "log"
+  name = "lambda"
   role = aws_iam_role.this[0].name
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      Resource = ["${aws_cloudwatch_log_group.this[0].arn}:*"]
-    }]
-  })
-}
-
-# Lambda makes the interfaces with this role. The function itself may not: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice
-resource "aws_iam_role_policy" "network" {
-  count = var.enabled && length(var.subnet_ids) > 0 ? 1 : 0
-
-  name = "network"
-  role = aws_iam_role.this[0].name
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "LetLambdaJoinTheSubnets"
+    Statement = concat(
+      [{
+        Sid      = "AllowWriteLogs"
         Effect   = "Allow"
-        Action   = local.joining
-        Resource = ["*"]
-      },
-      {
-        Sid       = "ButNotTheFunction"
-        Effect    = "Deny"
-        Action    = local.joining
-        Resource  = ["*"]
-        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name}" } }
-      },
-    ]
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = ["${aws_cloudwatch_log_group.this[0].arn}:*"]
+      }],
+      # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice
+      [for statement in [
+        {
+          Sid      = "AllowLambdaNetworkInterfaces"
+          Effect   = "Allow"
+          Action   = local.network_interface_actions
+          Resource = ["*"]
+        },
+        {
+          Sid       = "DenyFunctionNetworkInterfaces"
+          Effect    = "Deny"
+          Action    = local.network_interface_actions
+          Resource  = ["*"]
+          Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name}" } }
+        },
+      ] : statement if length(var.subnet_ids) > 0],
+    )
   })
 }
 
@@ -167,71 +180,99 @@ resource "aws_iam_role_policy" "read" {
     Version = "2012-10-17"
     Statement = concat([
       {
-        Sid    = "WhatIamCannotNarrow"
+        Sid    = "AllowReadsThatTakeNoResource"
         Effect = "Allow"
         Action = concat(
           ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"],
-          can(regex("[*?[]", join("", local.seen_clusters))) ? ["ecs:ListClusters"] : [],
-          length(flatten(var.rules[*].families)) > 0 ? ["ecs:ListTaskDefinitionFamilies"] : [],
-          var.scheduled_tasks || var.keep_revisions != null ? ["events:ListRuleNamesByTarget", "scheduler:ListSchedules"] : [],
+          local.lists_clusters ? ["ecs:ListClusters"] : [],
+          local.lists_families ? ["ecs:ListTaskDefinitionFamilies"] : [],
+          local.reads_scheduled_tasks ? ["events:ListRuleNamesByTarget", "scheduler:ListSchedules"] : [],
+          var.codedeploy ? ["codedeploy:ListApplications"] : [],
         )
         Resource = ["*"]
       },
       {
-        Sid      = "ListServicesOfTheClusters"
-        Effect   = "Allow"
-        Action   = ["ecs:ListServices"]
-        Resource = ["*"]
-        Condition = {
-          ArnLike = { "ecs:cluster" = local.clusters }
-        }
+        Sid       = "AllowListServices"
+        Effect    = "Allow"
+        Action    = ["ecs:ListServices"]
+        Resource  = ["*"]
+        Condition = { ArnLike = { "ecs:cluster" = local.read_cluster_arns } }
       },
       {
-        Sid      = "ReadTheTagsOfTheClusters"
+        Sid      = "AllowDescribeClusters"
         Effect   = "Allow"
         Action   = ["ecs:DescribeClusters"]
-        Resource = local.clusters
+        Resource = local.read_cluster_arns
       },
       {
-        Sid    = "DescribeServicesOfTheClusters"
-        Effect = "Allow"
-        Action = [
-          "ecs:DescribeServices",
-          "ecs:DescribeServiceRevisions",
-          "ecs:ListServiceDeployments",
-          "ecs:DescribeServiceDeployments",
-        ]
-        # Revisions and rollouts are described with leave for both them and their service.
-        Resource = local.seen
+        Sid      = "AllowDescribeServices"
+        Effect   = "Allow"
+        Action   = local.service_reads
+        Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:service/${cluster}/*"]
       },
       {
-        Sid      = "LookImagesUp"
+        Sid       = "AllowDescribeServicesWithShortArns"
+        Effect    = "Allow"
+        Action    = local.service_reads
+        Resource  = local.short_service_arns
+        Condition = local.in_read_clusters
+      },
+      # Revisions and deployments are described with permissions for them and for their service.
+      {
+        Sid      = "AllowDescribeServiceRevisions"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeServiceRevisions"]
+        Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:service-revision/${cluster}/*"]
+      },
+      {
+        Sid      = "AllowDescribeServiceDeployments"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeServiceDeployments"]
+        Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:service-deployment/${cluster}/*"]
+      },
+      {
+        Sid      = "AllowDescribeImages"
         Effect   = "Allow"
         Action   = ["ecr:DescribeImages"]
         Resource = local.repositories
       },
       ],
       length(local.calendars) > 0 ? [{
-        Sid      = "AskTheChangeCalendars"
+        Sid      = "AllowGetCalendarState"
         Effect   = "Allow"
         Action   = ["ssm:GetCalendarState"]
         Resource = local.calendars
       }] : [],
-      var.scheduled_tasks || var.keep_revisions != null ? [{
-        Sid      = "ReadWhatIsScheduled"
-        Effect   = "Allow"
-        Action   = ["events:ListTargetsByRule", "scheduler:GetSchedule"]
-        Resource = concat(local.event_rules, local.schedules)
-      }] : [],
       [for statement in [
         {
-          Sid      = "ListApplicationsOfCodeDeploy"
+          Sid      = "AllowReadRules"
           Effect   = "Allow"
-          Action   = ["codedeploy:ListApplications", "codedeploy:BatchGetApplications", "codedeploy:ListDeploymentGroups"]
-          Resource = ["${local.codedeploy}:application:*", "${local.codedeploy}:deploymentgroup:*/*"]
+          Action   = ["events:ListTargetsByRule"]
+          Resource = local.event_rules
         },
         {
-          Sid      = "ReadDeploymentsOfCodeDeploy"
+          Sid      = "AllowReadSchedules"
+          Effect   = "Allow"
+          Action   = ["scheduler:GetSchedule"]
+          Resource = local.schedules
+        },
+        {
+          Sid       = "AllowDecryptSchedules"
+          Effect    = "Allow"
+          Action    = ["kms:Decrypt"]
+          Resource  = local.schedule_keys
+          Condition = local.by_scheduler
+        },
+      ] : statement if local.reads_scheduled_tasks],
+      [for statement in [
+        {
+          Sid      = "AllowReadCodeDeployApplications"
+          Effect   = "Allow"
+          Action   = ["codedeploy:BatchGetApplications", "codedeploy:ListDeploymentGroups"]
+          Resource = ["${local.codedeploy}:application:*"]
+        },
+        {
+          Sid      = "AllowReadCodeDeployDeployments"
           Effect   = "Allow"
           Action   = ["codedeploy:GetDeploymentGroup", "codedeploy:ListDeployments", "codedeploy:BatchGetDeployments"]
           Resource = ["${local.codedeploy}:deploymentgroup:*/*"]
@@ -241,7 +282,7 @@ resource "aws_iam_role_policy" "read" {
   })
 }
 
-# A dry run needs no leave to write, so it has none.
+# A dry run needs no permission to write, so it has none.
 resource "aws_iam_role_policy" "deploy" {
   count = var.enabled && !var.dry_run ? 1 : 0
 
@@ -251,20 +292,20 @@ resource "aws_iam_role_policy" "deploy" {
     Version = "2012-10-17"
     Statement = concat([
       {
-        Sid      = "RegisterRevisions"
+        Sid      = "AllowRegisterTaskDefinitions"
         Effect   = "Allow"
         Action   = ["ecs:RegisterTaskDefinition"]
         Resource = local.task_definitions
       },
       {
-        Sid       = "GiveNewRevisionsTheTagsOfTheOld"
+        Sid       = "AllowTagNewTaskDefinitions"
         Effect    = "Allow"
         Action    = ["ecs:TagResource"]
         Resource  = local.task_definitions
         Condition = { StringEquals = { "ecs:CreateAction" = "RegisterTaskDefinition" } }
       },
       {
-        Sid      = "RefreshItsOwnRecordsOnRevisions"
+        Sid      = "AllowTagOwnRecords"
         Effect   = "Allow"
         Action   = ["ecs:TagResource"]
         Resource = local.task_definitions
@@ -275,20 +316,38 @@ resource "aws_iam_role_policy" "deploy" {
         }
       },
       {
-        Sid      = "UpdateServicesOfTheClustersAndTakeRolloutsBack"
+        Sid      = "AllowUpdateServices"
         Effect   = "Allow"
-        Action   = ["ecs:UpdateService", "ecs:StopServiceDeployment"]
-        Resource = concat(local.services, local.deployments)
+        Action   = local.service_writes
+        Resource = [for cluster in local.iam_clusters : "${local.ecs_arn}:service/${cluster}/*"]
       },
       {
-        Sid       = "TellWhatBecomesOfPushes"
+        Sid       = "AllowUpdateServicesWithShortArns"
         Effect    = "Allow"
-        Action    = ["events:PutEvents"]
-        Resource  = ["arn:${local.partition}:events:${local.region}:${local.account_id}:event-bus/default"]
-        Condition = { StringEquals = { "events:source" = "ecr-deploy" } }
+        Action    = local.service_writes
+        Resource  = local.short_service_arns
+        Condition = local.in_clusters
       },
       {
-        Sid       = "PassTheRolesOfTasks"
+        Sid       = "AllowStopServiceDeployments"
+        Effect    = "Allow"
+        Action    = ["ecs:StopServiceDeployment"]
+        Resource  = ["${local.ecs_arn}:service-deployment/*/*"]
+        Condition = local.in_clusters
+      },
+      {
+        Sid      = "AllowPutEvents"
+        Effect   = "Allow"
+        Action   = ["events:PutEvents"]
+        Resource = ["${local.events_arn}:event-bus/default"]
+        Condition = {
+          "ForAllValues:StringEquals" = { "events:source" = ["ecr-deploy"] }
+          # Without any source, "all values" is true.
+          Null = { "events:source" = "false" }
+        }
+      },
+      {
+        Sid       = "AllowPassRolesToTasks"
         Effect    = "Allow"
         Action    = ["iam:PassRole"]
         Resource  = local.roles
@@ -297,7 +356,7 @@ resource "aws_iam_role_policy" "deploy" {
       ],
       [for statement in [
         {
-          Sid      = "MoveRulesThatStartTasks"
+          Sid      = "AllowPutTargets"
           Effect   = "Allow"
           Action   = ["events:PutTargets"]
           Resource = local.event_rules
@@ -308,45 +367,62 @@ resource "aws_iam_role_policy" "deploy" {
           }
         },
         {
-          Sid      = "MoveSchedulesThatStartTasks"
+          Sid      = "AllowUpdateSchedules"
           Effect   = "Allow"
           Action   = ["scheduler:UpdateSchedule"]
           Resource = local.schedules
         },
         {
-          Sid       = "PassTheRolesThatStartTasks"
+          Sid       = "AllowEncryptSchedules"
+          Effect    = "Allow"
+          Action    = ["kms:DescribeKey", "kms:GenerateDataKey"]
+          Resource  = local.schedule_keys
+          Condition = local.by_scheduler
+        },
+        {
+          Sid       = "AllowPassRolesToSchedules"
           Effect    = "Allow"
           Action    = ["iam:PassRole"]
           Resource  = local.roles
           Condition = { StringEquals = { "iam:PassedToService" = ["events.amazonaws.com", "scheduler.amazonaws.com"] } }
         },
       ] : statement if var.scheduled_tasks],
-      # CodeDeploy asks for leave to use a configuration and to register an AppSpec, too, when it begins a deployment.
-      var.codedeploy ? [{
-        Sid    = "DeployThroughCodeDeploy"
-        Effect = "Allow"
-        Action = ["codedeploy:CreateDeployment", "codedeploy:GetDeploymentConfig", "codedeploy:RegisterApplicationRevision"]
-        Resource = [
-          "${local.codedeploy}:deploymentgroup:*/*",
-          "${local.codedeploy}:deploymentconfig:*",
-          "${local.codedeploy}:application:*",
-        ]
-      }] : [],
+      # CodeDeploy asks for permissions on a configuration and an AppSpec, too, when it begins a deployment.
+      [for statement in [
+        {
+          Sid      = "AllowCreateCodeDeployDeployments"
+          Effect   = "Allow"
+          Action   = ["codedeploy:CreateDeployment"]
+          Resource = ["${local.codedeploy}:deploymentgroup:*/*"]
+        },
+        {
+          Sid      = "AllowUseCodeDeployConfigs"
+          Effect   = "Allow"
+          Action   = ["codedeploy:GetDeploymentConfig"]
+          Resource = ["${local.codedeploy}:deploymentconfig:*"]
+        },
+        {
+          Sid      = "AllowRegisterCodeDeployRevisions"
+          Effect   = "Allow"
+          Action   = ["codedeploy:RegisterApplicationRevision"]
+          Resource = ["${local.codedeploy}:application:*"]
+        },
+      ] : statement if var.codedeploy],
       length(local.promoted) > 0 ? [{
-        Sid      = "PromoteImages"
+        Sid      = "AllowPromoteImages"
         Effect   = "Allow"
         Action   = ["ecr:BatchGetImage", "ecr:PutImage"]
         Resource = local.promoted
       }] : [],
       [for parameters in local.image_parameters : {
-        Sid      = "TellWhichImagesRun"
+        Sid      = "AllowImageParameters"
         Effect   = "Allow"
         Action   = ["ssm:GetParameters", "ssm:PutParameter"]
         Resource = parameters
       }],
-      # IAM cannot narrow it: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+      # It takes no resource.
       var.keep_revisions != null ? [{
-        Sid      = "DeregisterOldRevisions"
+        Sid      = "AllowDeregisterTaskDefinitions"
         Effect   = "Allow"
         Action   = ["ecs:DeregisterTaskDefinition"]
         Resource = ["*"]

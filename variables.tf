@@ -1,3 +1,5 @@
+# Scope: what is deployed, and where.
+
 variable "enabled" {
   description = "Whether anything is created at all. Default: true."
   type        = bool
@@ -6,7 +8,7 @@ variable "enabled" {
 }
 
 variable "name" {
-  description = "Name of every resource; two instances in one account and region need two names. Default: \"ecr-deploy\"."
+  description = "Name of every resource; two instances in one account and region need two names. To change it makes everything anew: what waits in the queues is lost, and so is the log. Default: \"ecr-deploy\"."
   type        = string
   default     = "ecr-deploy"
   nullable    = false
@@ -40,13 +42,13 @@ variable "clusters" {
 
 variable "rules" {
   description = <<-EOT
-    Which push goes where: to every service that any rule lets it. All fields of a rule narrow it. Globs are
+    Which push goes where: to every service to which any rule allows it. All fields of a rule narrow it. Globs are
     case-sensitive, with the wildcards *, ? and [...]. Default: [{}], every push to this account's registry to every
     service in scope that runs the image.
     - registries: ids of the accounts whose registries' pushes count. Default: null, this account alone.
     - repositories: globs of ECR repository names. Default: ["*"].
     - tags: globs of image tags. Default: ["*"].
-    - exclude_tags: globs of image tags that are left alone. Default: [].
+    - exclude_tags: globs of image tags that are not deployed. Default: [].
     - semver: range of semantic versions, as in "^1.4" or ">=1.4.0 <2.0.0"; a lower version then never replaces a higher
       one. Default: null, any tag.
     - include_prereleases: whether a range takes pre-releases that it does not name. Default: false.
@@ -59,125 +61,85 @@ variable "rules" {
     - promote_tag: image tag that an image gets in ECR once it is live on every service of the rule that runs its
       repository; pushes of this tag start nothing. Default: null, none.
   EOT
-  type = list(object({
-    registries          = optional(list(string))
-    repositories        = optional(list(string), ["*"])
-    tags                = optional(list(string), ["*"])
-    exclude_tags        = optional(list(string), [])
-    semver              = optional(string)
-    include_prereleases = optional(bool, false)
-    clusters            = optional(list(string), ["*"])
-    services            = optional(list(string), ["*"])
-    families            = optional(list(string), [])
-    change_calendars    = optional(list(string), [])
-    minimum_image_age   = optional(number, 0)
-    promote_tag         = optional(string)
-  }))
-  default  = [{}]
-  nullable = false
+  type        = any
+  default     = [{}]
+  nullable    = false
+
+  validation {
+    condition = startswith(jsonencode(var.rules), "[") && alltrue([for rule in var.rules : rule != null && can(keys(rule))])
+    error_message = startswith(jsonencode(var.rules), "[") ? join("\n", [
+      for index, rule in var.rules : "rules[${index}] is ${jsonencode(rule)}, but must be an object: write its fields in braces, or {} for every default."
+      if !can(keys(rule))
+    ]) : "rules must be a list of objects: write [{ ... }]."
+  }
 
   validation {
     condition     = length(var.rules) > 0
     error_message = "rules is empty, so that no push would ever be deployed: write a rule, or leave it out to deploy every push."
   }
 
+  # merge() makes nothing of null, and looks into rules whose values are not all known yet, where try() would wait.
   validation {
-    condition = alltrue(flatten([for rule in var.rules : [for field in local.never_empty : try(length(rule[field]) > 0, true)]]))
+    condition = alltrue(flatten([for rule in var.rules : [
+      for field in keys(merge({}, rule)) : contains(keys(local.fields["rules[*]"]), field)
+    ]]))
     error_message = join("\n", flatten([for index, rule in var.rules : [
-      for field in local.never_empty : "rules[${index}].${field} is empty, so that the rule reaches nothing: name some, or leave it out for its default."
-      if !try(length(rule[field]) > 0, true)
+      for field in keys(merge({}, rule)) : "rules[${index}] has no field ${field}; it may have ${join(", ", keys(local.fields["rules[*]"]))}."
+      if !contains(keys(local.fields["rules[*]"]), field)
     ]]))
   }
 
   validation {
-    condition = alltrue(flatten([for rule in var.rules : [for field, kind in local.globs : [
-      for glob in rule[field] : can(regex(kind.pattern, glob))
-    ]]]))
-    error_message = join("\n", flatten([for index, rule in var.rules : [for field, kind in local.globs : [
-      for glob in rule[field] : "rules[${index}].${field} holds ${jsonencode(glob)}, which is no glob of ${kind.names}: ${kind.fix}."
-      if !can(regex(kind.pattern, glob))
-    ]]]))
-  }
-
-  validation {
-    condition = alltrue(flatten([for rule in var.rules : [for id in coalesce(rule.registries, []) : can(regex("^[0-9]{12}$", id))]]))
+    condition = alltrue(flatten([for rule in var.rules : [for field, value in merge({}, rule) :
+      value == null || can(regex(local.types[lookup(local.fields["rules[*]"], field, "string")], jsonencode(value)))
+      if contains(keys(local.fields["rules[*]"]), field)
+    ]]))
     error_message = join("\n", flatten([for index, rule in var.rules : [
-      for id in coalesce(rule.registries, []) : "rules[${index}].registries holds ${jsonencode(id)}, which is no account id: write its 12 digits, as text."
-      if !can(regex("^[0-9]{12}$", id))
+      for field, value in merge({}, rule) : "rules[${index}].${field} is ${jsonencode(value)}, but must be a ${local.fields["rules[*]"][field]}."
+      if value != null && try(!can(regex(local.types[local.fields["rules[*]"][field]], jsonencode(value))), false)
     ]]))
   }
 
   validation {
-    condition = alltrue([for rule in var.rules : rule.semver == null || can(regex(local.semver_range, rule.semver))])
-    error_message = join("\n", [
-      for index, rule in var.rules : "rules[${index}].semver is ${jsonencode(rule.semver)}, which is no range of semantic versions: write comparators such as \">=1.4.0 <2.0.0\", \"^1.4\", \"~1.4.2\" or \"1.x || 2.x\"."
-      if rule.semver != null && !can(regex(local.semver_range, rule.semver))
-    ])
-  }
-
-  validation {
-    condition = alltrue(flatten([for rule in var.rules : [for name in rule.change_calendars : can(regex(local.calendar, name))]]))
+    condition = alltrue(flatten([for rule in var.rules : [
+      for field, value in merge({}, rule) : jsonencode(value) != "[]" if contains(local.never_empty, field)
+    ]]))
     error_message = join("\n", flatten([for index, rule in var.rules : [
-      for name in rule.change_calendars : "rules[${index}].change_calendars holds ${jsonencode(name)}, ${local.calendar_fix}."
-      if !can(regex(local.calendar, name))
+      for field, value in merge({}, rule) : "rules[${index}].${field} is empty, so that the rule reaches nothing: name some, or leave it out for its default."
+      if contains(local.never_empty, field) && jsonencode(value) == "[]"
     ]]))
   }
 
-  # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageIdentifier.html
   validation {
-    condition = alltrue([for rule in var.rules : rule.promote_tag == null || can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", rule.promote_tag))])
-    error_message = join("\n", [
-      for index, rule in var.rules : "rules[${index}].promote_tag is ${jsonencode(rule.promote_tag)}, which is no image tag: write up to 128 letters, digits, dots, hyphens and underscores."
-      if rule.promote_tag != null && !can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", rule.promote_tag))
-    ])
+    condition = alltrue(flatten([for rule in var.rules : [for field, value in merge({}, rule) : [
+      for text in flatten([value]) : can(regex(local.grammars[field].pattern, text)) if value != null
+    ] if contains(keys(local.grammars), field)]]))
+    error_message = join("\n", flatten([for index, rule in var.rules : [for field, value in merge({}, rule) : [
+      for text in flatten([value]) : join(" ", [
+        "rules[${index}].${field} ${startswith(local.fields["rules[*]"][field], "list") ? "holds" : "is"}",
+        "${replace(replace(jsonencode(text), "\\u003c", "<"), "\\u003e", ">")}, ${local.grammars[field].fault}.",
+      ]) if value != null && !can(regex(local.grammars[field].pattern, text))
+    ] if contains(keys(local.grammars), field)]]))
   }
 
   validation {
-    condition = alltrue([for rule in var.rules : rule.minimum_image_age >= 0 && floor(rule.minimum_image_age) == rule.minimum_image_age])
-    error_message = join("\n", [
-      for index, rule in var.rules : "rules[${index}].minimum_image_age is ${rule.minimum_image_age}, but must be a whole number of minutes: write 0 or more."
-      if !(rule.minimum_image_age >= 0 && floor(rule.minimum_image_age) == rule.minimum_image_age)
-    ])
+    condition = alltrue(flatten([for rule in var.rules : [
+      for field, value in merge({}, rule) : try(value >= 0 && floor(value) == value, true) if field == "minimum_image_age"
+    ]]))
+    error_message = join("\n", flatten([for index, rule in var.rules : [
+      for field, value in merge({}, rule) : "rules[${index}].minimum_image_age is ${jsonencode(value)}, but must be a whole number of minutes: write 0 or more."
+      if field == "minimum_image_age" && try(!(value >= 0 && floor(value) == value), false)
+    ]]))
   }
 
   validation {
-    condition = var.reconcile_schedule != null || alltrue([
-      for rule in var.rules : rule.minimum_image_age == 0 && length(rule.change_calendars) == 0
-    ])
-    error_message = join("\n", [
-      for index, rule in var.rules : "rules[${index}] makes pushes wait (change_calendars, minimum_image_age), but nothing would deploy them later: set reconcile_schedule, as in \"rate(15 minutes)\"."
-      if rule.minimum_image_age != 0 || length(rule.change_calendars) > 0
-    ])
-  }
-}
-
-variable "change_calendars" {
-  description = "Names or ARNs of AWS Systems Manager change calendars: while one of them is CLOSED, pushes wait; needs reconcile_schedule. Default: [], none."
-  type        = list(string)
-  default     = []
-  nullable    = false
-
-  validation {
-    condition = alltrue([for name in var.change_calendars : can(regex(local.calendar, name))])
-    error_message = join("\n", [
-      for name in var.change_calendars : "change_calendars holds ${jsonencode(name)}, ${local.calendar_fix}." if !can(regex(local.calendar, name))
-    ])
-  }
-
-  validation {
-    condition     = length(var.change_calendars) == 0 || var.reconcile_schedule != null
-    error_message = "change_calendars makes pushes wait, but nothing would deploy them when a calendar opens: set reconcile_schedule, as in \"rate(15 minutes)\"."
-  }
-}
-
-variable "reconcile_schedule" {
-  description = "Schedule, as EventBridge writes it (\"rate(15 minutes)\" or \"cron(...)\"), on which pushes whose events were lost, or that had to wait, are looked for in ECR and deployed. Default: null, never."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.reconcile_schedule == null || can(regex(local.schedule, var.reconcile_schedule))
-    error_message = "reconcile_schedule is ${jsonencode(var.reconcile_schedule)}, which is no schedule: write \"rate(15 minutes)\", \"rate(1 hour)\" or \"cron(0 6 * * ? *)\", whose third or fifth field must be a question mark."
+    condition = var.reconcile_schedule != null || alltrue(flatten([for rule in var.rules : [
+      for field, value in merge({}, rule) : contains(["null", "0", "[]"], jsonencode(value)) if contains(local.waiting, field)
+    ]]))
+    error_message = join("\n", flatten([for index, rule in var.rules : [
+      for field, value in merge({}, rule) : "rules[${index}].${field} makes pushes wait, but nothing would deploy them later: set reconcile_schedule, as in \"rate(15 minutes)\"."
+      if contains(local.waiting, field) && !contains(["null", "0", "[]"], jsonencode(value))
+    ]]))
   }
 }
 
@@ -205,105 +167,7 @@ variable "require_opt_in" {
   nullable    = false
 }
 
-variable "rollback_on_failure" {
-  description = "Whether a rollout that fails, or is not live after deployment_timeout_minutes, is taken back, where the service has no circuit breaker or alarm that does it. Default: false."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "deployment_timeout_minutes" {
-  description = "Minutes in which a rollout must be live, 5 to 1440, for rollback_on_failure. Default: 30."
-  type        = number
-  default     = 30
-  nullable    = false
-
-  validation {
-    condition     = var.deployment_timeout_minutes >= 5 && var.deployment_timeout_minutes <= 1440 && floor(var.deployment_timeout_minutes) == var.deployment_timeout_minutes
-    error_message = "deployment_timeout_minutes is ${var.deployment_timeout_minutes}, but must be a whole number of minutes from 5 to 1440."
-  }
-}
-
-variable "scheduled_tasks" {
-  description = "Whether EventBridge rules and EventBridge Scheduler schedules that start a revision of a family in the clusters in scope are moved to its new one. Default: false."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "codedeploy" {
-  description = "Whether services that CodeDeploy rolls out are deployed, through their deployment group. Default: false, they are left alone."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "keep_revisions" {
-  description = "Number of the function's own newest revisions of a family, from 1, that stay when a new one is live; older ones are deregistered, but never one that a service, a deployment or a scheduled task uses. The function then reads the services of all clusters, which may share a family. Default: null, all stay."
-  type        = number
-  default     = null
-
-  validation {
-    condition     = var.keep_revisions == null || try(var.keep_revisions >= 1 && floor(var.keep_revisions) == var.keep_revisions, false)
-    error_message = "keep_revisions is ${jsonencode(var.keep_revisions)}, but must be a whole number from 1: leave it out to keep all."
-  }
-}
-
-variable "image_parameter_prefix" {
-  description = "Path under which Systems Manager's Parameter Store is told which image each container of a service runs, as PREFIX/CLUSTER/SERVICE/CONTAINER, for Terraform to read it back. Default: null, none."
-  type        = string
-  default     = null
-
-  # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html: 15 levels in all.
-  validation {
-    condition     = var.image_parameter_prefix == null || can(regex("^(/[A-Za-z0-9_.-]+){1,12}$", var.image_parameter_prefix)) && !can(regex("^/(?i:aws|ssm)", var.image_parameter_prefix))
-    error_message = "image_parameter_prefix is ${jsonencode(var.image_parameter_prefix)}, but must be a path of 1 to 12 levels, such as \"/ecr-deploy/images\", that ends without a slash and begins with neither /aws nor /ssm."
-  }
-}
-
-variable "notification_topic_arn" {
-  description = "ARN of the SNS topic that is told when a rollout is live, rolled back or failed; its policy must let events.amazonaws.com publish. Default: null, none."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.notification_topic_arn == null || can(regex(local.topic, var.notification_topic_arn))
-    error_message = "notification_topic_arn is ${jsonencode(var.notification_topic_arn)}, but must be the ARN of a standard topic: give the attribute arn of an aws_sns_topic."
-  }
-}
-
-variable "alarms" {
-  description = <<-EOT
-    CloudWatch alarms: on dead letters, failures, the age of the oldest message, and reconciliations that do not succeed.
-    Default: null, none.
-    - topic_arns: ARNs of the SNS topics that are told when an alarm fires and when it is over, five at most; those with
-      a policy or a key of their own must let cloudwatch.amazonaws.com use it. Default: [], none.
-  EOT
-  type = object({
-    topic_arns = optional(list(string), [])
-  })
-  default = null
-
-  validation {
-    condition = alltrue([for arn in try(var.alarms.topic_arns, []) : can(regex(local.topic, arn))])
-    error_message = join("\n", [
-      for arn in try(var.alarms.topic_arns, []) : "alarms.topic_arns holds ${jsonencode(arn)}, but must hold ARNs of standard topics: give the attribute arn of an aws_sns_topic."
-      if !can(regex(local.topic, arn))
-    ])
-  }
-
-  validation {
-    condition     = length(try(var.alarms.topic_arns, [])) <= 5
-    error_message = "alarms.topic_arns holds ${length(try(var.alarms.topic_arns, []))} topics, but CloudWatch tells at most 5: subscribe the others to one of them."
-  }
-}
-
-variable "dashboard" {
-  description = "Whether there is a CloudWatch dashboard: what was deployed, what failed, and how long it took. Default: false."
-  type        = bool
-  default     = false
-  nullable    = false
-}
+# Policy: how and when it is deployed.
 
 variable "image_reference" {
   description = "How a new image is written into task definitions: \"tag\" (repo:v2), \"digest\" (repo@sha256:...) or \"tag+digest\" (repo:v2@sha256:...). Default: \"tag\"."
@@ -329,12 +193,177 @@ variable "base_revision" {
   }
 }
 
+variable "change_calendars" {
+  description = "Names or ARNs of AWS Systems Manager change calendars: while one of them is CLOSED, pushes wait; needs reconcile_schedule. Default: [], none."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = alltrue([for name in var.change_calendars : can(regex(local.calendar, name))])
+    error_message = join("\n", [
+      for name in var.change_calendars : "change_calendars holds ${jsonencode(name)}, ${local.calendar_fault}." if !can(regex(local.calendar, name))
+    ])
+  }
+
+  validation {
+    condition     = length(var.change_calendars) == 0 || var.reconcile_schedule != null
+    error_message = "change_calendars makes pushes wait, but nothing would deploy them when a calendar opens: set reconcile_schedule, as in \"rate(15 minutes)\"."
+  }
+}
+
+variable "reconcile_schedule" {
+  description = "Schedule, as EventBridge writes it (\"rate(15 minutes)\" or \"cron(...)\"), on which pushes whose events were lost, or that had to wait, are found in ECR and deployed. Default: null, never."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.reconcile_schedule == null || can(regex(local.schedule, var.reconcile_schedule))
+    error_message = "reconcile_schedule is ${jsonencode(var.reconcile_schedule)}, which is no schedule: write \"rate(15 minutes)\", \"rate(1 hour)\" or \"cron(0 6 * * ? *)\", whose third or fifth field must be a question mark."
+  }
+}
+
+variable "rollback_on_failure" {
+  description = "Whether a rollout that fails, or is not live after deployment_timeout_minutes, is rolled back, where the service has no circuit breaker or alarm that does it. Default: false."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "deployment_timeout_minutes" {
+  description = "Minutes in which a rollout must be live, 5 to 1440, for rollback_on_failure. Default: 30."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.deployment_timeout_minutes >= 5 && var.deployment_timeout_minutes <= 1440 && floor(var.deployment_timeout_minutes) == var.deployment_timeout_minutes
+    error_message = "deployment_timeout_minutes is ${var.deployment_timeout_minutes}, but must be a whole number of minutes from 5 to 1440."
+  }
+}
+
 variable "dry_run" {
   description = "Whether the function only reports what it would do. Its role then has no permission to write to ECS. Default: false."
   type        = bool
   default     = false
   nullable    = false
 }
+
+# Features beside services that ECS rolls out.
+
+variable "scheduled_tasks" {
+  description = "Whether EventBridge rules and EventBridge Scheduler schedules that start a revision of a family in the clusters in scope are moved to its new one. Default: false."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "codedeploy" {
+  description = "Whether services that CodeDeploy rolls out are deployed, through their deployment group. Default: false, they are not managed."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "keep_revisions" {
+  description = "Number of the function's own newest revisions of a family, from 1, that stay when a new one is live; older ones are deregistered, but never one that a service, a deployment or a scheduled task uses. The function then reads the services of all clusters, which may share a family. Default: null, all stay."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.keep_revisions == null || try(var.keep_revisions >= 1 && floor(var.keep_revisions) == var.keep_revisions, false)
+    error_message = "keep_revisions is ${jsonencode(var.keep_revisions)}, but must be a whole number from 1: leave it out to keep all."
+  }
+}
+
+variable "image_parameter_prefix" {
+  description = "Path in Systems Manager's Parameter Store under which the function writes which image each container of a service runs, as PREFIX/CLUSTER/SERVICE/CONTAINER, for Terraform to read it back. Default: null, none."
+  type        = string
+  default     = null
+
+  # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html: 15 levels in all.
+  validation {
+    condition     = var.image_parameter_prefix == null || can(regex("^(/[A-Za-z0-9_.-]+){1,12}$", var.image_parameter_prefix)) && !can(regex("^/(?i:aws|ssm)", var.image_parameter_prefix))
+    error_message = "image_parameter_prefix is ${jsonencode(var.image_parameter_prefix)}, but must be a path of 1 to 12 levels, such as \"/ecr-deploy/images\", that ends without a slash and begins with neither /aws nor /ssm."
+  }
+}
+
+# Observability.
+
+variable "notification_topic_arn" {
+  description = "ARN of the SNS topic that is notified when a rollout is live, rolled back or failed; its policy must let events.amazonaws.com publish. Default: null, none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.notification_topic_arn == null || can(regex(local.topic, var.notification_topic_arn))
+    error_message = "notification_topic_arn is ${jsonencode(var.notification_topic_arn)}, ${local.topic_fault}."
+  }
+}
+
+variable "alarms" {
+  description = <<-EOT
+    CloudWatch alarms: on dead letters, failures, the age of the oldest message, and reconciliations that do not succeed.
+    Default: null, none.
+    - topic_arns: ARNs of the SNS topics that are notified when an alarm fires and when it is over, five at most; those with
+      a policy or a key of their own must let cloudwatch.amazonaws.com use it. Default: [], none.
+  EOT
+  type        = any
+  default     = null
+
+  validation {
+    condition     = var.alarms == null || can(keys(var.alarms))
+    error_message = "alarms is ${jsonencode(var.alarms)}, but must be an object: write { topic_arns = [...] }, or {} for alarms that notify nobody."
+  }
+
+  validation {
+    condition = alltrue([for field in keys(merge({}, var.alarms)) : contains(keys(local.fields.alarms), field)])
+    error_message = join("\n", [
+      for field in keys(merge({}, var.alarms)) : "alarms has no field ${field}; it may have ${join(", ", keys(local.fields.alarms))}."
+      if !contains(keys(local.fields.alarms), field)
+    ])
+  }
+
+  validation {
+    condition     = try(var.alarms.topic_arns, null) == null || can(regex(local.types["list(string)"], jsonencode(var.alarms.topic_arns)))
+    error_message = "alarms.topic_arns is ${try(jsonencode(var.alarms.topic_arns), "null")}, but must be a list(string)."
+  }
+
+  validation {
+    condition = alltrue([for arn in try(tolist(var.alarms.topic_arns), []) : can(regex(local.topic, arn))])
+    error_message = join("\n", [
+      for arn in try(tolist(var.alarms.topic_arns), []) : "alarms.topic_arns holds ${jsonencode(arn)}, ${local.topic_fault}."
+      if !can(regex(local.topic, arn))
+    ])
+  }
+
+  validation {
+    condition     = try(length(tolist(var.alarms.topic_arns)) <= 5, true)
+    error_message = "alarms.topic_arns holds ${try(length(var.alarms.topic_arns), 0)} topics, but CloudWatch notifies at most 5: subscribe the others to one of them."
+  }
+}
+
+variable "dashboard" {
+  description = "Whether there is a CloudWatch dashboard: what was deployed, what failed, and how long it took. Default: false."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "log_retention_days" {
+  description = "Days for which the function's log is kept; 0 is for ever. Default: 30."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+  validation {
+    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days is ${var.log_retention_days}, which CloudWatch Logs does not offer: take 0 (for ever), 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+# Function: its role, encryption, network and size.
 
 variable "pass_role_arns" {
   description = "ARNs of the roles that the function may pass on: task and execution roles to ECS tasks, and with scheduled_tasks those that start tasks to EventBridge; * and ? are wildcards. Default: null, all roles of this account."
@@ -350,13 +379,6 @@ variable "pass_role_arns" {
     condition     = alltrue([for arn in coalesce(var.pass_role_arns, []) : can(regex("^arn:[^:]+:iam::[^:]+:role/.+$", arn))])
     error_message = "pass_role_arns holds what is no role's ARN: ${join(", ", [for arn in coalesce(var.pass_role_arns, []) : jsonencode(arn) if !can(regex("^arn:[^:]+:iam::[^:]+:role/.+$", arn))])}. Give ARNs such as the attribute arn of an aws_iam_role."
   }
-}
-
-variable "tags" {
-  description = "Tags of every resource that can have them. Default: {}."
-  type        = map(string)
-  default     = {}
-  nullable    = false
 }
 
 variable "role_path" {
@@ -412,23 +434,10 @@ variable "security_group_ids" {
   }
 }
 
-variable "log_retention_days" {
-  description = "Days for which the function's log is kept; 0 is for ever. Default: 30."
-  type        = number
-  default     = 30
-  nullable    = false
-
-  # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
-  validation {
-    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "log_retention_days is ${var.log_retention_days}, which CloudWatch Logs does not offer: take 0 (for ever), 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
-  }
-}
-
 variable "memory_size" {
-  description = "Memory of the function in MiB, 128 to 10240; its share of CPU grows with it. Default: 256."
+  description = "Memory of the function in MiB, 128 to 10240; its share of CPU grows with it. Default: 512."
   type        = number
-  default     = 256
+  default     = 512
   nullable    = false
 
   validation {
@@ -473,83 +482,9 @@ variable "runtime" {
   }
 }
 
-locals {
-  glob     = "^([A-Za-z0-9_*?-]|\\[!?[A-Za-z0-9_-]+\\])+$"
-  glob_fix = "write letters, digits, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"prod-*\""
-
-  # The fields of a rule that may be left out, but not be empty.
-  never_empty = ["registries", "repositories", "tags", "clusters", "services"]
-
-  # The fields of a rule that are lists of globs, by what they match.
-  ecs_names  = { pattern = local.glob, names = "names", fix = local.glob_fix }
-  image_tags = { pattern = "^([A-Za-z0-9_.*?-]|\\[!?[A-Za-z0-9_.-]+\\])+$", names = "image tags", fix = "write letters, digits, dots, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"v1.*\"" }
-  globs = {
-    repositories = { pattern = "^([a-z0-9._/*?-]|\\[!?[a-z0-9._/-]+\\])+$", names = "repository names", fix = "write small letters, digits, dots, hyphens, underscores and slashes, and among them the wildcards *, ? and [...], as in \"team/*\"" }
-    tags         = local.image_tags
-    exclude_tags = local.image_tags
-    clusters     = local.ecs_names
-    services     = local.ecs_names
-    families     = local.ecs_names
-  }
-
-  # The grammar of the function's versions.py, a part of npm's: https://github.com/npm/node-semver#ranges
-  semver_part       = "(x|X|\\*|0|[1-9][0-9]*)"
-  semver_identifier = "(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-  semver_prerelease = "-${local.semver_identifier}(\\.${local.semver_identifier})*"
-  semver_comparator = "(\\^|~|>=|<=|>|<|=)?\\s*v?${local.semver_part}(\\.${local.semver_part}(\\.${local.semver_part}(${local.semver_prerelease})?)?)?"
-  semver_set        = "\\s*${local.semver_comparator}(\\s+${local.semver_comparator})*\\s*"
-  semver_range      = "^${local.semver_set}(\\|\\|${local.semver_set})*$"
-
-  topic = "^arn:[^:]+:sns:[^:]+:[0-9]{12}:[A-Za-z0-9_-]+$"
-
-  calendar     = "^([A-Za-z0-9_.-]{3,128}|arn:[^:]+:ssm:[^:]+:[0-9]{12}:document/[A-Za-z0-9_.-]{3,128})$"
-  calendar_fix = "which is no change calendar: give the name or the ARN of an aws_ssm_document of the type ChangeCalendar"
-
-  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
-  schedule = "^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\(([^ ()]+ ){2}([^ ()]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()]+) [^ ()]+\\))$"
-}
-
-# A rule that changes nothing is mostly a mistake of its author, but no reason to stop him.
-locals {
-  # Each glob as a regular expression that matches the globs it covers, once they write ? instead of [...].
-  covering = {
-    for glob in toset(flatten([for rule in var.rules : [for field in keys(local.globs) : rule[field]]])) :
-    glob => "^${replace(replace(replace(replace(glob, ".", "\\."), "*", ".*"), "?", "[^*]"), "[!", "[^*?")}$"
-  }
-  simplified = { for glob, _ in local.covering : glob => replace(glob, "/\\[[^]]+\\]/", "?") }
-
-  # For each rule, and each rule beside it, whether the first lets every push go that the second does, to all that the
-  # second reaches, and no later.
-  covers = [for wide in var.rules : [for narrow in var.rules : alltrue(concat(
-    [
-      for globs in concat(
-        [for field in ["repositories", "tags", "clusters", "services", "families"] : { wide = wide[field], narrow = narrow[field] }],
-        [{ wide = narrow.exclude_tags, narrow = wide.exclude_tags }],
-        ) : alltrue([for glob in globs.narrow : anytrue([
-          for other in globs.wide : other == glob || can(regex(local.covering[other], local.simplified[glob]))
-      ])])
-    ],
-    [
-      length(setsubtract(coalesce(narrow.registries, [local.account_id]), coalesce(wide.registries, [local.account_id]))) == 0,
-      wide.semver == null || try(wide.semver == narrow.semver && (wide.include_prereleases || !narrow.include_prereleases), false),
-      length(setsubtract(wide.change_calendars, narrow.change_calendars)) == 0,
-      wide.minimum_image_age <= narrow.minimum_image_age,
-      narrow.promote_tag == null,
-    ],
-  ))]]
-
-  # Of two rules that cover one another, the later one is too many.
-  covered = flatten([for wide, others in local.covers : [
-    for narrow, is_covered in others : { wide = wide, narrow = narrow }
-    if is_covered && narrow != wide && (narrow > wide || !local.covers[narrow][wide])
-  ]])
-}
-
-check "every_rule_counts" {
-  assert {
-    condition = length(local.covered) == 0
-    error_message = join("\n", [for pair in local.covered :
-      "rules[${pair.narrow}] changes nothing: rules[${pair.wide}] already lets all of its pushes go to all that it reaches. Remove it, or narrow rules[${pair.wide}]."
-    ])
-  }
+variable "tags" {
+  description = "Tags of every resource that can have them. Default: {}."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

@@ -17,7 +17,6 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 _PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->)\n(?:.*?\n)??(?P<end><!-- end (?P=name) -->)", re.DOTALL)
 _OPTIONS = hcl2.SerializationOptions(with_comments=False, strip_string_quotes=True)
 _FIELD = re.compile(r"\s*- (?P<name>\w+): (?P<text>.+)", re.DOTALL)
-_OBJECT = re.compile(r"object\((?P<fields>\{.*\})\)", re.DOTALL)
 _SIZES = (10, 100, 1000, 5000)
 
 
@@ -27,39 +26,41 @@ def generated(page: str) -> str:
 
 
 def _inputs() -> str:
-    rows = [row for name, variable in _blocks("variables.tf", "variable") for row in _input(name, variable)]
-    return _table(("Input", "Type", "Meaning"), rows)
+    """A table for each group of variables: the comments that begin a line of variables.tf are their titles."""
+    variables = dict(_blocks("variables.tf", "variable"))
+    _, *parts = re.split(r"^# (.+)\.$", (ROOT / "variables.tf").read_text(), flags=re.MULTILINE)
+    tables = (
+        (
+            title,
+            [
+                row
+                for name in re.findall(r'^variable "(\w+)"', text, re.MULTILINE)
+                for row in _input(name, variables[name])
+            ],
+        )
+        for title, text in zip(parts[::2], parts[1::2], strict=True)
+    )
+    return "\n\n".join(f"### {title}\n\n{_table(('Input', 'Type', 'Meaning'), rows)}" for title, rows in tables)
 
 
 def _input(name: str, variable: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """The row of a variable and, where it holds objects, one for each of their fields, told by `- field: …` lines."""
-    kind = _expression(variable["type"])
-    fields = _fields(kind)
+    listed, fields = _fields(name)
+    kind = ("list(object)" if listed else "object") if fields else _expression(variable["type"])
     text, *told = re.split(r"\n(?=\s*- \w+: )", _text(variable["description"]))
-    yield f"`{name}`", f"`{_OBJECT.sub('object', kind)}`", _one_line(text)
+    yield f"`{name}`", f"`{kind}`", _one_line(text)
     described = {match["name"]: match["text"] for match in map(_FIELD.fullmatch, told) if match}
     if described.keys() != fields.keys():
-        message = f"The description of {name} tells of {sorted(described)}, but its type has {sorted(fields)}"
+        message = f"The description of {name} tells of {sorted(described)}, but validation.tf has {sorted(fields)}"
         raise ValueError(message)
     for field, field_kind in fields.items():
-        yield (
-            f"`{name}{'[*]' if kind.startswith('list') else ''}.{field}`",
-            f"`{field_kind}`",
-            _one_line(described[field]),
-        )
+        yield f"`{name}{'[*]' if listed else ''}.{field}`", f"`{field_kind}`", _one_line(described[field])
 
 
-def _fields(kind: str) -> dict[str, str]:
-    """The fields of an object type, or of a list of objects, each with its own type."""
-    match = _OBJECT.search(kind)
-    if match is None:
-        return {}
-    fields = hcl2.loads(f"fields = {match['fields']}\n", serialization_options=_OPTIONS)["fields"]
-    return {name: _required(_expression(one)) for name, one in fields.items()}
-
-
-def _required(kind: str) -> str:
-    return kind.removeprefix("optional(").removesuffix(")").partition(", ")[0] if kind.startswith("optional(") else kind
+def _fields(name: str) -> tuple[bool, dict[str, str]]:
+    """Whether an input is a list of objects, and the fields of its object or objects, each with its type."""
+    [fields] = (block["fields"] for block in _load("validation.tf")["locals"] if "fields" in block)
+    return f"{name}[*]" in fields, fields.get(f"{name}[*]", fields.get(name, {}))
 
 
 def _outputs() -> str:

@@ -64,7 +64,7 @@ run "alarms" {
       aws_cloudwatch_metric_alarm.this["no-reconciliation"].period == 900
       && aws_cloudwatch_metric_alarm.this["no-reconciliation"].evaluation_periods == 4
     )
-    error_message = "Four turns without success are an alarm."
+    error_message = "Four runs without success are an alarm."
   }
 }
 
@@ -75,15 +75,15 @@ run "alarms_that_tell_nobody" {
   }
 
   assert {
-    condition = keys(aws_cloudwatch_metric_alarm.this) == ["dead-letters", "failures", "oldest-message", "undelivered"] && alltrue([
+    condition = aws_cloudwatch_metric_alarm.this["no-reconciliation"].treat_missing_data == "notBreaching" && alltrue([
       for alarm in aws_cloudwatch_metric_alarm.this : try(length(alarm.alarm_actions), 0) == 0
     ])
-    error_message = "Without topics the alarms only show; without a schedule nothing says that reconciliations are missing."
+    error_message = "Without topics the alarms only show; without a schedule no reconciliation is missing."
   }
 }
 
 
-run "turns_every_minute" {
+run "runs_every_minute" {
   command = plan
   variables {
     alarms             = {}
@@ -95,11 +95,11 @@ run "turns_every_minute" {
       aws_cloudwatch_metric_alarm.this["no-reconciliation"].period == 900
       && aws_cloudwatch_metric_alarm.this["no-reconciliation"].evaluation_periods == 4
     )
-    error_message = "A turn may wait for an hour behind long rollouts."
+    error_message = "A run may wait for an hour behind long rollouts."
   }
 }
 
-run "turns_by_cron" {
+run "runs_by_cron" {
   command = plan
   variables {
     alarms             = {}
@@ -115,7 +115,7 @@ run "turns_by_cron" {
   }
 }
 
-run "turns_every_three_days" {
+run "runs_every_three_days" {
   command = plan
   variables {
     alarms             = {}
@@ -128,7 +128,7 @@ run "turns_every_three_days" {
   }
 }
 
-run "turns_too_rare_to_be_watched" {
+run "runs_too_rare_to_be_watched" {
   command = plan
   variables {
     alarms             = {}
@@ -136,8 +136,8 @@ run "turns_too_rare_to_be_watched" {
   }
 
   assert {
-    condition     = !contains(keys(aws_cloudwatch_metric_alarm.this), "no-reconciliation")
-    error_message = "A week does not tell a late turn from none."
+    condition     = aws_cloudwatch_metric_alarm.this["no-reconciliation"].treat_missing_data == "notBreaching"
+    error_message = "A week does not tell a late run from none."
   }
 }
 

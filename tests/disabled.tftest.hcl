@@ -16,7 +16,8 @@ run "creates_nothing" {
   assert {
     condition = length(concat(
       aws_cloudwatch_event_rule.this,
-      aws_cloudwatch_event_target.queue,
+      values(aws_cloudwatch_event_rule.other),
+      values(aws_cloudwatch_event_target.queue),
       aws_sqs_queue.this,
       aws_sqs_queue.dead_letter,
       aws_sqs_queue.undelivered,
@@ -25,7 +26,7 @@ run "creates_nothing" {
       aws_lambda_event_source_mapping.queue,
       aws_iam_role.this,
       aws_iam_role_policy.queue,
-      aws_iam_role_policy.log,
+      aws_iam_role_policy.lambda,
       aws_iam_role_policy.read,
       aws_iam_role_policy.deploy,
       values(aws_cloudwatch_metric_alarm.this),

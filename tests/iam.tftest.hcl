@@ -2,6 +2,11 @@
 
 mock_provider "aws" {
   source = "./tests/mocks"
+
+  override_resource {
+    target = aws_sqs_queue.dead_letter[0]
+    values = { arn = "arn:aws:sqs:eu-west-1:123456789012:ecr-deploy-dead-letter.fifo" }
+  }
 }
 
 run "as_narrow_as_iam_allows" {
@@ -18,10 +23,10 @@ run "as_narrow_as_iam_allows" {
   assert {
     condition = { for queue in [aws_sqs_queue.this[0], aws_sqs_queue.undelivered[0]] : queue.name => jsondecode(queue.policy).Statement } == {
       for queue, rules in {
-        "ecr-deploy.fifo"        = ["ecr-deploy", "ecr-deploy-deployments"]
-        "ecr-deploy-undelivered" = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-live", "ecr-deploy-trouble"]
+        "ecr-deploy.fifo"        = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-schedule"]
+        "ecr-deploy-undelivered" = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-schedule", "ecr-deploy-live", "ecr-deploy-trouble"]
         } : queue => [{
-          Sid       = "TakeEventsOfTheRules"
+          Sid       = "AllowEventsOfTheRules"
           Effect    = "Allow"
           Principal = { Service = "events.amazonaws.com" }
           Action    = "sqs:SendMessage"
@@ -48,7 +53,8 @@ run "as_narrow_as_iam_allows" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.log[0].policy).Statement == [{
+    condition = jsondecode(aws_iam_role_policy.lambda[0].policy).Statement == [{
+      Sid      = "AllowWriteLogs"
       Effect   = "Allow"
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       Resource = ["arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ecr-deploy:*"]
@@ -59,13 +65,13 @@ run "as_narrow_as_iam_allows" {
   assert {
     condition = jsondecode(aws_iam_role_policy.read[0].policy).Statement == [
       {
-        Sid      = "WhatIamCannotNarrow"
+        Sid      = "AllowReadsThatTakeNoResource"
         Effect   = "Allow"
         Action   = ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "ecs:ListClusters"]
         Resource = ["*"]
       },
       {
-        Sid      = "ListServicesOfTheClusters"
+        Sid      = "AllowListServices"
         Effect   = "Allow"
         Action   = ["ecs:ListServices"]
         Resource = ["*"]
@@ -76,7 +82,7 @@ run "as_narrow_as_iam_allows" {
         ] } }
       },
       {
-        Sid    = "ReadTheTagsOfTheClusters"
+        Sid    = "AllowDescribeClusters"
         Effect = "Allow"
         Action = ["ecs:DescribeClusters"]
         Resource = [
@@ -86,7 +92,7 @@ run "as_narrow_as_iam_allows" {
         ]
       },
       {
-        Sid    = "DescribeServicesOfTheClusters"
+        Sid    = "AllowDescribeServices"
         Effect = "Allow"
         Action = [
           "ecs:DescribeServices",
@@ -98,16 +104,42 @@ run "as_narrow_as_iam_allows" {
           "arn:aws:ecs:eu-west-1:123456789012:service/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service/staging-*/*",
           "arn:aws:ecs:eu-west-1:123456789012:service/test-??/*",
+        ]
+      },
+      {
+        Sid    = "AllowDescribeServicesWithShortArns"
+        Effect = "Allow"
+        Action = [
+          "ecs:DescribeServices",
+          "ecs:DescribeServiceRevisions",
+          "ecs:ListServiceDeployments",
+          "ecs:DescribeServiceDeployments",
+        ]
+        Resource  = ["arn:aws:ecs:eu-west-1:123456789012:service/*"]
+        Condition = { ArnLike = { "ecs:cluster" = ["arn:aws:ecs:*:*:cluster/prod", "arn:aws:ecs:*:*:cluster/staging-*", "arn:aws:ecs:*:*:cluster/test-??"] } }
+      },
+      {
+        Sid    = "AllowDescribeServiceRevisions"
+        Effect = "Allow"
+        Action = ["ecs:DescribeServiceRevisions"]
+        Resource = [
           "arn:aws:ecs:eu-west-1:123456789012:service-revision/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service-revision/staging-*/*",
           "arn:aws:ecs:eu-west-1:123456789012:service-revision/test-??/*",
+        ]
+      },
+      {
+        Sid    = "AllowDescribeServiceDeployments"
+        Effect = "Allow"
+        Action = ["ecs:DescribeServiceDeployments"]
+        Resource = [
           "arn:aws:ecs:eu-west-1:123456789012:service-deployment/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service-deployment/staging-*/*",
           "arn:aws:ecs:eu-west-1:123456789012:service-deployment/test-??/*",
         ]
       },
       {
-        Sid    = "LookImagesUp"
+        Sid    = "AllowDescribeImages"
         Effect = "Allow"
         Action = ["ecr:DescribeImages"]
         Resource = [
@@ -124,20 +156,20 @@ run "as_narrow_as_iam_allows" {
   assert {
     condition = jsondecode(aws_iam_role_policy.deploy[0].policy).Statement == [
       {
-        Sid      = "RegisterRevisions"
+        Sid      = "AllowRegisterTaskDefinitions"
         Effect   = "Allow"
         Action   = ["ecs:RegisterTaskDefinition"]
         Resource = ["arn:aws:ecs:eu-west-1:123456789012:task-definition/*:*"]
       },
       {
-        Sid       = "GiveNewRevisionsTheTagsOfTheOld"
+        Sid       = "AllowTagNewTaskDefinitions"
         Effect    = "Allow"
         Action    = ["ecs:TagResource"]
         Resource  = ["arn:aws:ecs:eu-west-1:123456789012:task-definition/*:*"]
         Condition = { StringEquals = { "ecs:CreateAction" = "RegisterTaskDefinition" } }
       },
       {
-        Sid      = "RefreshItsOwnRecordsOnRevisions"
+        Sid      = "AllowTagOwnRecords"
         Effect   = "Allow"
         Action   = ["ecs:TagResource"]
         Resource = ["arn:aws:ecs:eu-west-1:123456789012:task-definition/*:*"]
@@ -147,27 +179,41 @@ run "as_narrow_as_iam_allows" {
         }
       },
       {
-        Sid    = "UpdateServicesOfTheClustersAndTakeRolloutsBack"
+        Sid    = "AllowUpdateServices"
         Effect = "Allow"
         Action = ["ecs:UpdateService", "ecs:StopServiceDeployment"]
         Resource = [
           "arn:aws:ecs:eu-west-1:123456789012:service/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service/staging-*/*",
           "arn:aws:ecs:eu-west-1:123456789012:service/test-??/*",
-          "arn:aws:ecs:eu-west-1:123456789012:service-deployment/prod/*",
-          "arn:aws:ecs:eu-west-1:123456789012:service-deployment/staging-*/*",
-          "arn:aws:ecs:eu-west-1:123456789012:service-deployment/test-??/*",
         ]
       },
       {
-        Sid       = "TellWhatBecomesOfPushes"
+        Sid       = "AllowUpdateServicesWithShortArns"
         Effect    = "Allow"
-        Action    = ["events:PutEvents"]
-        Resource  = ["arn:aws:events:eu-west-1:123456789012:event-bus/default"]
-        Condition = { StringEquals = { "events:source" = "ecr-deploy" } }
+        Action    = ["ecs:UpdateService", "ecs:StopServiceDeployment"]
+        Resource  = ["arn:aws:ecs:eu-west-1:123456789012:service/*"]
+        Condition = { ArnLike = { "ecs:cluster" = ["arn:aws:ecs:*:*:cluster/prod", "arn:aws:ecs:*:*:cluster/staging-*", "arn:aws:ecs:*:*:cluster/test-??"] } }
       },
       {
-        Sid       = "PassTheRolesOfTasks"
+        Sid       = "AllowStopServiceDeployments"
+        Effect    = "Allow"
+        Action    = ["ecs:StopServiceDeployment"]
+        Resource  = ["arn:aws:ecs:eu-west-1:123456789012:service-deployment/*/*"]
+        Condition = { ArnLike = { "ecs:cluster" = ["arn:aws:ecs:*:*:cluster/prod", "arn:aws:ecs:*:*:cluster/staging-*", "arn:aws:ecs:*:*:cluster/test-??"] } }
+      },
+      {
+        Sid      = "AllowPutEvents"
+        Effect   = "Allow"
+        Action   = ["events:PutEvents"]
+        Resource = ["arn:aws:events:eu-west-1:123456789012:event-bus/default"]
+        Condition = {
+          "ForAllValues:StringEquals" = { "events:source" = ["ecr-deploy"] }
+          Null                        = { "events:source" = "false" }
+        }
+      },
+      {
+        Sid       = "AllowPassRolesToTasks"
         Effect    = "Allow"
         Action    = ["iam:PassRole"]
         Resource  = ["arn:aws:iam::123456789012:role/web-*"]
@@ -198,9 +244,9 @@ run "what_only_some_need" {
 
   assert {
     condition = [
-      for statement in jsondecode(aws_iam_role_policy.read[0].policy).Statement : statement if statement.Sid == "AskTheChangeCalendars"
+      for statement in jsondecode(aws_iam_role_policy.read[0].policy).Statement : statement if statement.Sid == "AllowGetCalendarState"
       ] == [{
-        Sid    = "AskTheChangeCalendars"
+        Sid    = "AllowGetCalendarState"
         Effect = "Allow"
         Action = ["ssm:GetCalendarState"]
         Resource = [
@@ -228,34 +274,41 @@ run "what_features_add" {
   assert {
     condition = [
       for statement in jsondecode(aws_iam_role_policy.read[0].policy).Statement : statement
-      if contains(["WhatIamCannotNarrow", "ReadWhatIsScheduled", "ListApplicationsOfCodeDeploy", "ReadDeploymentsOfCodeDeploy"], statement.Sid)
+      if contains(["AllowReadsThatTakeNoResource", "AllowReadRules", "AllowReadSchedules", "AllowDecryptSchedules", "AllowReadCodeDeployApplications", "AllowReadCodeDeployDeployments"], statement.Sid)
       ] == [
       {
-        Sid      = "WhatIamCannotNarrow"
+        Sid      = "AllowReadsThatTakeNoResource"
         Effect   = "Allow"
-        Action   = ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "ecs:ListClusters", "events:ListRuleNamesByTarget", "scheduler:ListSchedules"]
+        Action   = ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "ecs:ListClusters", "events:ListRuleNamesByTarget", "scheduler:ListSchedules", "codedeploy:ListApplications"]
         Resource = ["*"]
       },
       {
-        Sid    = "ReadWhatIsScheduled"
-        Effect = "Allow"
-        Action = ["events:ListTargetsByRule", "scheduler:GetSchedule"]
-        Resource = [
-          "arn:aws:events:eu-west-1:123456789012:rule/*",
-          "arn:aws:scheduler:eu-west-1:123456789012:schedule/*/*",
-        ]
+        Sid      = "AllowReadRules"
+        Effect   = "Allow"
+        Action   = ["events:ListTargetsByRule"]
+        Resource = ["arn:aws:events:eu-west-1:123456789012:rule/*"]
       },
       {
-        Sid    = "ListApplicationsOfCodeDeploy"
-        Effect = "Allow"
-        Action = ["codedeploy:ListApplications", "codedeploy:BatchGetApplications", "codedeploy:ListDeploymentGroups"]
-        Resource = [
-          "arn:aws:codedeploy:eu-west-1:123456789012:application:*",
-          "arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:*/*",
-        ]
+        Sid      = "AllowReadSchedules"
+        Effect   = "Allow"
+        Action   = ["scheduler:GetSchedule"]
+        Resource = ["arn:aws:scheduler:eu-west-1:123456789012:schedule/*/*"]
       },
       {
-        Sid      = "ReadDeploymentsOfCodeDeploy"
+        Sid       = "AllowDecryptSchedules"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = ["arn:aws:kms:eu-west-1:123456789012:key/*"]
+        Condition = { StringEquals = { "kms:ViaService" = "scheduler.eu-west-1.amazonaws.com" } }
+      },
+      {
+        Sid      = "AllowReadCodeDeployApplications"
+        Effect   = "Allow"
+        Action   = ["codedeploy:BatchGetApplications", "codedeploy:ListDeploymentGroups"]
+        Resource = ["arn:aws:codedeploy:eu-west-1:123456789012:application:*"]
+      },
+      {
+        Sid      = "AllowReadCodeDeployDeployments"
         Effect   = "Allow"
         Action   = ["codedeploy:GetDeploymentGroup", "codedeploy:ListDeployments", "codedeploy:BatchGetDeployments"]
         Resource = ["arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:*/*"]
@@ -273,9 +326,9 @@ run "what_features_add" {
   }
 
   assert {
-    condition = slice(jsondecode(aws_iam_role_policy.deploy[0].policy).Statement, 6, 13) == [
+    condition = slice(jsondecode(aws_iam_role_policy.deploy[0].policy).Statement, 8, 18) == [
       {
-        Sid      = "MoveRulesThatStartTasks"
+        Sid      = "AllowPutTargets"
         Effect   = "Allow"
         Action   = ["events:PutTargets"]
         Resource = ["arn:aws:events:eu-west-1:123456789012:rule/*"]
@@ -285,42 +338,57 @@ run "what_features_add" {
         }
       },
       {
-        Sid      = "MoveSchedulesThatStartTasks"
+        Sid      = "AllowUpdateSchedules"
         Effect   = "Allow"
         Action   = ["scheduler:UpdateSchedule"]
         Resource = ["arn:aws:scheduler:eu-west-1:123456789012:schedule/*/*"]
       },
       {
-        Sid       = "PassTheRolesThatStartTasks"
+        Sid       = "AllowEncryptSchedules"
+        Effect    = "Allow"
+        Action    = ["kms:DescribeKey", "kms:GenerateDataKey"]
+        Resource  = ["arn:aws:kms:eu-west-1:123456789012:key/*"]
+        Condition = { StringEquals = { "kms:ViaService" = "scheduler.eu-west-1.amazonaws.com" } }
+      },
+      {
+        Sid       = "AllowPassRolesToSchedules"
         Effect    = "Allow"
         Action    = ["iam:PassRole"]
         Resource  = ["arn:aws:iam::123456789012:role/web-*"]
         Condition = { StringEquals = { "iam:PassedToService" = ["events.amazonaws.com", "scheduler.amazonaws.com"] } }
       },
       {
-        Sid    = "DeployThroughCodeDeploy"
-        Effect = "Allow"
-        Action = ["codedeploy:CreateDeployment", "codedeploy:GetDeploymentConfig", "codedeploy:RegisterApplicationRevision"]
-        Resource = [
-          "arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:*/*",
-          "arn:aws:codedeploy:eu-west-1:123456789012:deploymentconfig:*",
-          "arn:aws:codedeploy:eu-west-1:123456789012:application:*",
-        ]
+        Sid      = "AllowCreateCodeDeployDeployments"
+        Effect   = "Allow"
+        Action   = ["codedeploy:CreateDeployment"]
+        Resource = ["arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:*/*"]
       },
       {
-        Sid      = "PromoteImages"
+        Sid      = "AllowUseCodeDeployConfigs"
+        Effect   = "Allow"
+        Action   = ["codedeploy:GetDeploymentConfig"]
+        Resource = ["arn:aws:codedeploy:eu-west-1:123456789012:deploymentconfig:*"]
+      },
+      {
+        Sid      = "AllowRegisterCodeDeployRevisions"
+        Effect   = "Allow"
+        Action   = ["codedeploy:RegisterApplicationRevision"]
+        Resource = ["arn:aws:codedeploy:eu-west-1:123456789012:application:*"]
+      },
+      {
+        Sid      = "AllowPromoteImages"
         Effect   = "Allow"
         Action   = ["ecr:BatchGetImage", "ecr:PutImage"]
         Resource = ["arn:aws:ecr:*:123456789012:repository/app"]
       },
       {
-        Sid      = "TellWhichImagesRun"
+        Sid      = "AllowImageParameters"
         Effect   = "Allow"
         Action   = ["ssm:GetParameters", "ssm:PutParameter"]
         Resource = ["arn:aws:ssm:eu-west-1:123456789012:parameter/images/prod/*"]
       },
       {
-        Sid      = "DeregisterOldRevisions"
+        Sid      = "AllowDeregisterTaskDefinitions"
         Effect   = "Allow"
         Action   = ["ecs:DeregisterTaskDefinition"]
         Resource = ["*"]
@@ -330,7 +398,7 @@ run "what_features_add" {
   }
 
   assert {
-    condition = jsondecode(aws_cloudwatch_event_rule.codedeploy[0].event_pattern) == {
+    condition = jsondecode(aws_cloudwatch_event_rule.other["codedeploy"].event_pattern) == {
       source      = ["aws.codedeploy"]
       detail-type = ["CodeDeploy Deployment State-change Notification"]
       detail      = { state = ["SUCCESS", "FAILURE", "STOP"] }
@@ -354,7 +422,7 @@ run "in_a_vpc" {
   }
 
   assert {
-    condition = [for one in jsondecode(aws_iam_role_policy.network[0].policy).Statement : [one.Effect, one.Action, one.Resource]] == [
+    condition = [for one in slice(jsondecode(aws_iam_role_policy.lambda[0].policy).Statement, 1, 3) : [one.Effect, one.Action, one.Resource]] == [
       for effect in ["Allow", "Deny"] : [effect, [
         "ec2:CreateNetworkInterface",
         "ec2:DeleteNetworkInterface",
@@ -368,7 +436,7 @@ run "in_a_vpc" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.network[0].policy).Statement[1].Condition == {
+    condition = jsondecode(aws_iam_role_policy.lambda[0].policy).Statement[2].Condition == {
       ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:123456789012:function:ecr-deploy" }
     }
     error_message = "The function itself may not make network interfaces."
@@ -384,7 +452,7 @@ run "a_key_may_be_used_once_it_is_given" {
     condition = [
       for statement in jsondecode(aws_iam_role_policy.queue[0].policy).Statement : statement if statement.Action[0] == "kms:Decrypt"
       ] == [{
-        Sid      = "ReadAndWriteEncryptedMessages"
+        Sid      = "AllowEncryptedMessages"
         Effect   = "Allow"
         Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource = ["arn:aws:kms:eu-west-1:123456789012:key/1"]
@@ -407,7 +475,7 @@ run "a_dry_run_may_not_write" {
 run "other_partitions" {
   override_data {
     target = data.aws_partition.this[0]
-    values = { partition = "aws-cn" }
+    values = { partition = "aws-cn", dns_suffix = "amazonaws.com.cn" }
   }
   override_data {
     target = data.aws_service.ecs[0]
@@ -434,8 +502,80 @@ run "other_partitions" {
   assert {
     condition = (
       jsondecode(aws_iam_role_policy.read[0].policy).Statement[1].Condition.ArnLike["ecs:cluster"] == ["arn:aws-cn:ecs:cn-north-1:123456789012:cluster/*"]
-      && jsondecode(aws_iam_role_policy.deploy[0].policy).Statement[5].Resource == ["arn:aws-cn:iam::123456789012:role/*"]
+      && jsondecode(aws_iam_role_policy.deploy[0].policy).Statement[7].Resource == ["arn:aws-cn:iam::123456789012:role/*"]
     )
     error_message = "By default, all clusters of the account and region are in scope, and all roles of the account may be passed."
+  }
+}
+
+run "partition_aws_us_gov" {
+  override_data {
+    target = data.aws_partition.this[0]
+    values = { partition = "aws-us-gov", dns_suffix = "amazonaws.com" }
+  }
+  override_data {
+    target = data.aws_service.ecs[0]
+    values = { region = "us-gov-west-1" }
+  }
+  variables {
+    clusters               = ["prod"]
+    scheduled_tasks        = true
+    codedeploy             = true
+    keep_revisions         = 5
+    rules                  = [{ promote_tag = "production" }]
+    change_calendars       = ["nights"]
+    reconcile_schedule     = "rate(1 hour)"
+    image_parameter_prefix = "/images"
+  }
+
+  assert {
+    condition = alltrue([
+      for text in concat(
+        [aws_iam_role_policy.read[0].policy, aws_iam_role_policy.deploy[0].policy, aws_sqs_queue.this[0].policy, aws_sqs_queue.undelivered[0].policy],
+        [for rule in aws_cloudwatch_event_rule.other : rule.event_pattern if rule.event_pattern != null],
+      ) : !strcontains(text, "arn:aws:") && !strcontains(text, "eu-west-1")
+    ])
+    error_message = "Every ARN must be of the partition and region that the module is in."
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.deploy[0].policy, "scheduler.us-gov-west-1.amazonaws.com")
+    error_message = "Services must be named by the partition's suffix."
+  }
+}
+
+run "partition_aws_eusc" {
+  override_data {
+    target = data.aws_partition.this[0]
+    values = { partition = "aws-eusc", dns_suffix = "amazonaws.eu" }
+  }
+  override_data {
+    target = data.aws_service.ecs[0]
+    values = { region = "eusc-de-east-1" }
+  }
+  variables {
+    clusters               = ["prod"]
+    scheduled_tasks        = true
+    codedeploy             = true
+    keep_revisions         = 5
+    rules                  = [{ promote_tag = "production" }]
+    change_calendars       = ["nights"]
+    reconcile_schedule     = "rate(1 hour)"
+    image_parameter_prefix = "/images"
+  }
+
+  assert {
+    condition = alltrue([
+      for text in concat(
+        [aws_iam_role_policy.read[0].policy, aws_iam_role_policy.deploy[0].policy, aws_sqs_queue.this[0].policy, aws_sqs_queue.undelivered[0].policy],
+        [for rule in aws_cloudwatch_event_rule.other : rule.event_pattern if rule.event_pattern != null],
+      ) : !strcontains(text, "arn:aws:") && !strcontains(text, "eu-west-1")
+    ])
+    error_message = "Every ARN must be of the partition and region that the module is in."
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.deploy[0].policy, "scheduler.eusc-de-east-1.amazonaws.eu")
+    error_message = "Services must be named by the partition's suffix."
   }
 }

@@ -2,6 +2,19 @@
 
 mock_provider "aws" {
   source = "./tests/mocks"
+
+  override_resource {
+    target = aws_sqs_queue.dead_letter[0]
+    values = {
+      arn = "arn:aws:sqs:eu-west-1:123456789012:ecr-deploy-dead-letter.fifo"
+      url = "https://sqs.eu-west-1.amazonaws.com/123456789012/ecr-deploy-dead-letter.fifo"
+    }
+  }
+
+  override_resource {
+    target = aws_sqs_queue.undelivered[0]
+    values = { arn = "arn:aws:sqs:eu-west-1:123456789012:ecr-deploy-undelivered" }
+  }
 }
 
 run "defaults" {
@@ -26,23 +39,33 @@ run "defaults" {
   }
 
   assert {
-    condition = jsondecode(aws_cloudwatch_event_rule.deployments[0].event_pattern) == {
+    condition = jsondecode(aws_cloudwatch_event_rule.other["deployments"].event_pattern) == {
       source      = ["aws.ecs"]
       detail-type = ["ECS Deployment State Change"]
-      detail      = { eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
-      resources   = [{ wildcard = "arn:aws:ecs:eu-west-1:123456789012:service/*/*" }]
+      "$or" = [
+        {
+          detail    = { eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
+          resources = [{ prefix = "arn:aws:ecs:eu-west-1:123456789012:service/" }]
+        },
+        {
+          detail = {
+            eventName  = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
+            clusterArn = [{ prefix = "arn:aws:ecs:eu-west-1:123456789012:cluster/" }]
+          }
+        },
+      ]
     }
     error_message = "The ends of deployments must come over the same queue."
   }
 
   assert {
-    condition     = length(aws_cloudwatch_event_rule.schedule) == 0 && alltrue([for rule in aws_cloudwatch_event_rule.notifications : rule.state == "DISABLED"])
+    condition     = aws_cloudwatch_event_rule.other["schedule"].state == "DISABLED" && alltrue([for rule in aws_cloudwatch_event_rule.notifications : rule.state == "DISABLED"])
     error_message = "By default there is no schedule, and nobody is told."
   }
 
   assert {
     condition = (
-      aws_cloudwatch_event_target.queue[*].rule == ["ecr-deploy", "ecr-deploy-deployments"]
+      { for name, target in aws_cloudwatch_event_target.queue : name => target.rule } == { pushes = "ecr-deploy", deployments = "ecr-deploy-deployments", schedule = "ecr-deploy-schedule" }
       && alltrue([for target in aws_cloudwatch_event_target.queue :
         target.arn == aws_sqs_queue.this[0].arn
         && target.dead_letter_config[0].arn == aws_sqs_queue.undelivered[0].arn
@@ -82,6 +105,7 @@ run "defaults" {
     condition = (
       aws_lambda_function.this[0].handler == "ecr_deploy.handler.handler"
       && aws_lambda_function.this[0].runtime == "python3.13"
+      && aws_lambda_function.this[0].memory_size == 512
       && aws_lambda_function.this[0].architectures == tolist(["arm64"])
       && aws_lambda_function.this[0].source_code_hash == filebase64sha256("lambda/ecr_deploy.zip")
     )
@@ -136,7 +160,7 @@ run "defaults" {
 
 run "rules_and_what_comes_after" {
   variables {
-    clusters = ["prod-?", "[ab]*"]
+    clusters = ["prod-?", "[ab]*", "web"]
     rules = [
       { repositories = ["app"], tags = ["main-*"], exclude_tags = ["*-rc"], registries = ["210987654321"] },
       { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, promote_tag = "production" },
@@ -157,7 +181,7 @@ run "rules_and_what_comes_after" {
   assert {
     condition = jsondecode(aws_lambda_function.this[0].environment[0].variables.ECR_DEPLOY_SETTINGS) == {
       account_id = "123456789012"
-      clusters   = ["prod-?", "[ab]*"]
+      clusters   = ["prod-?", "[ab]*", "web"]
       rules = [
         { repositories = ["app"], tags = ["main-*"], exclude_tags = ["*-rc"], registries = ["210987654321"] },
         { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, promote_tag = "production" },
@@ -192,19 +216,36 @@ run "rules_and_what_comes_after" {
   }
 
   assert {
-    condition = jsondecode(aws_cloudwatch_event_rule.deployments[0].event_pattern).resources == [
-      { wildcard = "arn:aws:ecs:eu-west-1:123456789012:service/prod-*/*" },
-      { wildcard = "arn:aws:ecs:eu-west-1:123456789012:service/*/*" },
+    condition = jsondecode(aws_cloudwatch_event_rule.other["deployments"].event_pattern)["$or"] == [
+      {
+        detail = { eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
+        resources = [
+          { prefix = "arn:aws:ecs:eu-west-1:123456789012:service/prod-" },
+          { prefix = "arn:aws:ecs:eu-west-1:123456789012:service/" },
+          { prefix = "arn:aws:ecs:eu-west-1:123456789012:service/web/" },
+        ]
+      },
+      {
+        detail = {
+          eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
+          clusterArn = [
+            { prefix = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod-" },
+            { prefix = "arn:aws:ecs:eu-west-1:123456789012:cluster/" },
+            "arn:aws:ecs:eu-west-1:123456789012:cluster/web",
+          ]
+        }
+      },
     ]
     error_message = "Deployments of the clusters in scope must be heard of."
   }
 
   assert {
     condition = (
-      aws_cloudwatch_event_rule.schedule[0].schedule_expression == "rate(15 minutes)"
-      && aws_cloudwatch_event_target.queue[*].rule == ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-codedeploy", "ecr-deploy-schedule"]
+      aws_cloudwatch_event_rule.other["schedule"].schedule_expression == "rate(15 minutes)"
+      && aws_cloudwatch_event_rule.other["schedule"].state == "ENABLED"
+      && keys(aws_cloudwatch_event_target.queue) == ["codedeploy", "deployments", "pushes", "schedule"]
     )
-    error_message = "The schedule's turn must come over the same queue."
+    error_message = "The scheduled run must come over the same queue."
   }
 
   assert {
@@ -232,7 +273,8 @@ run "what_fails_is_looked_after_without_reconciling" {
 
   assert {
     condition = (
-      aws_cloudwatch_event_rule.schedule[0].schedule_expression == "rate(5 minutes)"
+      aws_cloudwatch_event_rule.other["schedule"].schedule_expression == "rate(5 minutes)"
+      && aws_cloudwatch_event_rule.other["schedule"].state == "ENABLED"
       && !can(jsondecode(aws_lambda_function.this[0].environment[0].variables.ECR_DEPLOY_SETTINGS).reconcile)
     )
     error_message = "A rollout that takes too long must be noticed without reconcile_schedule."
@@ -252,7 +294,7 @@ run "inputs_reach_what_they_are_for" {
     permissions_boundary = "arn:aws:iam::123456789012:policy/boundary"
     kms_key_arn          = "arn:aws:kms:eu-west-1:123456789012:key/1"
     log_retention_days   = 7
-    memory_size          = 512
+    memory_size          = 1024
     timeout              = 900
     architecture         = "x86_64"
     runtime              = "python3.12"
@@ -324,7 +366,7 @@ run "inputs_reach_what_they_are_for" {
 
   assert {
     condition = (
-      aws_lambda_function.this[0].memory_size == 512
+      aws_lambda_function.this[0].memory_size == 1024
       && aws_lambda_function.this[0].timeout == 900
       && aws_lambda_function.this[0].architectures == tolist(["x86_64"])
       && aws_lambda_function.this[0].runtime == "python3.12"

@@ -1,4 +1,4 @@
-# The account of the registry: it lets the other account read the repository, and sends it the pushes.
+# The account of the registry: it allows the other account to read the repository, and sends it the pushes.
 
 resource "aws_ecr_repository" "this" {
   provider = aws.registry
@@ -15,13 +15,13 @@ resource "aws_ecr_repository_policy" "this" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "PullForTheTasks"
+        Sid       = "AllowPull"
         Effect    = "Allow"
         Principal = { AWS = aws_iam_role.execution.arn }
         Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
       },
       {
-        Sid       = "LookImagesUpForRequestsAndReconciliation"
+        Sid       = "AllowDescribeImages"
         Effect    = "Allow"
         Principal = { AWS = module.ecr_deploy.role_arn }
         Action    = ["ecr:DescribeImages"]
@@ -52,7 +52,7 @@ resource "aws_cloudwatch_event_target" "clusters" {
   arn      = data.aws_cloudwatch_event_bus.clusters.arn
   role_arn = aws_iam_role.pushes.arn
 
-  # What is sent before the other account lets it in is lost.
+  # What is sent before the other account accepts it is lost.
   depends_on = [aws_cloudwatch_event_permission.registry, aws_iam_role_policy.pushes]
 }
 

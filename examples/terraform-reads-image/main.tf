@@ -16,7 +16,7 @@ provider "aws" {
   }
 }
 
-# Terraform owns the service wholly. ecr-deploy tells it which image runs.
+# Terraform owns the service wholly. ecr-deploy writes which image runs.
 module "ecr_deploy" {
   source = "../.."
 

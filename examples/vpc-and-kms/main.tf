@@ -50,14 +50,14 @@ resource "aws_kms_key" "this" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "LetTheAccountsPoliciesDecide"
+        Sid       = "AllowPoliciesOfTheAccount"
         Effect    = "Allow"
         Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
         Action    = "kms:*"
         Resource  = "*"
       },
       {
-        Sid       = "LetEventBridgeWriteMessages"
+        Sid       = "AllowEventBridge"
         Effect    = "Allow"
         Principal = { Service = "events.amazonaws.com" }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -65,7 +65,7 @@ resource "aws_kms_key" "this" {
         Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
       },
       {
-        Sid       = "LetCloudWatchLogsWriteTheLog"
+        Sid       = "AllowCloudWatchLogs"
         Effect    = "Allow"
         Principal = { Service = "logs.${local.region}.amazonaws.com" }
         Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
@@ -78,7 +78,7 @@ resource "aws_kms_key" "this" {
   })
 }
 
-# What the organisation lets any role of this path do, at most.
+# What the organisation allows any role of this path, at most.
 resource "aws_iam_policy" "boundary" {
   name = "${var.name}-boundary"
 

@@ -20,8 +20,9 @@ locals {
     )
   }
   # A push without a tag is a part of another one.
-  any_tag     = jsonencode({ exists = true })
-  any_version = jsonencode({ wildcard = "*.*.*" })
+  any_tag = jsonencode({ exists = true })
+  # Versions begin with a number, or with v.
+  any_version = [for start in concat(["v"], range(10)) : jsonencode({ prefix = tostring(start) })]
 
   # What each rule takes; an empty list takes anything.
   wanted = [
@@ -30,7 +31,7 @@ locals {
       repositories = contains([for glob in rule.repositories : local.widened[glob]], "*") ? [] : [for glob in rule.repositories : local.filters[glob]]
       tags = (
         !contains([for glob in rule.tags : local.widened[glob]], "*") ? [for glob in rule.tags : local.filters[glob]] :
-        rule.semver != null ? [local.any_version] : [local.any_tag]
+        rule.semver != null ? local.any_version : [local.any_tag]
       )
     }
   ]

@@ -121,6 +121,7 @@ def test_only_what_takes_no_resource_is_granted_on_all(policies: Policies) -> No
         "ecs:DeregisterTaskDefinition",
         "events:ListRuleNamesByTarget",
         "scheduler:ListSchedules",
+        "codedeploy:ListApplications",
     }
 
 
@@ -128,7 +129,7 @@ def test_the_queue_and_the_log(recorded: list[Recorded], environments: Any) -> N
     name = environments.outputs["function_names"]["value"]["staging"]
     function = boto3.client("lambda").get_function_configuration(FunctionName=name)
     role = function["Role"].rpartition("/")[2]
-    policies = [boto3.client("iam").get_role_policy(RoleName=role, PolicyName=name) for name in ("queue", "log")]
+    policies = [boto3.client("iam").get_role_policy(RoleName=role, PolicyName=name) for name in ("queue", "lambda")]
     granted = {
         action for one in policies for statement in one["PolicyDocument"]["Statement"] for action in statement["Action"]
     }

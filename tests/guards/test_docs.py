@@ -67,9 +67,10 @@ def test_no_block_is_in_a_language_that_nobody_checks() -> None:
 
 
 def test_rules_have_only_fields_that_there_are() -> None:
-    """Terraform itself says nothing about a field that an object's type does not have."""
-    [variable] = [one for one in hcl2.loads((ROOT / "variables.tf").read_text())["variable"] if '"rules"' in one]
-    known = set(re.findall(r"(\w+) = optional", variable['"rules"']["type"]))
+    """A plan would refuse any other, but the blocks are only validated."""
+    options = hcl2.SerializationOptions(strip_string_quotes=True)
+    blocks_of_locals = hcl2.loads((ROOT / "validation.tf").read_text(), serialization_options=options)["locals"]
+    [known] = (one["fields"]["rules[*]"].keys() for one in blocks_of_locals if "fields" in one)
     for block in blocks("hcl"):
         for module in hcl2.loads(block.text).get("module", []):
             for body in module.values():
@@ -125,7 +126,7 @@ def test_messages_are_the_ones_that_the_product_has(page: str) -> None:
 
 def _source() -> str:
     """All texts of the product, without what may stand inside of a message: line ends, quotes, and prefixes."""
-    files = [*(ROOT / "lambda" / "ecr_deploy").glob("*.py"), *ROOT.glob("*.tf")]
+    files = [*(ROOT / "lambda" / "ecr_deploy").rglob("*.py"), *ROOT.glob("*.tf")]
     return _squeeze(" ".join(re.sub(r'"\s*\n\s*f?"', "", file.read_text()) for file in files))
 
 

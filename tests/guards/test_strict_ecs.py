@@ -731,6 +731,99 @@ class TestSameRevisionAnew:
         assert [revision["containerImages"][0]["imageDigest"] for revision in revisions] == [DIGEST, NEWER_DIGEST]
 
 
+class TestTasks:
+    """Single tasks, such as migrations."""
+
+    def described(self, client: BaseClient, *identifiers: str) -> list[Json]:
+        return list(client.describe_tasks(cluster="prod", tasks=list(identifiers))["tasks"])
+
+    def test_life_of_a_task(self, ecs: StrictEcs, client: BaseClient) -> None:
+        answer = client.run_task(cluster="prod", taskDefinition="app:2", startedBy="x" * 36)
+        [task] = answer["tasks"]
+        assert answer["failures"] == []
+        assert (task["lastStatus"], task["startedBy"], task["group"]) == ("PROVISIONING", "x" * 36, "family:app")
+        assert task["taskDefinitionArn"] == ecs.revisions("app")[1]
+        assert [(one["name"], one["image"]) for one in task["containers"]] == [("main", "app:v2")]
+        arn = task["taskArn"]
+        assert ecs.tasks() == [arn]
+        ecs.begin_task(arn)
+        assert self.described(client, arn.rpartition("/")[2])[0]["lastStatus"] == "RUNNING"
+        ecs.end_task(arn, 3)
+        [stopped] = self.described(client, arn)
+        assert (stopped["lastStatus"], stopped["stopCode"]) == ("STOPPED", "EssentialContainerExited")
+        assert stopped["stoppedReason"] == "Essential container in task exited"
+        assert [container["exitCode"] for container in stopped["containers"]] == [3]
+        assert ecs.tasks() == []
+        ecs.clock.sleep(3601)
+        gone = client.describe_tasks(cluster="prod", tasks=[arn])
+        assert (gone["tasks"], gone["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
+
+    def test_one_that_can_not_start_has_no_exit_code(self, ecs: StrictEcs, client: BaseClient) -> None:
+        [task] = client.run_task(cluster="prod", taskDefinition="app")["tasks"]
+        ecs.end_task(task["taskArn"], None, reason="CannotPullContainerError: not found")
+        [stopped] = self.described(client, task["taskArn"])
+        assert (stopped["stopCode"], stopped["stoppedReason"]) == (
+            "TaskFailedToStart",
+            "CannotPullContainerError: not found",
+        )
+        assert "exitCode" not in stopped["containers"][0]
+
+    def test_somebody_stops_it(self, ecs: StrictEcs, client: BaseClient) -> None:
+        [task] = client.run_task(cluster="prod", taskDefinition="app")["tasks"]
+        stopping = client.stop_task(cluster="prod", task=task["taskArn"], reason="too late")["task"]
+        assert (stopping["lastStatus"], stopping["desiredStatus"]) == ("PROVISIONING", "STOPPED")
+        ecs.end_task(task["taskArn"], {"main": 137})
+        [stopped] = self.described(client, task["taskArn"])
+        assert (stopped["stopCode"], stopped["stoppedReason"]) == ("UserInitiated", "too late")
+        assert refused(client.stop_task, cluster="prod", task="nobody")[0] == "InvalidParameterException"
+
+    def test_a_token_is_idempotent_in_its_cluster(self, ecs: StrictEcs, client: BaseClient) -> None:
+        request = {"cluster": "prod", "taskDefinition": "app:1", "clientToken": "token"}
+        [first] = client.run_task(**request)["tasks"]
+        [again] = client.run_task(**request)["tasks"]
+        assert first["taskArn"] == again["taskArn"]
+        with pytest.raises(ClientError) as caught:
+            client.run_task(**(request | {"taskDefinition": "app:2"}))
+        assert caught.value.response["Error"]["Code"] == "ConflictException"
+        assert caught.value.response["resourceIds"] == [first["taskArn"]]
+        client.run_task(**(request | {"cluster": "staging"}))
+        assert len(ecs.tasks()) == 2
+        ecs.clock.sleep(86400)
+        client.run_task(**request)
+        assert len(ecs.tasks()) == 3
+
+    def test_a_token_is_free_an_hour_after_the_end(self, ecs: StrictEcs, client: BaseClient) -> None:
+        request = {"cluster": "prod", "taskDefinition": "app:1", "clientToken": "token"}
+        client.run_task(**request)
+        ecs.end_task(ecs.tasks()[0])
+        client.run_task(**request)
+        assert ecs.tasks() == []
+        ecs.clock.sleep(3600)
+        client.run_task(**request)
+        assert len(ecs.tasks()) == 1
+
+    @pytest.mark.parametrize(
+        ("change", "code"),
+        [
+            ({"startedBy": "x" * 37}, "InvalidParameterException"),
+            ({"count": 11}, "InvalidParameterException"),
+            ({"count": 0}, "InvalidParameterException"),
+            ({"clientToken": "x" * 65}, "InvalidParameterException"),
+            ({"clientToken": "a b"}, "InvalidParameterException"),
+            ({"taskDefinition": "nobody"}, "ClientException"),
+            ({"cluster": "nowhere"}, "ClusterNotFoundException"),
+        ],
+    )
+    def test_refusals(self, ecs: StrictEcs, client: BaseClient, change: Json, code: str) -> None:
+        assert refused(client.run_task, **{"cluster": "prod", "taskDefinition": "app", **change})[0] == code
+        assert ecs.tasks(running=False) == []
+        ecs.deregister("app:2")
+        refusal = refused(client.run_task, cluster="prod", taskDefinition="app:2")
+        assert refusal == ("ClientException", "TaskDefinition is inactive")
+        many = [f"task-{number}" for number in range(101)]
+        assert refused(client.describe_tasks, cluster="prod", tasks=many)[0] == "InvalidParameterException"
+
+
 class TestThrottling:
     @pytest.mark.parametrize(("burst", "rate", "operation"), [(b, r, ops[0]) for b, r, ops in BUCKETS.values()])
     def test_burst_and_rate(self, burst: int, rate: int, operation: str) -> None:
@@ -976,6 +1069,7 @@ def example_requests(ecs: StrictEcs) -> dict[str, Json]:
         "DescribeServiceRevisions": {"serviceRevisionArns": [*revisions, "arn:x"]},
         "DescribeServices": {"cluster": "prod", "services": ["api", "green", "nobody"], "include": ["TAGS"]},
         "DescribeTaskDefinition": {"taskDefinition": "app:1", "include": ["TAGS"]},
+        "DescribeTasks": {"cluster": "prod", "tasks": [*ecs.tasks(running=False), "nobody"]},
         "ListClusters": {"maxResults": 1},
         "ListServiceDeployments": {"cluster": "prod", "service": "api", "maxResults": 1},
         "ListServices": {"cluster": "prod", "maxResults": 1},
@@ -983,7 +1077,9 @@ def example_requests(ecs: StrictEcs) -> dict[str, Json]:
         "ListTaskDefinitionFamilies": {"maxResults": 1},
         "ListTaskDefinitions": {"maxResults": 1},
         "RegisterTaskDefinition": definition(tags=[tag("a")], **FARGATE),
+        "RunTask": {"cluster": "prod", "taskDefinition": "app:1", "startedBy": "me", "clientToken": "token"},
         "StopServiceDeployment": {"serviceDeploymentArn": service["currentServiceDeployment"], "stopType": "ROLLBACK"},
+        "StopTask": {"cluster": "prod", "task": ecs.tasks(running=False)[0], "reason": "late"},
         "TagResource": {"resourceArn": ecs.revisions("app")[0], "tags": [tag("a")]},
         "UpdateService": {"cluster": "prod", "service": "api", "forceNewDeployment": True},
     }
@@ -995,6 +1091,10 @@ def test_answers_are_what_the_model_says(ecs: StrictEcs, operation: str) -> None
     ecs.update_service("prod", "api", "app:2")
     ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL", reason="circuit breaker")
     ecs.register(definition(family="other"))
+    for _ in range(2):
+        ecs.client().run_task(cluster="prod", taskDefinition="app:1")
+    ecs.begin_task(ecs.tasks()[0])
+    ecs.end_task(ecs.tasks()[0])
     if operation in ("ContinueServiceDeployment", "StopServiceDeployment"):
         ecs.update_service("prod", "api", "app:1")
     status, headers, body = ecs.handle(operation, json.dumps(example_requests(ecs)[operation]).encode())

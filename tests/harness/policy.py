@@ -81,6 +81,10 @@ def _service(arn: str, request: Mapping[str, Any], name: str) -> str:
     return f"{arn}:service/{_last(request['cluster'])}/{_last(name)}"
 
 
+def _in_cluster(arn: str, request: Mapping[str, Any]) -> Context:
+    return {"ecs:cluster": [f"{arn}:cluster/{_last(request['cluster'])}"]}
+
+
 def _image(arn: str, request: Mapping[str, Any]) -> list[str]:
     return [f"{arn.rpartition(':')[0]}:{request['registryId']}:repository/{request['repositoryName']}"]
 
@@ -128,7 +132,6 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "PutTargets": _rule,
     "GetSchedule": _schedule,
     "UpdateSchedule": _schedule,
-    "ListApplications": lambda arn, _: [f"{arn}:application:*"],
     "BatchGetApplications": lambda arn, request: [f"{arn}:application:{one}" for one in request["applicationNames"]],
     "ListDeploymentGroups": lambda arn, request: [f"{arn}:application:{request['applicationName']}"],
     # Of the groups of the deployments, which the request does not name.
@@ -138,7 +141,13 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "CreateDeployment": _group,
 }
 _CONTEXTS: dict[str, Callable[[str, Mapping[str, Any]], Context]] = {
-    "ListServices": lambda arn, request: {"ecs:cluster": [f"{arn}:cluster/{_last(request['cluster'])}"]},
+    "ListServices": _in_cluster,
+    "DescribeServices": _in_cluster,
+    "ListServiceDeployments": _in_cluster,
+    "UpdateService": _in_cluster,
+    "StopServiceDeployment": lambda arn, request: {
+        "ecs:cluster": [f"{arn}:cluster/{request['serviceDeploymentArn'].split('/')[1]}"]
+    },
     "TagResource": lambda _, request: {"aws:TagKeys": [tag["key"] for tag in request["tags"]]},
     "PutEvents": lambda _, request: {"events:source": [request["Entries"][0]["Source"]]},
     "PutTargets": lambda _, request: {"events:TargetArn": [one["Arn"] for one in request["Targets"]]},
@@ -159,7 +168,9 @@ def _on_the_way(operation: str, request: Mapping[str, Any]) -> list[Permission]:
         case "PutTargets":
             return [_pass(one["RoleArn"], "events") for one in request["Targets"]]
         case "UpdateSchedule":
-            return [_pass(request["Target"]["RoleArn"], "scheduler")]
+            return [_pass(request["Target"]["RoleArn"], "scheduler"), *_key("DescribeKey", "GenerateDataKey")]
+        case "GetSchedule":
+            return _key("Decrypt")
         case "CreateDeployment":
             arn = f"arn:aws:codedeploy:{REGION}:{ACCOUNT}"
             return [
@@ -169,6 +180,13 @@ def _on_the_way(operation: str, request: Mapping[str, Any]) -> list[Permission]:
                 ),
             ]
     return []
+
+
+def _key(*operations: str) -> list[Permission]:
+    """What Scheduler asks of its caller for a schedule that is encrypted with a key of its own."""
+    arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
+    context = {"kms:ViaService": [f"scheduler.{REGION}.amazonaws.com"]}
+    return [Permission(f"kms:{one}", arn, context) for one in operations]
 
 
 def _pass(role: str, service: str) -> Permission:

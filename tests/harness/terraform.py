@@ -13,10 +13,18 @@ from typing import Any
 _ROOT = Path(__file__).parents[2]
 ZIP = _ROOT / "lambda" / "ecr_deploy.zip"
 _LEFT_OUT_BY_MOTO = {("aws_lambda_function", "logging_config"), ("aws_ecs_service", "availability_zone_rebalancing")}
-_WHAT_TERRAFORM_READS = ("*.tf", "modules/*/*.tf", "examples/*/*.tf", "lambda/*.zip")
+_WHAT_TERRAFORM_READS = (
+    "*.tf",
+    "modules/*/*.tf",
+    "examples/*/*.tf",
+    "examples/*/*.py",
+    "examples/*/tests/*.hcl",
+    "lambda/*.zip",
+    "tests/mocks/*.hcl",
+)
 # What init says where providers come from a mirror instead of a registry.
 _WARNINGS_OF_A_MIRROR = {"Incomplete lock file information for providers"}
-_NO_EXAMPLES = ("tests/e2e/features", "tests/e2e/permissions")
+_NO_EXAMPLES = ("tests/e2e/features", "tests/e2e/permissions", "tests/e2e/plans")
 
 
 def copy_module(directory: Path) -> Path:

@@ -1,82 +1,60 @@
-# What AWS would answer in account 123456789012, region eu-west-1. Its ARNs tell the queues apart.
+# What a provider that is mocked answers, for tests of modules that call this one: see docs/how-to.md. Account, region and
+# ARNs are made up and of the shape that the provider's own checks ask for.
 
-override_data {
-  target = data.aws_caller_identity.this[0]
-  values = { account_id = "123456789012" }
+mock_data "aws_caller_identity" {
+  defaults = {
+    account_id = "123456789012"
+    arn        = "arn:aws:iam::123456789012:user/terraform"
+    user_id    = "AIDAEXAMPLE"
+  }
 }
 
-override_data {
-  target = data.aws_partition.this[0]
-  values = { partition = "aws" }
+mock_data "aws_partition" {
+  defaults = {
+    partition  = "aws"
+    dns_suffix = "amazonaws.com"
+  }
 }
 
-override_data {
-  target = data.aws_service.ecs[0]
-  values = { region = "eu-west-1" }
+mock_data "aws_service" {
+  defaults = {
+    region = "eu-west-1"
+  }
 }
 
-override_resource {
-  target = aws_cloudwatch_event_rule.this[0]
-  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy" }
+mock_resource "aws_cloudwatch_event_rule" {
+  defaults = {
+    arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy"
+  }
 }
 
-override_resource {
-  target = aws_cloudwatch_event_rule.deployments[0]
-  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-deployments" }
+mock_resource "aws_cloudwatch_log_group" {
+  defaults = {
+    arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ecr-deploy"
+  }
 }
 
-override_resource {
-  target = aws_cloudwatch_event_rule.codedeploy[0]
-  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-codedeploy" }
+mock_resource "aws_cloudwatch_metric_alarm" {
+  defaults = {
+    arn = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:ecr-deploy"
+  }
 }
 
-override_resource {
-  target = aws_cloudwatch_event_rule.schedule[0]
-  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-schedule" }
+mock_resource "aws_iam_role" {
+  defaults = {
+    arn = "arn:aws:iam::123456789012:role/ecr-deploy-eu-west-1"
+  }
 }
 
-override_resource {
-  target = aws_cloudwatch_event_rule.notifications["live"]
-  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-live" }
+mock_resource "aws_lambda_function" {
+  defaults = {
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:ecr-deploy"
+  }
 }
 
-override_resource {
-  target = aws_cloudwatch_event_rule.notifications["trouble"]
-  values = { arn = "arn:aws:events:eu-west-1:123456789012:rule/ecr-deploy-trouble" }
-}
-
-override_resource {
-  target = aws_sqs_queue.this[0]
-  values = {
+mock_resource "aws_sqs_queue" {
+  defaults = {
     arn = "arn:aws:sqs:eu-west-1:123456789012:ecr-deploy.fifo"
     url = "https://sqs.eu-west-1.amazonaws.com/123456789012/ecr-deploy.fifo"
   }
-}
-
-override_resource {
-  target = aws_sqs_queue.dead_letter[0]
-  values = {
-    arn = "arn:aws:sqs:eu-west-1:123456789012:ecr-deploy-dead-letter.fifo"
-    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/ecr-deploy-dead-letter.fifo"
-  }
-}
-
-override_resource {
-  target = aws_sqs_queue.undelivered[0]
-  values = { arn = "arn:aws:sqs:eu-west-1:123456789012:ecr-deploy-undelivered" }
-}
-
-override_resource {
-  target = aws_cloudwatch_log_group.this[0]
-  values = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ecr-deploy" }
-}
-
-override_resource {
-  target = aws_lambda_function.this[0]
-  values = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:ecr-deploy" }
-}
-
-override_resource {
-  target = aws_iam_role.this[0]
-  values = { arn = "arn:aws:iam::123456789012:role/ecr-deploy-eu-west-1" }
 }

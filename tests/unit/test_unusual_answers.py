@@ -148,9 +148,15 @@ def live(world: World) -> list[Any]:
     world.ecs.end_deployments()
     world.road.deliver(changed(), pushed("v4", time="2026-11-25T08:00:00Z"))
     world.ecs.end_deployments()
-    world.road.deliver(changed(), pushed("v5", time="2026-11-25T09:00:00Z"))
-    world.ecs.end_deployments()
     return [changed()]
+
+
+def outdated(world: World) -> list[Any]:
+    world.road.deliver(pushed("v2"))
+    world.ecs.end_deployments()
+    world.road.deliver(changed(), pushed("v3", time=LATER))
+    world.ecs.end_deployments()
+    return [changed(), pushed("v4", time="2026-11-25T08:00:00Z")]
 
 
 def past(world: World) -> list[Any]:
@@ -194,7 +200,8 @@ STORIES = (
         "CreateDeployment",
     ),
     Story(again, "ChangeMessageVisibilityBatch"),
-    Story(live, "ListTaskDefinitions DeregisterTaskDefinition BatchGetImage PutImage"),
+    Story(live, "ListTaskDefinitions BatchGetImage PutImage"),
+    Story(outdated, "DeregisterTaskDefinition"),
     Story(past, "ListServiceDeployments"),
     Story(moving, "DescribeServiceDeployments"),
     Story(late, "StopServiceDeployment DescribeImages"),

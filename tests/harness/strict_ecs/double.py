@@ -16,6 +16,7 @@ from .faults import AnswerLost, Denial, Died, Fault, Injection, due_fault, refus
 from .lifeline import Lifeline
 from .operations import OPERATIONS, WRITES
 from .state import DELETED, Account, DigestResolver, Revision, Service
+from .tasks import end_task
 from .throttling import Clock, SystemClock, Throttle
 from .transports import Answer
 from .validation import Json, check_request
@@ -95,7 +96,7 @@ class StrictEcs:
             try:
                 answer = self._answer(operation, body)
             except errors.EcsError as error:
-                answer = _write(error.status, {"__type": error.code, "message": error.message})
+                answer = _write(error.status, {"__type": error.code, "message": error.message, **error.members})
         if dies_after:
             message = f"after {operation}"
             raise Died(message)
@@ -309,6 +310,34 @@ class StrictEcs:
         """Let a service's newest deployment wait at a PAUSE hook, for so many seconds at most; give the hook's id."""
         with self._lock:
             return self._account.pause(self._service(cluster, name), stage, seconds, timeout_action)
+
+    def tasks(self, *, running: bool = True) -> list[str]:
+        """Give the ARNs of the single tasks that have not stopped, or of all there were, the oldest first."""
+        with self._lock:
+            tasks = self._account.tasks.items()
+            return [arn for arn, task in tasks if not running or task["lastStatus"] != "STOPPED"]
+
+    def begin_task(self, arn: str) -> None:
+        """Let a task run."""
+        with self._lock:
+            task = self._account.tasks[arn]
+            task.update(lastStatus="RUNNING", startedAt=self.clock.time())
+            for container in task["containers"]:
+                container["lastStatus"] = "RUNNING"
+
+    def end_task(
+        self,
+        arn: str,
+        exit_code: int | Mapping[str, int | None] | None = 0,
+        *,
+        reason: str = "Essential container in task exited",
+    ) -> None:
+        """Let a task stop, with one exit code for all containers or one by name; None where it could not start."""
+        with self._lock:
+            task = self._account.tasks[arn]
+            names = [container["name"] for container in task["containers"]]
+            codes = exit_code if isinstance(exit_code, Mapping) else dict.fromkeys(names, exit_code)
+            end_task(self._account, task, codes, reason)
 
     def end_deployments(self) -> None:
         """Let all services run what they were told to, but for deployments that wait at a hook."""

@@ -11,6 +11,8 @@ class EcsError(Exception):
         self.code = code
         self.message = message
         self.status = status
+        self.members: dict[str, object] = {}
+        """What else the answer tells."""
 
 
 def client(message: str) -> EcsError:

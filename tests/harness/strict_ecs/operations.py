@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from . import errors
 from .state import AWAITING, DELETED, Account, Revision, Service, describe_tags
+from .tasks import describe_tasks, run_task, stop_task
 from .validation import Json, check_tag_count, check_tags, service_model
 
 if TYPE_CHECKING:
@@ -370,6 +371,7 @@ _OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
     "DescribeServiceRevisions": describe_service_revisions,
     "DescribeServices": describe_services,
     "DescribeTaskDefinition": describe_task_definition,
+    "DescribeTasks": describe_tasks,
     "ListClusters": list_clusters,
     "ListServiceDeployments": list_service_deployments,
     "ListServices": list_services,
@@ -377,7 +379,9 @@ _OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
     "ListTaskDefinitionFamilies": list_task_definition_families,
     "ListTaskDefinitions": list_task_definitions,
     "RegisterTaskDefinition": register_task_definition,
+    "RunTask": run_task,
     "StopServiceDeployment": stop_service_deployment,
+    "StopTask": stop_task,
     "TagResource": tag_resource,
     "UpdateService": update_service,
 }
@@ -397,7 +401,9 @@ WRITES = frozenset(
         "ContinueServiceDeployment",
         "DeregisterTaskDefinition",
         "RegisterTaskDefinition",
+        "RunTask",
         "StopServiceDeployment",
+        "StopTask",
         "TagResource",
         "UpdateService",
     }

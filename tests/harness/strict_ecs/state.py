@@ -12,6 +12,7 @@ from . import errors
 from .validation import Json, check_definition, check_tags
 
 if TYPE_CHECKING:
+    from .tasks import Run
     from .throttling import Clock
 
 DigestResolver = Callable[[str], str | None]
@@ -262,6 +263,8 @@ class Account:
         self.clock = clock
         self.clusters: dict[str, Cluster] = {}
         self.families: dict[str, list[Revision]] = {}
+        self.tasks: dict[str, Json] = {}
+        self.runs: dict[tuple[str, str | None], Run] = {}
         self.paused: list[tuple[Service, ServiceDeployment]] = []
         self._resolve = resolve
         self._numbers = itertools.count(1)
@@ -345,8 +348,8 @@ class Account:
                 current.status, current.updated_at = "STOPPED", now
         images = [self._container_image(container) for container in revision.definition["containerDefinitions"]]
         path = f"{service.cluster.name}/{service.name}"
-        target = ServiceRevision(f"{self.prefix}service-revision/{path}/{self._number()}", revision.arn, images, now)
-        arn = f"{self.prefix}service-deployment/{path}/{self._number()}"
+        target = ServiceRevision(f"{self.prefix}service-revision/{path}/{self.number()}", revision.arn, images, now)
+        arn = f"{self.prefix}service-deployment/{path}/{self.number()}"
         service.deployments.append(ServiceDeployment(arn, target, sources, now, now))
 
     def move_deployment(self, service: Service, status: str, reason: str | None) -> None:
@@ -371,7 +374,7 @@ class Account:
         """
         deployment = service.deployments[-1]
         hook = {
-            "hookId": f"ecs-pause-{self._number()}",
+            "hookId": f"ecs-pause-{self.number()}",
             "targetType": "PAUSE",
             "status": AWAITING,
             "expiresAt": self.clock.time() + seconds,
@@ -405,7 +408,7 @@ class Account:
             if rollout["rolloutState"] == "IN_PROGRESS":
                 rollout["rolloutState"] = outgoing
         rollout = {
-            "id": f"ecs-svc/{self._number()}",
+            "id": f"ecs-svc/{self.number()}",
             "status": "PRIMARY",
             "taskDefinition": task_definition,
             "desiredCount": service.desired_count,
@@ -425,6 +428,6 @@ class Account:
         digest = image.partition("@")[2] or self._resolve(image)
         return {**described, "imageDigest": digest} if digest else described
 
-    def _number(self) -> str:
+    def number(self) -> str:
         """Give an id that was not given before, as long as those of AWS."""
         return str(10**18 + next(self._numbers))

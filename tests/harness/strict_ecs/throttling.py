@@ -86,6 +86,8 @@ BUCKETS: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "service modify": (50, 5, ("UpdateService", "StopServiceDeployment", "ContinueServiceDeployment")),
     "service read": (100, 20, ("DescribeServices", "ListServices")),
     "cluster read": (50, 20, ("DescribeClusters", "ListClusters")),
+    "cluster resource modify": (100, 40, ("RunTask", "StopTask")),
+    "cluster resource read": (100, 20, ("DescribeTasks",)),
     "tag modify": (20, 10, ("TagResource",)),
     "tag read": (50, 20, ("ListTagsForResource",)),
     "service deployment": (50, 20, ("DescribeServiceDeployments", "ListServiceDeployments")),

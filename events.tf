@@ -1,0 +1,80 @@
+# The other events that reach the function, by the same queue as the pushes.
+
+locals {
+  other_events = {
+    for name, event in {
+      # How rollouts end.
+      deployments = {
+        needed      = !var.dry_run
+        description = "Ends of ECS deployments"
+        pattern     = [for pattern in local.deployment_patterns : pattern if length(pattern) <= local.pattern_limit][0]
+        schedule    = null
+        state       = "ENABLED"
+      }
+
+      # How CodeDeploy's end: it sends events of its own, which do not name the cluster.
+      codedeploy = {
+        needed      = var.codedeploy && !var.dry_run
+        description = "Ends of CodeDeploy's deployments"
+        pattern = jsonencode({
+          source      = ["aws.codedeploy"]
+          detail-type = ["CodeDeploy Deployment State-change Notification"]
+          detail      = { state = ["SUCCESS", "FAILURE", "STOP"] }
+        })
+        schedule = null
+        state    = "ENABLED"
+      }
+
+      # When to look for pushes that were lost or had to wait, and for rollouts that take too long. It is there without a
+      # schedule, too, and disabled: whether there is one may be unknown at plan.
+      schedule = {
+        needed      = true
+        description = "Scheduled runs"
+        pattern     = null
+        schedule    = coalesce(var.reconcile_schedule, "rate(5 minutes)")
+        state       = var.reconcile_schedule != null || var.rollback_on_failure ? "ENABLED" : "DISABLED"
+      }
+    } : name => event if event.needed
+  }
+
+  # Each glob up to its first wildcard. Prefixes may match more than the globs do: the function looks again. Wildcards are
+  # scarce: a bus takes 30 rules with any.
+  cluster_names = distinct([for glob in var.clusters : {
+    start = regex("^[^*?[]*", glob)
+    exact = !can(regex("[*?[]", glob))
+  }])
+
+  # From the narrowest to the widest. ARNs of services from before 2021 do not name the cluster, but their events do.
+  deployment_filters = [
+    {
+      resources   = [for name in local.cluster_names : { prefix = "${local.ecs_arn}:service/${name.start}${name.exact ? "/" : ""}" }]
+      clusterArns = [for name in local.cluster_names : name.exact ? jsonencode("${local.ecs_arn}:cluster/${name.start}") : jsonencode({ prefix = "${local.ecs_arn}:cluster/${name.start}" })]
+    },
+    {
+      resources   = [{ prefix = "${local.ecs_arn}:service/" }]
+      clusterArns = []
+    },
+  ]
+  deployment_ends = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
+  deployment_patterns = [for filter in local.deployment_filters : jsonencode({
+    source      = ["aws.ecs"]
+    detail-type = ["ECS Deployment State Change"]
+    "$or" = concat(
+      [{ detail = { eventName = local.deployment_ends }, resources = filter.resources }],
+      length(filter.clusterArns) > 0 ? [{ detail = { eventName = local.deployment_ends, clusterArn = [for one in filter.clusterArns : jsondecode(one)] } }] : [],
+    )
+  })]
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+  pattern_limit = 2048
+}
+
+resource "aws_cloudwatch_event_rule" "other" {
+  for_each = { for name, event in local.other_events : name => event if var.enabled }
+
+  name                = "${var.name}-${each.key}"
+  description         = "${each.value.description}, for ${var.name}."
+  event_pattern       = each.value.pattern
+  schedule_expression = each.value.schedule
+  state               = each.value.state
+  tags                = var.tags
+}

@@ -1,0 +1,87 @@
+# What inputs are held against: the fields of those that are objects, and the grammars of texts.
+
+locals {
+  # Terraform drops attributes that an object type does not have, without a word. So the inputs that are objects have the
+  # type any, and these are their fields and the types of those.
+  fields = {
+    "rules[*]" = {
+      registries          = "list(string)"
+      repositories        = "list(string)"
+      tags                = "list(string)"
+      exclude_tags        = "list(string)"
+      semver              = "string"
+      include_prereleases = "bool"
+      clusters            = "list(string)"
+      services            = "list(string)"
+      families            = "list(string)"
+      change_calendars    = "list(string)"
+      minimum_image_age   = "number"
+      promote_tag         = "string"
+    }
+    alarms = {
+      topic_arns = "list(string)"
+    }
+  }
+
+  # How values of a type look in JSON, null aside.
+  types = {
+    "list(string)" = "^\\[(\"([^\"\\\\]|\\\\.)*\"(,\"([^\"\\\\]|\\\\.)*\")*)?\\]$"
+    string         = "^\""
+    bool           = "^(true|false)$"
+    number         = "^-?[0-9]"
+  }
+
+  # The fields of a rule that may be left out, but not be empty.
+  never_empty = ["registries", "repositories", "tags", "clusters", "services"]
+
+  # The fields of a rule that hold pushes back until a scheduled run.
+  waiting = ["change_calendars", "minimum_image_age"]
+
+  glob       = "^([A-Za-z0-9_*?-]|\\[!?[A-Za-z0-9_-]+\\])+$"
+  glob_fix   = "write letters, digits, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"prod-*\""
+  names      = { pattern = local.glob, fault = "which is no glob of names: ${local.glob_fix}" }
+  image_tags = { pattern = "^([A-Za-z0-9_.*?-]|\\[!?[A-Za-z0-9_.-]+\\])+$", fault = "which is no glob of image tags: write letters, digits, dots, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"v1.*\"" }
+
+  # The fields of a rule that hold texts, with what those must look like.
+  grammars = {
+    registries       = { pattern = "^[0-9]{12}$", fault = "which is no account id: write its 12 digits, as text" }
+    repositories     = { pattern = "^([a-z0-9._/*?-]|\\[!?[a-z0-9._/-]+\\])+$", fault = "which is no glob of repository names: write small letters, digits, dots, hyphens, underscores and slashes, and among them the wildcards *, ? and [...], as in \"team/*\"" }
+    tags             = local.image_tags
+    exclude_tags     = local.image_tags
+    semver           = { pattern = local.semver_range, fault = "which is no range of semantic versions: write comparators such as \">=1.4.0 <2.0.0\", \"^1.4\", \"~1.4.2\", \"1.2 - 2.3\" or \"1.x || 2.x\"" }
+    clusters         = local.names
+    services         = local.names
+    families         = local.names
+    change_calendars = { pattern = local.calendar, fault = local.calendar_fault }
+    # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageIdentifier.html
+    promote_tag = { pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", fault = "which is no image tag: write up to 128 letters, digits, dots, hyphens and underscores" }
+  }
+
+  # The grammar of the function's versions.py. Of alternatives the longest comes first.
+  semver_number     = "(?:0|[1-9][0-9]{0,31})"
+  semver_identifier = "(?:[0-9]*[A-Za-z-][0-9A-Za-z-]*|${local.semver_number})"
+  semver_prerelease = "${local.semver_identifier}(?:\\.${local.semver_identifier})*"
+  semver_build      = "\\+[0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*"
+  semver_space      = "[ \\t\\r\\n]"
+  semver_x          = "\\.[xX*]"
+  semver_partial = join("", [
+    "v?(?:${local.semver_number}\\.${local.semver_number}\\.${local.semver_number}(?:-${local.semver_prerelease})?(?:${local.semver_build})?",
+    "|${local.semver_number}\\.${local.semver_number}(?:${local.semver_x})?|${local.semver_number}(?:${local.semver_x}){0,2}",
+    "|[xX*](?:${local.semver_x}){0,2})",
+  ])
+  semver_comparator = join("", [
+    "(?:${local.semver_partial}${local.semver_space}+-${local.semver_space}+${local.semver_partial}",
+    "|(?:(?:>=|=>|<=|=<|~>|!=|[\\^~<>=])${local.semver_space}*)?${local.semver_partial})",
+  ])
+  semver_separator = "(?:${local.semver_space}*(?:,|\\|\\|)${local.semver_space}*|${local.semver_space}+)"
+  semver_range     = "^${local.semver_space}*${local.semver_comparator}(?:${local.semver_separator}${local.semver_comparator})*${local.semver_space}*$"
+
+  topic       = "^arn:[^:]+:sns:[^:]+:[0-9]{12}:[A-Za-z0-9_-]+$"
+  topic_fault = "which is no ARN of a standard topic: give the attribute arn of an aws_sns_topic"
+
+  calendar       = "^([A-Za-z0-9_.-]{3,128}|arn:[^:]+:ssm:[^:]+:[0-9]{12}:document/[A-Za-z0-9_.-]{3,128})$"
+  calendar_fault = "which is no change calendar: give the name or the ARN of an aws_ssm_document of the type ChangeCalendar"
+
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+  schedule = "^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\(([^ ()]+ ){2}([^ ()]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()]+) [^ ()]+\\))$"
+}
