@@ -18,6 +18,9 @@ locals {
   in_clusters        = { ArnLike = { "ecs:cluster" = [for cluster in local.iam_clusters : "arn:${local.partition}:ecs:*:*:cluster/${cluster}"] } }
   in_read_clusters   = { ArnLike = { "ecs:cluster" = [for cluster in local.read_clusters : "arn:${local.partition}:ecs:*:*:cluster/${cluster}"] } }
 
+  table_arn   = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${var.name}"
+  by_dynamodb = { StringEquals = { "kms:ViaService" = "dynamodb.${local.region}.${local.dns_suffix}" } }
+
   # Every region of the registries: images are pushed where they are pushed.
   registries_of = [for rule in local.rules : rule.registries == null ? [local.account_id] : rule.registries]
   repositories_of = [for index, rule in local.rules : flatten([for registry in local.registries_of[index] : [
@@ -236,7 +239,21 @@ resource "aws_iam_role_policy" "read" {
         Action   = ["ecr:DescribeImages"]
         Resource = local.repositories
       },
+      {
+        Sid      = "AllowReadTable"
+        Effect   = "Allow"
+        Action   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+        Resource = [local.table_arn]
+      },
       ],
+      # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+      [for key in var.kms_key_arn[*] : {
+        Sid       = "AllowDecryptTable"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:DescribeKey"]
+        Resource  = [key]
+        Condition = local.by_dynamodb
+      }],
       length(local.calendars) > 0 ? [{
         Sid      = "AllowGetCalendarState"
         Effect   = "Allow"
@@ -305,17 +322,6 @@ resource "aws_iam_role_policy" "deploy" {
         Condition = { StringEquals = { "ecs:CreateAction" = "RegisterTaskDefinition" } }
       },
       {
-        Sid      = "AllowTagOwnRecords"
-        Effect   = "Allow"
-        Action   = ["ecs:TagResource"]
-        Resource = local.task_definitions
-        Condition = {
-          "ForAllValues:StringLike" = { "aws:TagKeys" = ["ecr-deploy:*"] }
-          # Without any key, "all values" is true.
-          Null = { "aws:TagKeys" = "false" }
-        }
-      },
-      {
         Sid      = "AllowUpdateServices"
         Effect   = "Allow"
         Action   = local.service_writes
@@ -353,7 +359,20 @@ resource "aws_iam_role_policy" "deploy" {
         Resource  = local.roles
         Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
       },
+      {
+        Sid      = "AllowWriteTable"
+        Effect   = "Allow"
+        Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+        Resource = [local.table_arn]
+      },
       ],
+      [for key in var.kms_key_arn[*] : {
+        Sid       = "AllowEncryptTable"
+        Effect    = "Allow"
+        Action    = ["kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+        Resource  = [key]
+        Condition = local.by_dynamodb
+      }],
       [for statement in [
         {
           Sid      = "AllowPutTargets"

@@ -131,6 +131,7 @@ resource "aws_lambda_function" "this" {
   environment {
     variables = {
       ECR_DEPLOY_SETTINGS = jsonencode(merge(local.settings, {
+        table_name            = aws_dynamodb_table.this[0].name
         queue_url             = aws_sqs_queue.this[0].url
         dead_letter_queue_url = aws_sqs_queue.dead_letter[0].url
       }))

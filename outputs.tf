@@ -33,6 +33,16 @@ output "dead_letter_queue_arn" {
   value       = one(aws_sqs_queue.dead_letter[*].arn)
 }
 
+output "table_name" {
+  description = "Name of the table that remembers what each service is to run."
+  value       = one(aws_dynamodb_table.this[*].name)
+}
+
+output "table_arn" {
+  description = "ARN of the table that remembers what each service is to run."
+  value       = one(aws_dynamodb_table.this[*].arn)
+}
+
 output "event_rule_arn" {
   description = "ARN of the EventBridge rule that picks the pushes."
   value       = one(aws_cloudwatch_event_rule.this[*].arn)

@@ -78,7 +78,7 @@ locals {
     image_parameter_prefix     = var.image_parameter_prefix
   }
 
-  # Without the URLs of the queues, which are unknown at the first plan.
+  # Without the URLs of the queues, which are unknown at the first plan, and the name of the table.
   settings = merge(
     {
       account_id = local.account_id
@@ -91,8 +91,8 @@ locals {
     },
   )
 
-  # Kept back from Lambda's 4 KiB: the variable's name and the two queues' URLs.
-  settings_limit = 4096 - 400
+  # Kept back from Lambda's 4 KiB: the variable's name, the table's, and the two queues' URLs.
+  settings_limit = 4096 - 470
   # In bytes, of which base64 makes four characters for three.
   settings_length = floor(length(base64encode(jsonencode(local.settings))) * 3 / 4)
 

@@ -8,15 +8,15 @@ variable "enabled" {
 }
 
 variable "name" {
-  description = "Name of every resource; two instances in one account and region need two names. To change it makes everything anew: what waits in the queues is lost, and so is the log. Default: \"ecr-deploy\"."
+  description = "Name of every resource; two instances in one account and region need two names. To change it makes everything anew: what waits in the queues is lost, and so are the table and the log. Default: \"ecr-deploy\"."
   type        = string
   default     = "ecr-deploy"
   nullable    = false
 
-  # The tightest of all limits is a role's 64 characters, which hold the region as well.
+  # The tightest of all limits are a role's 64 characters, which hold the region as well, and a table's 3.
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,48}$", var.name))
-    error_message = "name is ${jsonencode(var.name)}, but must be 1 to 48 letters, digits, hyphens and underscores: shorten it, or replace the other characters."
+    condition     = can(regex("^[A-Za-z0-9_-]{3,48}$", var.name))
+    error_message = "name is ${jsonencode(var.name)}, but must be 3 to 48 letters, digits, hyphens and underscores: change its length, or replace the other characters."
   }
 }
 
@@ -405,7 +405,7 @@ variable "permissions_boundary" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts queues, logs and the function's environment. Its policy must let events.amazonaws.com use kms:Decrypt and kms:GenerateDataKey, and logs.REGION.amazonaws.com what CloudWatch Logs asks for. Default: null, keys that AWS manages."
+  description = "ARN of the KMS key that encrypts table, queues, logs and the function's environment. Its policy must let events.amazonaws.com use kms:Decrypt and kms:GenerateDataKey, and logs.REGION.amazonaws.com what CloudWatch Logs asks for. Default: null, keys that AWS manages."
   type        = string
   default     = null
 
@@ -415,8 +415,15 @@ variable "kms_key_arn" {
   }
 }
 
+variable "deletion_protection" {
+  description = "Whether the table is protected against deletion: then it has to be switched off, and applied, before it can be destroyed. Default: false."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "subnet_ids" {
-  description = "Ids of the subnets in which the function runs; from there it must reach the APIs of SQS, ECS, ECR, EventBridge and whatever else its inputs make it use, by endpoints or a NAT gateway. Default: [], in no VPC."
+  description = "Ids of the subnets in which the function runs; from there it must reach the APIs of SQS, DynamoDB, ECS, ECR, EventBridge and whatever else its inputs make it use, by endpoints or a NAT gateway. Default: [], in no VPC."
   type        = list(string)
   default     = []
   nullable    = false

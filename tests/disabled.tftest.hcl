@@ -22,6 +22,7 @@ run "creates_nothing" {
       aws_sqs_queue.dead_letter,
       aws_sqs_queue.undelivered,
       aws_cloudwatch_log_group.this,
+      aws_dynamodb_table.this,
       aws_lambda_function.this,
       aws_lambda_event_source_mapping.queue,
       aws_iam_role.this,
@@ -46,7 +47,7 @@ run "creates_nothing" {
     condition = alltrue([
       for value in [
         output.function_name, output.function_arn, output.role_arn, output.queue_url, output.queue_arn,
-        output.dead_letter_queue_url, output.dead_letter_queue_arn, output.event_rule_arn, output.log_group_name,
+        output.dead_letter_queue_url, output.dead_letter_queue_arn, output.table_name, output.table_arn, output.event_rule_arn, output.log_group_name,
       ] : value == null
     ])
     error_message = "Without resources, every output must be null."

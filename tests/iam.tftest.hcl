@@ -149,6 +149,12 @@ run "as_narrow_as_iam_allows" {
           "arn:aws:ecr:*:210987654321:repository/team/??",
         ]
       },
+      {
+        Sid      = "AllowReadTable"
+        Effect   = "Allow"
+        Action   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+        Resource = ["arn:aws:dynamodb:eu-west-1:123456789012:table/ecr-deploy"]
+      },
     ]
     error_message = "The function may read the clusters in scope, and the images of the repositories that the rules name."
   }
@@ -167,16 +173,6 @@ run "as_narrow_as_iam_allows" {
         Action    = ["ecs:TagResource"]
         Resource  = ["arn:aws:ecs:eu-west-1:123456789012:task-definition/*:*"]
         Condition = { StringEquals = { "ecs:CreateAction" = "RegisterTaskDefinition" } }
-      },
-      {
-        Sid      = "AllowTagOwnRecords"
-        Effect   = "Allow"
-        Action   = ["ecs:TagResource"]
-        Resource = ["arn:aws:ecs:eu-west-1:123456789012:task-definition/*:*"]
-        Condition = {
-          "ForAllValues:StringLike" = { "aws:TagKeys" = ["ecr-deploy:*"] }
-          Null                      = { "aws:TagKeys" = "false" }
-        }
       },
       {
         Sid    = "AllowUpdateServices"
@@ -219,8 +215,14 @@ run "as_narrow_as_iam_allows" {
         Resource  = ["arn:aws:iam::123456789012:role/web-*"]
         Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
       },
+      {
+        Sid      = "AllowWriteTable"
+        Effect   = "Allow"
+        Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+        Resource = ["arn:aws:dynamodb:eu-west-1:123456789012:table/ecr-deploy"]
+      },
     ]
-    error_message = "The function may write to the clusters in scope, tag only revisions, and pass only the roles that were named."
+    error_message = "The function may write to the clusters in scope and its table, tag revisions only as it registers them, and pass only the roles that were named."
   }
 }
 
@@ -320,7 +322,7 @@ run "what_features_add" {
   assert {
     condition = (
       jsondecode(aws_iam_role_policy.read[0].policy).Statement[1].Condition.ArnLike["ecs:cluster"] == ["arn:aws:ecs:eu-west-1:123456789012:cluster/*"]
-      && jsondecode(aws_iam_role_policy.deploy[0].policy).Statement[3].Resource[0] == "arn:aws:ecs:eu-west-1:123456789012:service/prod/*"
+      && [for one in jsondecode(aws_iam_role_policy.deploy[0].policy).Statement : one.Resource if one.Sid == "AllowUpdateServices"] == [["arn:aws:ecs:eu-west-1:123456789012:service/prod/*"]]
     )
     error_message = "To know what is in use, the function may read the services of all clusters, and still write to those in scope only."
   }
@@ -459,6 +461,21 @@ run "a_key_may_be_used_once_it_is_given" {
     }]
     error_message = "The function may use the key of its queues, and no other."
   }
+
+  assert {
+    condition = [
+      for statement in concat(jsondecode(aws_iam_role_policy.read[0].policy).Statement, jsondecode(aws_iam_role_policy.deploy[0].policy).Statement) :
+      [statement.Sid, statement.Action, statement.Resource, statement.Condition] if startswith(statement.Action[0], "kms:")
+      ] == [
+      for sid, actions in {
+        AllowDecryptTable = ["kms:Decrypt", "kms:DescribeKey"]
+        AllowEncryptTable = ["kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+        } : [sid, actions, ["arn:aws:kms:eu-west-1:123456789012:key/1"], {
+          StringEquals = { "kms:ViaService" = "dynamodb.eu-west-1.amazonaws.com" }
+      }]
+    ]
+    error_message = "For the table the function may use the key through DynamoDB alone."
+  }
 }
 
 run "a_dry_run_may_not_write" {
@@ -502,7 +519,7 @@ run "other_partitions" {
   assert {
     condition = (
       jsondecode(aws_iam_role_policy.read[0].policy).Statement[1].Condition.ArnLike["ecs:cluster"] == ["arn:aws-cn:ecs:cn-north-1:123456789012:cluster/*"]
-      && jsondecode(aws_iam_role_policy.deploy[0].policy).Statement[7].Resource == ["arn:aws-cn:iam::123456789012:role/*"]
+      && [for one in jsondecode(aws_iam_role_policy.deploy[0].policy).Statement : one.Resource if one.Sid == "AllowPassRolesToTasks"] == [["arn:aws-cn:iam::123456789012:role/*"]]
     )
     error_message = "By default, all clusters of the account and region are in scope, and all roles of the account may be passed."
   }

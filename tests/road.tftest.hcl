@@ -103,6 +103,19 @@ run "defaults" {
 
   assert {
     condition = (
+      aws_dynamodb_table.this[0].billing_mode == "PAY_PER_REQUEST"
+      && [aws_dynamodb_table.this[0].hash_key, aws_dynamodb_table.this[0].range_key] == ["target", "item"]
+      && { for attribute in aws_dynamodb_table.this[0].attribute : attribute.name => attribute.type } == { target = "S", item = "S" }
+      && aws_dynamodb_table.this[0].ttl[0].attribute_name == "expires" && aws_dynamodb_table.this[0].ttl[0].enabled
+      && aws_dynamodb_table.this[0].point_in_time_recovery[0].enabled
+      && aws_dynamodb_table.this[0].server_side_encryption[0].enabled
+      && !aws_dynamodb_table.this[0].deletion_protection_enabled
+    )
+    error_message = "The table must be on demand, encrypted, and recoverable, and let its rollouts expire."
+  }
+
+  assert {
+    condition = (
       aws_lambda_function.this[0].handler == "ecr_deploy.handler.handler"
       && aws_lambda_function.this[0].runtime == "python3.13"
       && aws_lambda_function.this[0].memory_size == 512
@@ -126,6 +139,7 @@ run "defaults" {
     condition = jsondecode(aws_lambda_function.this[0].environment[0].variables.ECR_DEPLOY_SETTINGS) == {
       account_id            = "123456789012"
       rules                 = [{}]
+      table_name            = "ecr-deploy"
       queue_url             = aws_sqs_queue.this[0].url
       dead_letter_queue_url = aws_sqs_queue.dead_letter[0].url
     }
@@ -151,6 +165,8 @@ run "defaults" {
       && output.queue_arn == aws_sqs_queue.this[0].arn
       && output.dead_letter_queue_url == aws_sqs_queue.dead_letter[0].url
       && output.dead_letter_queue_arn == aws_sqs_queue.dead_letter[0].arn
+      && output.table_name == "ecr-deploy"
+      && output.table_arn == aws_dynamodb_table.this[0].arn
       && output.event_rule_arn == aws_cloudwatch_event_rule.this[0].arn
       && output.log_group_name == "/aws/lambda/ecr-deploy"
     )
@@ -196,6 +212,7 @@ run "rules_and_what_comes_after" {
       codedeploy                 = true
       keep_revisions             = 5
       image_parameter_prefix     = "/ecr-deploy/images"
+      table_name                 = "ecr-deploy"
       queue_url                  = aws_sqs_queue.this[0].url
       dead_letter_queue_url      = aws_sqs_queue.dead_letter[0].url
     }
@@ -284,6 +301,7 @@ run "what_fails_is_looked_after_without_reconciling" {
 run "inputs_reach_what_they_are_for" {
   variables {
     name                 = "staging"
+    deletion_protection  = true
     clusters             = ["staging"]
     rules                = [{ services = ["web-*"] }]
     image_reference      = "tag+digest"
@@ -307,6 +325,8 @@ run "inputs_reach_what_they_are_for" {
       && aws_sqs_queue.dead_letter[0].name == "staging-dead-letter.fifo"
       && aws_sqs_queue.undelivered[0].name == "staging-undelivered"
       && aws_cloudwatch_log_group.this[0].name == "/aws/lambda/staging"
+      && aws_dynamodb_table.this[0].name == "staging"
+      && aws_dynamodb_table.this[0].deletion_protection_enabled
       && aws_lambda_function.this[0].function_name == "staging"
       && aws_iam_role.this[0].name == "staging-eu-west-1"
     )
@@ -321,6 +341,7 @@ run "inputs_reach_what_they_are_for" {
       image_reference       = "tag+digest"
       base_revision         = "running"
       dry_run               = true
+      table_name            = "staging"
       queue_url             = aws_sqs_queue.this[0].url
       dead_letter_queue_url = aws_sqs_queue.dead_letter[0].url
     }
@@ -334,6 +355,7 @@ run "inputs_reach_what_they_are_for" {
         aws_sqs_queue.this[0].tags,
         aws_sqs_queue.dead_letter[0].tags,
         aws_sqs_queue.undelivered[0].tags,
+        aws_dynamodb_table.this[0].tags,
         aws_cloudwatch_log_group.this[0].tags,
         aws_lambda_function.this[0].tags,
         aws_lambda_event_source_mapping.queue[0].tags,
@@ -357,11 +379,12 @@ run "inputs_reach_what_they_are_for" {
         aws_sqs_queue.this[0].kms_master_key_id,
         aws_sqs_queue.dead_letter[0].kms_master_key_id,
         aws_sqs_queue.undelivered[0].kms_master_key_id,
+        aws_dynamodb_table.this[0].server_side_encryption[0].kms_key_arn,
         aws_cloudwatch_log_group.this[0].kms_key_id,
         aws_lambda_function.this[0].kms_key_arn,
       ] : key == "arn:aws:kms:eu-west-1:123456789012:key/1"
     ])
-    error_message = "The key must encrypt queues, log and environment."
+    error_message = "The key must encrypt table, queues, log and environment."
   }
 
   assert {

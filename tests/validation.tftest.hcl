@@ -51,7 +51,7 @@ run "more_topics_than_cloudwatch_tells" {
 run "too_little" {
   command = plan
   variables {
-    name           = ""
+    name           = "ab"
     clusters       = []
     rules          = []
     pass_role_arns = []

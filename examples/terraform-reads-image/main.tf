@@ -9,13 +9,6 @@ terraform {
   }
 }
 
-# ecr-deploy's records are tags of the revisions that it registers. Without this, Terraform would remove them.
-provider "aws" {
-  ignore_tags {
-    key_prefixes = ["ecr-deploy:"]
-  }
-}
-
 # Terraform owns the service wholly. ecr-deploy writes which image runs.
 module "ecr_deploy" {
   source = "../.."
@@ -71,7 +64,7 @@ resource "aws_ecs_task_definition" "this" {
 
   # The family's newest revision is Terraform's own state of it, whoever registered that.
   track_latest = true
-  # A revision that is replaced stays: a rollback needs it, and so do the records in its tags.
+  # A revision that is replaced stays: a rollback needs it.
   skip_destroy = true
 
   container_definitions = jsonencode([{

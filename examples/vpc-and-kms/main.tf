@@ -43,7 +43,7 @@ locals {
 # The key. EventBridge writes into encrypted queues, and CloudWatch Logs into the log.
 
 resource "aws_kms_key" "this" {
-  description         = "Queues, log and environment of ${var.name}-deploy."
+  description         = "Table, queues, log and environment of ${var.name}-deploy."
   enable_key_rotation = true
 
   policy = jsonencode({
@@ -87,7 +87,7 @@ resource "aws_iam_policy" "boundary" {
     Statement = [{
       Effect = "Allow"
       Action = [
-        "ec2:*NetworkInterface*", "ec2:DescribeSubnets", "ec2:*PrivateIpAddresses", "ecr:*", "ecs:*", "events:*",
+        "dynamodb:*", "ec2:*NetworkInterface*", "ec2:DescribeSubnets", "ec2:*PrivateIpAddresses", "ecr:*", "ecs:*", "events:*",
         "iam:PassRole", "kms:*", "logs:*", "sqs:*",
       ]
       Resource = "*"

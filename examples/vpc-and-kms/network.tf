@@ -1,4 +1,4 @@
-# A private subnet, from which the function reaches AWS by interface endpoints alone.
+# A private subnet, from which the function reaches AWS by endpoints alone.
 
 resource "aws_vpc" "this" {
   cidr_block           = "10.0.0.0/24"
@@ -31,6 +31,14 @@ resource "aws_security_group" "this" {
     to_port     = 443
     self        = true
   }
+
+  egress {
+    description     = "HTTPS to DynamoDB."
+    protocol        = "tcp"
+    from_port       = 443
+    to_port         = 443
+    prefix_list_ids = [aws_vpc_endpoint.dynamodb.prefix_list_id]
+  }
 }
 
 resource "aws_vpc_endpoint" "this" {
@@ -42,4 +50,12 @@ resource "aws_vpc_endpoint" "this" {
   private_dns_enabled = true
   subnet_ids          = [aws_subnet.this.id]
   security_group_ids  = [aws_security_group.this.id]
+}
+
+# DynamoDB's has no interface, but a route, and costs nothing.
+resource "aws_vpc_endpoint" "dynamodb" {
+  vpc_id            = aws_vpc.this.id
+  service_name      = "com.amazonaws.${local.region}.dynamodb"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = [aws_vpc.this.main_route_table_id]
 }

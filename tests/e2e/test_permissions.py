@@ -67,6 +67,8 @@ def policies(aws: None, recorded: list[Recorded], tmp_path_factory: pytest.TempP
     calendars = {
         one.needed.resource.rpartition("/")[2] for one in recorded if one.needed.action == "ssm:GetCalendarState"
     }
+    # The table has the name of the instance.
+    tables = {one.needed.resource.rpartition("/")[2] for one in recorded if one.needed.action.startswith("dynamodb:")}
     planned = Root(copy_module(tmp_path_factory.mktemp("permissions")) / "permissions").plan(
         combinations={name: sorted(features) for name, features in combinations.items()},
         registries=sorted(registries),
@@ -76,7 +78,8 @@ def policies(aws: None, recorded: list[Recorded], tmp_path_factory: pytest.TempP
     for change in planned["resource_changes"]:
         if change["type"] == "aws_iam_role_policy" and (policy := change["change"]["after"].get("policy")):
             name = change["module_address"].partition('["')[2].removesuffix('"]')
-            statements[combinations[name]] += json.loads(policy)["Statement"]
+            text = policy.replace(f":table/{name}", f":table/{next(iter(tables), name)}")
+            statements[combinations[name]] += json.loads(text)["Statement"]
     return statements
 
 

@@ -101,6 +101,10 @@ def _group(arn: str, request: Mapping[str, Any]) -> list[str]:
     return [f"{arn}:deploymentgroup:{request['applicationName']}/{request['deploymentGroupName']}"]
 
 
+def _table(arn: str, request: Mapping[str, Any]) -> list[str]:
+    return [f"{arn}:table/{name}" for name in request.get("RequestItems") or [request["TableName"]]]
+
+
 def _queue(arn: str, request: Mapping[str, Any]) -> list[str]:
     return [f"{arn}:{_last(request['QueueUrl'])}"]
 
@@ -127,6 +131,7 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "SendMessageBatch": _queue,
     "ChangeMessageVisibility": _queue,
     "ChangeMessageVisibilityBatch": _queue,
+    **dict.fromkeys(("BatchGetItem", "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"), _table),
     "PutEvents": lambda arn, _: [f"{arn}:event-bus/default"],
     "ListTargetsByRule": _rule,
     "PutTargets": _rule,

@@ -40,6 +40,12 @@ mock_resource "aws_cloudwatch_metric_alarm" {
   }
 }
 
+mock_resource "aws_dynamodb_table" {
+  defaults = {
+    arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/ecr-deploy"
+  }
+}
+
 mock_resource "aws_iam_role" {
   defaults = {
     arn = "arn:aws:iam::123456789012:role/ecr-deploy-eu-west-1"
