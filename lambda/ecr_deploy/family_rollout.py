@@ -61,7 +61,10 @@ class FamilyRollout:
             return results
         memories = {target: one.memory for target, one in self._known.items()}
         members = (fleet_reader.as_deployed(one, memories[one.target], self._environment) for one in family.members)
-        family = family._replace(members=tuple(members))
+        begun = {
+            target: self._environment.ecs.revision(one.start.base) for target, one in memories.items() if one.start
+        }
+        family = family._replace(members=tuple(members), begun=begun)
         waits, problems = self._waits(family, memories)
         for plans_left in reversed(range(_MOST_PLANS)):
             plan = planner.plan(self._pushes, family, memories, self._settings, waits)

@@ -10,15 +10,13 @@ from typing import Any
 import pytest
 
 from ecr_deploy.aws import pacing
-from ecr_deploy.core import records
-from tests.harness.road import APP, Queues, Road, definition, digest, pushed, queues
+from tests.harness.road import APP, Queues, Road, definition, pushed, queues
 from tests.harness.strict_ecs import Answer, FakeClock, Fault, StrictEcs
 
 FOREVER = 1000
 ROLE = "arn:aws:iam::123456789012:role/task"
-RECORD = {records.key(APP): f"2026-11-22T06:00:00Z {digest('v1')} v1"}
 # What no push calls: tests/unit/test_rollback.py is about these.
-AFTERWARDS = {"ListServiceDeployments", "StopServiceDeployment", "DeregisterTaskDefinition"}
+AFTERWARDS = {"ListTaskDefinitions", "ListServiceDeployments", "StopServiceDeployment", "DeregisterTaskDefinition"}
 # Fault, operation, what comes of it when it hits one call, and when it hits every call.
 TABLE = """
 throttling          | ListClusters               | deployed            | failed, comes back
@@ -29,10 +27,8 @@ throttling          | DescribeServiceDeployments | deployed            | failed,
 throttling          | DescribeServiceRevisions   | deployed            | failed, comes back
 throttling          | ListTaskDefinitionFamilies | deployed            | failed, comes back
 throttling          | DescribeTaskDefinition     | deployed            | failed, comes back
-throttling          | ListTaskDefinitions        | deployed            | failed, goes on
 throttling          | RegisterTaskDefinition     | deployed            | failed, comes back
 throttling          | UpdateService              | deployed            | failed, goes on
-throttling          | TagResource                | deployed            | failed, goes on
 internal            | ListClusters               | deployed            | failed, comes back
 internal            | DescribeClusters           | deployed            | failed, comes back
 internal            | ListServices               | deployed            | failed, comes back
@@ -41,10 +37,8 @@ internal            | DescribeServiceDeployments | deployed            | failed,
 internal            | DescribeServiceRevisions   | deployed            | deployed
 internal            | ListTaskDefinitionFamilies | deployed            | failed, comes back
 internal            | DescribeTaskDefinition     | deployed            | failed, comes back
-internal            | ListTaskDefinitions        | deployed            | failed, comes back
 internal            | RegisterTaskDefinition     | deployed            | failed, comes back
 internal            | UpdateService              | deployed            | failed, comes back
-internal            | TagResource                | deployed            | failed, comes back
 connection_reset    | ListClusters               | deployed            | failed, comes back
 connection_reset    | DescribeClusters           | deployed            | failed, comes back
 connection_reset    | ListServices               | deployed            | failed, comes back
@@ -53,10 +47,8 @@ connection_reset    | DescribeServiceDeployments | deployed            | failed,
 connection_reset    | DescribeServiceRevisions   | deployed            | deployed
 connection_reset    | ListTaskDefinitionFamilies | deployed            | failed, comes back
 connection_reset    | DescribeTaskDefinition     | deployed            | failed, comes back
-connection_reset    | ListTaskDefinitions        | deployed            | failed, comes back
 connection_reset    | RegisterTaskDefinition     | deployed            | failed, comes back
 connection_reset    | UpdateService              | deployed            | failed, comes back
-connection_reset    | TagResource                | deployed            | failed, comes back
 timeout_after_write | ListClusters               | deployed            | failed, comes back
 timeout_after_write | DescribeClusters           | deployed            | failed, comes back
 timeout_after_write | ListServices               | deployed            | failed, comes back
@@ -65,10 +57,8 @@ timeout_after_write | DescribeServiceDeployments | deployed            | failed,
 timeout_after_write | DescribeServiceRevisions   | deployed            | deployed
 timeout_after_write | ListTaskDefinitionFamilies | deployed            | failed, comes back
 timeout_after_write | DescribeTaskDefinition     | deployed            | failed, comes back
-timeout_after_write | ListTaskDefinitions        | deployed            | failed, comes back
 timeout_after_write | RegisterTaskDefinition     | deployed            | deployed
 timeout_after_write | UpdateService              | deployed            | failed, comes back
-timeout_after_write | TagResource                | deployed            | failed, comes back
 malformed           | ListClusters               | deployed            | failed, comes back
 malformed           | DescribeClusters           | deployed            | failed, comes back
 malformed           | ListServices               | deployed            | failed, comes back
@@ -77,10 +67,8 @@ malformed           | DescribeServiceDeployments | deployed            | failed,
 malformed           | DescribeServiceRevisions   | deployed            | deployed
 malformed           | ListTaskDefinitionFamilies | deployed            | failed, comes back
 malformed           | DescribeTaskDefinition     | deployed            | failed, comes back
-malformed           | ListTaskDefinitions        | deployed            | failed, comes back
 malformed           | RegisterTaskDefinition     | deployed            | deployed
 malformed           | UpdateService              | deployed            | failed, comes back
-malformed           | TagResource                | deployed            | deployed
 access_denied       | ListClusters               | failed, dead letter | failed, dead letter
 access_denied       | DescribeClusters           | failed, dead letter | failed, dead letter
 access_denied       | ListServices               | failed, dead letter | failed, dead letter
@@ -89,10 +77,8 @@ access_denied       | DescribeServiceDeployments | failed, dead letter | failed,
 access_denied       | DescribeServiceRevisions   | deployed            | deployed
 access_denied       | ListTaskDefinitionFamilies | failed, dead letter | failed, dead letter
 access_denied       | DescribeTaskDefinition     | failed, dead letter | failed, dead letter
-access_denied       | ListTaskDefinitions        | failed, dead letter | failed, dead letter
 access_denied       | RegisterTaskDefinition     | failed, dead letter | failed, dead letter
 access_denied       | UpdateService              | failed, dead letter | failed, dead letter
-access_denied       | TagResource                | failed, dead letter | failed, dead letter
 pass_role_denied    | RegisterTaskDefinition     | failed, dead letter | failed, dead letter
 missing             | DescribeClusters           | deployed            | deployed
 missing             | ListServices               | deployed            | deployed
@@ -130,10 +116,10 @@ def aws_queues() -> Iterator[Queues]:
 
 @pytest.fixture
 def road(aws_queues: Queues) -> Road:
-    """Two services, one of whose families records a push and one rolling out, and a family that no service runs."""
+    """Two services, one of them rolling out, and a family that no service runs."""
     ecs = StrictEcs(clock=FakeClock())
-    for family, tags in (("api", RECORD), ("web", None), ("job", None)):
-        revision = ecs.register(definition(family, f"{APP}:v1", taskRoleArn=ROLE), tags)
+    for family in ("api", "web", "job"):
+        revision = ecs.register(definition(family, f"{APP}:v1", taskRoleArn=ROLE))
         if family != "job":
             ecs.add_service("prod", family, revision, service_revisions=True)
     # One that rolls out is asked whether it rolls back.
@@ -177,9 +163,7 @@ def test_fault(  # noqa: PLR0913, PLR0917 - the columns of the table
     expected: str,
 ) -> None:
     caplog.set_level("INFO", "ecr_deploy")
-    # A push that is made again changes a record only; the family without one is deployed to.
-    new, revisions = ("v1", 2) if operation == "TagResource" else ("v2", 3)
-    event = pushed(new)
+    event = pushed("v2")
     road.ecs.inject(operation, fault, times=times)
 
     failed = road.deliver(event)
@@ -192,14 +176,14 @@ def test_fault(  # noqa: PLR0913, PLR0917 - the columns of the table
     assert line["levelname"] == ("ERROR" if "failed" in seen else "INFO")
     assert line["reason"] or seen == "deployed"
     if seen == "deployed" and fault is not Fault.MISSING:
-        assert images(road) == [new] * 3
+        assert images(road) == ["v2"] * 3
 
     road.ecs.heal()
     road.cold_start()
     road.deliver(event)
 
-    assert images(road) == [new] * 3
-    assert registered(road.ecs) == revisions
+    assert images(road) == ["v2"] * 3
+    assert registered(road.ecs) == 3
 
 
 def test_a_register_whose_answer_is_lost_makes_no_second_revision(road: Road) -> None:

@@ -20,6 +20,7 @@ from ecr_deploy.aws import pacing
 from ecr_deploy.core import records
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.records import Record
+from ecr_deploy.core.rules import by_time
 from tests.harness.road import APP, Road, definition, digest, pushed
 from tests.harness.strict_ecs import Answer, Died, FakeClock, Fault, StrictEcs, reuse_clients
 
@@ -138,6 +139,7 @@ class Story(RuleBasedStateMachine):
         except Died:
             self.road.cold_start()
         self.ecs.revive()
+        self.ecs.clock.sleep(330)
 
     @precondition(lambda self: self.events)
     @rule(picks=_picks, fault=st.sampled_from(FAULTS), nth=st.integers(1, 4), times=st.sampled_from([1, 2, 100]))
@@ -195,7 +197,7 @@ class Story(RuleBasedStateMachine):
                 for container, terraforms in zip(running["containerDefinitions"], family.images, strict=True):
                     self._check_image(container["image"], terraforms, self._records(cluster, service))
 
-    def _check_image(self, image: str, terraforms: str, recorded: dict[str, str]) -> None:
+    def _check_image(self, image: str, terraforms: str, recorded: dict[str, Record]) -> None:
         newest = self._newest(terraforms)
         if newest is None:
             assert image == terraforms
@@ -203,7 +205,7 @@ class Story(RuleBasedStateMachine):
         spelled = {f"{newest.repository}:{push.tag}" for push in self.pushes if push.digest == newest.digest}
         spelled |= {f"{one}@{newest.digest}" for one in (*spelled, newest.repository)}
         assert image in spelled
-        assert newest.digest in recorded[records.key(newest.repository)]
+        assert recorded[newest.repository.name].digest == newest.digest
 
     def _newest(self, terraforms: str) -> Record | None:
         """The push that a container ends with that began with an image of Terraform's."""
@@ -211,10 +213,10 @@ class Story(RuleBasedStateMachine):
         mine = [push for push in self.pushes if str(push.repository) == repository]
         allowed = [push for push in mine if push.repository != APP or not push.tag.endswith("-rc")]
         followed = [push for push in allowed if push.tag != "latest" or tag == "latest"]
-        return max(followed, key=lambda push: push.order, default=None)
+        return max(followed, key=by_time, default=None)
 
-    def _records(self, cluster: str, service: str) -> dict[str, str]:
-        return self.ecs.tags(self.ecs.task_definition(cluster, service) or "")
+    def _records(self, cluster: str, service: str) -> dict[str, Record]:
+        return self.road.recorded(cluster, service)
 
     def _register(self, name: str) -> str:
         members = {"cpu": str(256 + len(self.settings[name])), "inventedLater": {"by": name}}
@@ -224,7 +226,7 @@ class Story(RuleBasedStateMachine):
 
     def _announce(self, push: Record) -> None:
         self.pushes.append(push)
-        time = records.spell_time(push.pushed_at)
+        time = records.format_time(push.pushed_at)
         self.events.append(pushed(push.tag, push.digest, repository=push.repository.name, time=time))
 
     def _deliver(self, events: Sequence[dict[str, Any]]) -> None:

@@ -15,7 +15,6 @@ _LIMITS = {
     "service revision": (50, 20),
     "service deployment": (50, 20),
     "cluster read": (50, 20),
-    "tag modify": (20, 10),
 }
 _BUCKET_OF = {
     "RegisterTaskDefinition": "task definition modify",
@@ -32,7 +31,6 @@ _BUCKET_OF = {
     "ListServiceDeployments": "service deployment",
     "ListClusters": "cluster read",
     "DescribeClusters": "cluster read",
-    "TagResource": "tag modify",
 }
 CONNECT_SECONDS = 2
 READ_SECONDS = 8

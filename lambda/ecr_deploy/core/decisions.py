@@ -128,6 +128,7 @@ class Decision:
             start=Start(
                 at=self._settings.rules.moment.now,
                 revision=self.member.running.arn,
+                base=self.base.arn,
                 deployment=primary.id if primary else None,
                 images={
                     name: Image(self.images[name], one.record.tag, one.record.digest, one.record.pushed_at)

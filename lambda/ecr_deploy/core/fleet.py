@@ -107,9 +107,11 @@ class Member(NamedTuple):
 class Family(NamedTuple):
     """A task definition family: its newest revision that a new one may start from, and the services that run it.
 
-    `spare` are other ACTIVE revisions that we may have registered without a service getting them.
+    `spare` are other ACTIVE revisions that we may have registered without a service getting them, `begun` are the bases
+    of updates that were begun and not finished.
     """
 
     newest: Revision
     members: tuple[Member, ...]
     spare: tuple[Revision, ...] = ()
+    begun: Mapping[Target, Revision] = MappingProxyType({})

@@ -40,11 +40,12 @@ class Image(NamedTuple):
 class Start(NamedTuple):
     """An update that was about to begin: what the service ran then, and what its containers are to run.
 
-    `revision` is an ARN, `deployment` the id of its primary deployment.
+    `revision` is an ARN, `base` that of what the next one is made from, `deployment` the id of the primary deployment.
     """
 
     at: datetime
     revision: str
+    base: str
     deployment: str | None
     images: Mapping[str, Image]
     pushes: tuple[Record, ...]
@@ -232,6 +233,7 @@ def to_text(memory: Memory) -> str:
         written["start"] = {
             "at": format_time(start.at),
             "revision": start.revision,
+            "base": start.base,
             "deployment": start.deployment,
             "images": {name: _image_to_json(image) for name, image in start.images.items()},
             "pushes": [rollouts.record_to_json(push) for push in start.pushes],
@@ -257,6 +259,7 @@ def from_text(text: str) -> Memory:
         start=Start(
             at=parse_time(start["at"]),
             revision=start["revision"],
+            base=start["base"],
             deployment=start["deployment"],
             images={name: _image_from_json(image) for name, image in start["images"].items()},
             pushes=tuple(rollouts.record_from_json(push) for push in start["pushes"]),

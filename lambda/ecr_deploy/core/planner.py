@@ -90,7 +90,12 @@ def _bases(family: Family, settings: Settings) -> dict[Target, Revision]:
     for member in members:
         elsewhere = any(one.running.arn == newest.arn for one in members if one is not member)
         own_line = latest and newest.number > member.running.number and not elsewhere
-        bases[member.target] = newest if own_line else member.running
+        begun = family.begun.get(member.target)
+        if not own_line and begun and settings.base_revision == "latest" and begun.number > member.running.number:
+            # Others of the family have what it was to get, too.
+            bases[member.target] = begun
+        else:
+            bases[member.target] = newest if own_line else member.running
     return bases
 
 
