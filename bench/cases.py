@@ -4,14 +4,12 @@ from collections import Counter
 from math import ceil
 from typing import NamedTuple
 
-from ecr_deploy.core import records
-from tests.harness.road import ACCOUNT, APP, REGION, digest
+from tests.harness.road import ACCOUNT, APP, REGION
 from tests.harness.strict_ecs import BUCKETS, StrictEcs
 from tests.harness.strict_ecs.validation import Json
 
 LATENCY = 0.030
 CLUSTER = "prod"
-_RECORD = {records.key(APP): f"2026-11-22T06:00:00Z {digest('v1')} v1"}
 
 
 class Case(NamedTuple):
@@ -36,7 +34,7 @@ class Case(NamedTuple):
     def build(self, ecs: StrictEcs) -> None:
         """Set the fleet up, as an earlier push left it."""
         arns = [
-            ecs.register(_definition(index, f"{APP}:v1"), _RECORD)
+            ecs.register(_definition(index, f"{APP}:v1"))
             if index >= self.families - self.families_hit
             else ecs.register(_definition(index, f"{APP}-{index}:v1"))
             for index in range(self.families)

@@ -14,14 +14,12 @@ import pytest
 
 import build_zip
 from ecr_deploy.core import settings
-from tests.harness.road import ACCOUNT, APP, REGION, Road, definition, digest, pushed
+from tests.harness.road import ACCOUNT, APP, REGION, Road, definition, pushed
 from tests.harness.rounds import Rounds
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs
 
-KEY = f"ecr-deploy:{APP.account}/{APP.region}/{APP.name}"
-RECORD = f"2026-11-22T06:00:00Z {digest('v1')} v1"
 # Raise it only for what every push needs; import the rest where it is used.
-MODULES_AT_START = 32
+MODULES_AT_START = 42
 
 
 class Fleet(NamedTuple):
@@ -38,7 +36,7 @@ class Fleet(NamedTuple):
 
     def build(self, ecs: StrictEcs) -> None:
         arns = [
-            ecs.register(definition(f"family-{index}", f"{APP}:v1"), {KEY: RECORD})
+            ecs.register(definition(f"family-{index}", f"{APP}:v1"))
             if index < self.families_hit
             else ecs.register(definition(f"family-{index}", f"{APP}-{index}:v1"))
             for index in range(self.families)
@@ -57,7 +55,10 @@ class Fleet(NamedTuple):
             ListServices=ceil(self.services / 100),
             DescribeServices=ceil(self.services / 10),
             DescribeServiceRevisions=ceil(by_service_revision / 20),
-            DescribeTaskDefinition=unknown - by_service_revision + self.families_hit,
+            # Cold, what a family runs and its newest revision are asked for side by side.
+            DescribeTaskDefinition=unknown
+            - by_service_revision
+            + self.families_hit * (1 + (cold and self.service_revisions)),
             RegisterTaskDefinition=self.families_hit,
             UpdateService=min(self.services, self.families_hit * self.per_family),
         )
@@ -87,7 +88,7 @@ def test_calls_are_the_formula(ecs: StrictEcs, fleet: Fleet) -> None:
 
     ecs.end_deployments()
     ecs.calls.clear()
-    road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
+    road.push(pushed("v3", time="2026-11-25T07:00:00Z"))
 
     assert Counter(call.operation for call in ecs.calls) == fleet.calls(cold=False)
 
@@ -119,13 +120,14 @@ def test_round_trips_one_after_the_other(inputs: dict[str, object], cold: int, w
     ecs = StrictEcs(clock=rounds, latency=1)
     Fleet(10).build(ecs)
     road = Road(ecs, inputs=inputs, clock=FakeClock())
+    road.table.latency = 1
 
     road.push(pushed("v2"))
     assert rounds.count == cold
 
     ecs.end_deployments()
     rounds.count = 0
-    road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
+    road.push(pushed("v3", time="2026-11-25T07:00:00Z"))
     assert rounds.count == warm
 
 
@@ -134,21 +136,21 @@ def test_services_that_roll_out_are_asked_whether_they_roll_back(ecs: StrictEcs)
     road = Road(ecs)
     road.push(pushed("v2"))
 
-    road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
+    road.push(pushed("v3", time="2026-11-25T07:00:00Z"))
 
     assert ecs.count("DescribeServiceDeployments") == 2
 
 
 def test_services_without_service_revisions_fall_back_one_by_one(ecs: StrictEcs) -> None:
     Fleet(20).build(ecs)
-    ecs.add_service("prod", "old", ecs.register(definition("old", f"{APP}:v1"), {KEY: RECORD}))
+    ecs.add_service("prod", "old", ecs.register(definition("old", f"{APP}:v1")))
 
     result = Road(ecs).push(pushed("v2"))
 
     assert len(result["services"]) == 2
     assert ecs.count("DescribeServiceRevisions") == 1
     described = [call.request["taskDefinition"] for call in ecs.calls if call.operation == "DescribeTaskDefinition"]
-    assert sorted(described) == sorted([ecs.revisions("old")[0], "old", "family-0"])
+    assert sorted(described) == sorted([ecs.revisions("old")[0], ecs.revisions("family-0")[0], "old", "family-0"])
 
 
 def test_a_function_that_may_not_read_service_revisions_falls_back(ecs: StrictEcs) -> None:
@@ -164,7 +166,7 @@ def test_a_function_that_may_not_read_service_revisions_falls_back(ecs: StrictEc
 def test_a_service_that_rolls_out_is_known_by_what_it_is_told_to_run(ecs: StrictEcs) -> None:
     before = ecs.register(definition("api", f"{APP}-before:v1"))
     ecs.add_service("prod", "api", before, service_revisions=True)
-    ecs.update_service("prod", "api", ecs.register(definition("api", f"{APP}:v1"), {KEY: RECORD}))
+    ecs.update_service("prod", "api", ecs.register(definition("api", f"{APP}:v1")))
 
     result = Road(ecs).push(pushed("v2"))
 
@@ -173,7 +175,7 @@ def test_a_service_that_rolls_out_is_known_by_what_it_is_told_to_run(ecs: Strict
 
 
 def test_a_service_that_rolls_back_is_known_by_what_it_goes_back_to(ecs: StrictEcs) -> None:
-    before = ecs.register(definition("api", f"{APP}:v1"), {KEY: RECORD})
+    before = ecs.register(definition("api", f"{APP}:v1"))
     ecs.add_service("prod", "api", before, service_revisions=True)
     ecs.update_service("prod", "api", ecs.register(definition("api", "nginx")))
     ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL")
@@ -186,7 +188,7 @@ def test_a_service_that_rolls_back_is_known_by_what_it_goes_back_to(ecs: StrictE
 def test_a_service_whose_definition_is_gone_is_skipped(ecs: StrictEcs) -> None:
     """Its service revision still tells what it runs."""
     Fleet(1).build(ecs)
-    ecs.inject("DescribeTaskDefinition", Fault.MISSING, times=2)
+    ecs.inject("DescribeTaskDefinition", Fault.MISSING, times=4)
 
     result = Road(ecs).push(pushed("v2"))
 
@@ -208,7 +210,12 @@ loaded = set(sys.modules)
 import ecr_deploy.handler
 print(*sorted(sys.modules.keys() - loaded))
 """
-    values = {"account_id": ACCOUNT, "queue_url": "https://queue", "dead_letter_queue_url": "https://dead"}
+    values = {
+        "account_id": ACCOUNT,
+        "table_name": "table",
+        "queue_url": "https://queue",
+        "dead_letter_queue_url": "https://dead",
+    }
     environment = {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,

@@ -13,6 +13,7 @@ from tests.harness.road import ACCOUNT
 ROOT = Path(__file__).parents[2]
 REQUIRED: dict[str, object] = {
     "account_id": ACCOUNT,
+    "table_name": "table",
     "queue_url": "https://queue",
     "dead_letter_queue_url": "https://dead",
 }

@@ -140,7 +140,7 @@ def road(ecs: StrictEcs) -> Road:
     for number in range(41):
         arn = ecs.register({**definition("api"), "containerDefinitions": [_container(f"v{number // 40}")]})
     ecs.add_service("prod", "api", arn)
-    return Road(ecs)
+    return Road(ecs, registry=None)
 
 
 def _container(tag: str) -> dict[str, Any]:
@@ -159,6 +159,7 @@ def test_answer_of_a_dry_run(road: Road) -> None:
     assert answer == expected
 
 
+@pytest.mark.usefixtures("moto")
 def test_answer_of_an_explanation(ecs: StrictEcs, road: Road) -> None:
     request, expected = _question_and_answer("docs/how-to.md")
     ecs.add_service("prod", "web", "api", tags={"ecr-deploy:enabled": "false"})

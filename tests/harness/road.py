@@ -280,8 +280,8 @@ class Road:
 
     def memory(self, cluster: str, service: str) -> memory.Memory:
         """What the table holds of a service."""
-        item = self.table.items()[f"service/{cluster}/{service}", "memory"]
-        return memory.from_text(item["memory"]["S"])
+        item = self.table.items().get((f"service/{cluster}/{service}", "memory"))
+        return memory.from_text(item["memory"]["S"]) if item else memory.Memory()
 
     def recorded(self, cluster: str = "prod", service: str = "api") -> dict[str, Record]:
         """The push that is known of each repository that a service runs."""

@@ -7,12 +7,11 @@ from typing import Any
 
 from ecr_deploy.aws.calls import CONFIG, Api, Maybe, Shape, check_runtime
 from ecr_deploy.aws.pacing import Clock, Pacer
+from ecr_deploy.cli.empty_table import EmptyTable
 from ecr_deploy.core import settings
 from ecr_deploy.core.errors import InvalidRequestError
 from ecr_deploy.core.settings import InvalidSettingsError, Settings
 from ecr_deploy.environment import Environment
-
-from .empty_table import EmptyTable
 
 # Only the function reads its queue.
 _NO_QUEUES = {"table_name": "none", "queue_url": "none", "dead_letter_queue_url": "none"}
