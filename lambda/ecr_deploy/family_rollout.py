@@ -110,7 +110,9 @@ class FamilyRollout:
         self._newest = max(highest.number, newest.number if newest else 0)
         if newest is None or self._settings.base_revision == "running":
             return Family(highest, readable, self._spare(newest, highest)), results
-        return Family(self._line(newest), readable, self._spare(newest, highest)), results
+        line = self._line(newest)
+        is_hidden = newest.instance == self._environment.function_name and line is not newest
+        return Family(line, readable, self._spare(newest, highest), is_hidden=is_hidden), results
 
     def _line(self, newest: Revision) -> Revision:
         """The newest revision that a service may start from.

@@ -107,11 +107,13 @@ class Member(NamedTuple):
 class Family(NamedTuple):
     """A task definition family: its newest revision that a new one may start from, and the services that run it.
 
-    `spare` are other ACTIVE revisions that we may have registered without a service getting them, `begun` are the bases
-    of updates that were begun and not finished.
+    `is_hidden` says that others registered it after the base of one of ours that is newer still. `spare` are other
+    ACTIVE revisions that we may have registered without a service getting them, `begun` are the bases of updates that
+    were begun and not finished.
     """
 
     newest: Revision
     members: tuple[Member, ...]
     spare: tuple[Revision, ...] = ()
+    is_hidden: bool = False
     begun: Mapping[Target, Revision] = MappingProxyType({})

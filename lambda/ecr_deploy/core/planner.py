@@ -89,7 +89,8 @@ def _bases(family: Family, settings: Settings) -> dict[Target, Revision]:
     bases = {}
     for member in members:
         elsewhere = any(one.running.arn == newest.arn for one in members if one is not member)
-        own_line = latest and newest.number > member.running.number and not elsewhere
+        is_newer = newest.number > member.running.number or family.is_hidden
+        own_line = latest and is_newer and not elsewhere
         begun = family.begun.get(member.target)
         if not own_line and begun and settings.base_revision == "latest" and begun.number > member.running.number:
             # Others of the family have what it was to get, too.
