@@ -564,6 +564,7 @@ _starts = st.builds(
     memory.Start,
     _moments,
     _arns,
+    _arns,
     st.none() | st.just("ecs-svc/1"),
     st.dictionaries(_names, _images),
     st.lists(_records, max_size=2).map(tuple),
