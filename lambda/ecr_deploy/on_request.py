@@ -1,6 +1,6 @@
 """Requests: what people ask of the function directly."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ecr_deploy import deployer, follow_ups, history, on_push, report
@@ -8,8 +8,7 @@ from ecr_deploy.aws import ecr
 from ecr_deploy.core import admission, requests
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
 from ecr_deploy.core.events import Push
-from ecr_deploy.core.fleet import Member
-from ecr_deploy.core.outcomes import Reason
+from ecr_deploy.core.outcomes import Outcome, TargetResult
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.requests import Deploy, Explain, History, Rollback
 from ecr_deploy.core.rules import Rule
@@ -79,54 +78,42 @@ def _history(environment: Environment, request: History) -> dict[str, Any]:
 
 
 def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
+    """Say for each rule whether it allows a push made now, and what a dry run of it says of all that runs the image."""
     image = request.image
-    push = Record(image.repository, image.tag, image.digest or "", environment.now())
-    everywhere = environment.settings._replace(rules=environment.settings.rules.everywhere())
+    record = Record(image.repository, image.tag, image.digest or "", environment.now())
+    settings = environment.settings_now(environment.settings)._replace(dry_run=True)
+    push = Push(record, "request")
+    [result] = deployer.deploy([push], environment.ecs, settings, environment.controllers)
+    planned = {one.target: one for one in result.targets}
+    everywhere = settings._replace(rules=settings.rules.everywhere())
     members, _ = deployer.read_fleet(environment.ecs, everywhere)
-    return _explain_push(push, members, environment.settings_now(environment.settings))
-
-
-def _explain_push(push: Record, members: Iterable[Member], settings: Settings) -> dict[str, Any]:
-    """Say for each rule whether it allows the push, and for all that runs the repository whether it is reached."""
-    running = [member for member in members if push.repository in member.running.repositories]
+    running = [member for member in members if record.repository in member.running.repositories]
     running.sort(key=lambda member: (member.target.cluster or "", member.target.name))
+    explained = [(member, _explain_target(planned.get(member.target), record, settings)) for member in running]
     return {
-        "image": f"{push.repository}:{push.tag}",
-        "rules": [_explain_rule(index, rule, push, settings) for index, rule in enumerate(settings.rules.rules)],
+        "image": f"{record.repository}:{record.tag}",
+        "rules": [_explain_rule(index, rule, record, settings) for index, rule in enumerate(settings.rules.rules)],
         "services": [
-            {"cluster": member.target.cluster, "service": member.target.name, **_explain_member(member, push, settings)}
-            for member in running
+            {"cluster": member.target.cluster, "service": member.target.name, **one}
+            for member, one in explained
             if member.service
         ],
-        "families": [
-            {"family": member.target.name, **_explain_member(member, push, settings)}
-            for member in running
-            if not member.service
-        ],
+        "families": [{"family": member.target.name, **one} for member, one in explained if not member.service],
     }
 
 
 def _explain_rule(index: int, rule: Rule, push: Record, settings: Settings) -> dict[str, Any]:
-    refusal = rule.rejection(push)
-    hold = None if refusal else rule.holds(push, settings.rules.moment)
-    return {"rule": index, "matches": refusal is None, "reason": refusal or (hold.text if hold else None)}
+    rejection = rule.rejection(push)
+    hold = None if rejection else rule.holds(push, settings.rules.moment)
+    return {"rule": index, "matches": rejection is None, "reason": rejection or (hold.text if hold else None)}
 
 
-def _explain_member(member: Member, push: Record, settings: Settings) -> dict[str, Any]:
-    reason = _why_not(member, push, settings)
-    return {"reached": reason is None, "reason": str(reason) if reason else None}
-
-
-def _why_not(member: Member, push: Record, settings: Settings) -> Reason | str | None:
-    rules = settings.rules
-    letting = [index for index, rule in enumerate(rules.rules) if rule.rejection(push) is None]
-    if not letting:
-        return "no rule allows the push anywhere"
-    if not rules.allows(push, member.target):
-        return "it is not in the scope of " + ", ".join(f"rules[{index}]" for index in letting)
-    if reason := admission.obstacle(member, settings) or rules.holds(push, member.target):
-        return reason
-    containers = (container for container in member.running.containers if container.repository == push.repository)
-    if not any(admission.follows(push, member.running.tag_of(container)) for container in containers):
-        return admission.ONLY_LATEST
-    return None
+def _explain_target(planned: TargetResult | None, push: Record, settings: Settings) -> dict[str, Any]:
+    """What a dry run says of a target; where it says nothing, no rule takes the push there."""
+    outcome = planned.outcome if planned else Outcome.SKIPPED
+    reason = planned.reason if planned else admission.out_of_scope(push, settings.rules)
+    return {
+        "outcome": str(outcome),
+        "reason": reason.text if reason else None,
+        "reason_kind": reason.kind if reason else None,
+    }

@@ -286,8 +286,8 @@ def test_explain(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -
     rows = table(capsys)
     assert ["rules[0]", "yes", ""] in rows
     assert ["rules[1]", "no", "tags does not match v2"] in rows
-    assert ["prod", "api", "yes", ""] in rows
-    assert ["prod", "old", "no", "it is pinned by its tag ecr-deploy:pinned = INC-42"] in rows
+    assert ["prod", "api", "deployed", ""] in rows
+    assert ["prod", "old", "skipped", "it is pinned by its tag ecr-deploy:pinned = INC-42"] in rows
 
 
 def test_history(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,15 +56,14 @@ def of_rollback(answer: Mapping[str, Any]) -> list[Table]:
 
 
 def of_explanation(answer: Mapping[str, Any]) -> list[Table]:
-    """Which rules allow a push, and what it reaches."""
-    rules = [[f"rules[{rule['rule']}]", _yes(rule["matches"]), rule["reason"] or ""] for rule in answer["rules"]]
-    reached = [
-        [*_place(target), _yes(target["reached"]), target["reason"] or ""]
-        for target in [*answer["services"], *answer["families"]]
+    """Which rules allow a push, and what becomes of it where the image runs."""
+    rules = [[f"rules[{one['rule']}]", _yes(one["matches"]), one["reason"] or ""] for one in answer["rules"]]
+    targets = [
+        [*_place(one), one["outcome"], one["reason"] or ""] for one in [*answer["services"], *answer["families"]]
     ]
     return [
         _table(answer["image"], ["Rule", "Allows it", "Why not, or not now"], rules),
-        _table("What runs the repository", ["Cluster", "Service or family", "Reached", "Why not"], reached),
+        _table("What runs the repository", ["Cluster", "Service or family", "Would end as", "Why"], targets),
     ]
 
 

@@ -1,8 +1,9 @@
-"""Admission: why a service is not managed, whatever is pushed, and which containers follow a push."""
+"""Admission: why a push does not reach a target: it is in no scope, or not managed, or does not follow the tag."""
 
 from ecr_deploy.core.fleet import CODE_DEPLOY, Member
 from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.records import Record
+from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 
 # A service with this tag stays where it is; the value may say why.
@@ -31,3 +32,11 @@ def obstacle(member: Member, settings: Settings) -> Reason | None:
 def follows(push: Record, running_tag: str | None) -> bool:
     """Whether a container that runs some tag takes the push: `latest` is only for those who run `latest`."""
     return push.tag != "latest" or running_tag == "latest"
+
+
+def out_of_scope(push: Record, rules: Rules) -> Reason:
+    """Why no rule takes a push to a target that none of them reaches with it."""
+    if reason := rules.rejection(push):
+        return reason
+    allowing = ", ".join(f"rules[{index}]" for index in rules.allowing(push))
+    return Reason("out-of-scope", f"it is not in the scope of {allowing}")

@@ -152,6 +152,10 @@ class Rules(NamedTuple):
         """Whether the push may go to the target, now or later."""
         return self._in_scopes(target) and any(rule.allows(push, target) for rule in self.rules)
 
+    def allowing(self, push: Record) -> list[int]:
+        """The indexes of the rules that allow the push somewhere."""
+        return [index for index, rule in enumerate(self.rules) if rule.rejection(push) is None]
+
     def allows_into(self, push: Record, cluster: str) -> bool:
         """Whether the push may go to anything in the cluster, now or later."""
         in_scopes = all(matches(cluster, scope.clusters) for scope in self.scopes)
