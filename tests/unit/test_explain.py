@@ -1,12 +1,15 @@
 """The answer to "why did my push not deploy?"."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ecr_deploy.core.errors import InvalidRequestError
-from tests.harness.road import APP, Road, definition
-from tests.harness.strict_ecs import StrictEcs
+from tests.harness.road import APP, Road, definition, digest, pushed
+from tests.harness.strict_ecs import FakeClock, StrictEcs, reuse_clients
 
 RULES = [
     {"tags": ["main-*"], "clusters": ["staging"]},
@@ -30,6 +33,14 @@ def explain(road: Road, tag: str, repository: str = "app") -> dict[str, Any]:
     return road.request(explain={"repository": repository, "tag": tag})
 
 
+def outcomes(answer: dict[str, Any]) -> dict[tuple[str | None, str], tuple[str, str | None]]:
+    """What becomes of a push on each target, and why."""
+    return {
+        (one.get("cluster"), one.get("service") or one["family"]): (one["outcome"], one["reason"])
+        for one in [*answer["services"], *answer["families"]]
+    }
+
+
 def test_each_rule_and_everything_that_runs_the_image(ecs: StrictEcs, road: Road) -> None:
     answer = explain(road, "v1.4.0")
 
@@ -39,11 +50,7 @@ def test_each_rule_and_everything_that_runs_the_image(ecs: StrictEcs, road: Road
         {"rule": 1, "matches": True, "reason": None},
         {"rule": 2, "matches": False, "reason": "repositories does not match app"},
     ]
-    found = {
-        (one.get("cluster"), one.get("service") or one["family"]): (one["outcome"], one["reason"])
-        for one in [*answer["services"], *answer["families"]]
-    }
-    assert found == {
+    assert outcomes(answer) == {
         ("prod", "api"): ("deployed", None),
         ("prod", "pinned"): ("skipped", "it is pinned by its tag ecr-deploy:pinned = until Monday"),
         ("staging", "api"): ("skipped", "it is not in the scope of rules[1]"),
@@ -87,3 +94,46 @@ def test_a_rule_that_makes_it_wait(ecs: StrictEcs) -> None:
 def test_a_malformed_one(road: Road) -> None:
     with pytest.raises(InvalidRequestError, match=r"^The request has no field force; it may have digest, region, "):
         road.request(explain={"repository": "app", "tag": "v2", "force": True})
+
+
+_tags = st.sampled_from(["v1.4.0", "v0.9.0", "main-1", "latest", "x-rc"])
+_rules = st.fixed_dictionaries(
+    {},
+    optional={
+        "tags": st.sampled_from([["v*"], ["main-*"], ["*"]]),
+        "exclude_tags": st.just(["*-rc"]),
+        "semver": st.sampled_from(["^1", ">=0.1"]),
+        "clusters": st.sampled_from([["prod"], ["staging"], ["*"]]),
+        "services": st.sampled_from([["api"], ["*"]]),
+        "families": st.just(["migrate-*"]),
+    },
+)
+
+
+@given(
+    rules=st.lists(_rules, min_size=1, max_size=3),
+    running=st.lists(_tags, min_size=3, max_size=3),
+    earlier=st.none() | _tags,
+    tag=_tags,
+    opted_out=st.booleans(),
+)
+def test_it_agrees_with_the_push_that_follows(
+    rules: list[dict[str, Any]], running: list[str], earlier: str | None, tag: str, *, opted_out: bool
+) -> None:
+    ecs = StrictEcs(clock=FakeClock())
+    tags = {"ecr-deploy:enabled": "false"} if opted_out else {}
+    for (cluster, service), one in zip([("prod", "api"), ("staging", "api")], running, strict=False):
+        ecs.add_service(cluster, service, ecs.register(definition(f"{cluster}-{service}", f"{APP}:{one}")), tags=tags)
+    ecs.register(definition("migrate-db", f"{APP}:{running[2]}"))
+    road = Road(ecs, inputs={"rules": rules})
+    if earlier:
+        road.push(pushed(earlier, time="2025-10-01T06:00:00Z"))
+
+    explained = outcomes(explain(road, tag))
+    now = datetime.fromtimestamp(ecs.clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    result = road.push(pushed(tag, digest("new"), time=now))
+
+    reached = outcomes(result)
+    assert {target: explained[target] for target in reached} == reached
+    assert all(explained[target][0] == "skipped" for target in explained.keys() - reached.keys())
+    reuse_clients()
