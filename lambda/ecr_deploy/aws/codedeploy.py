@@ -76,8 +76,12 @@ def app_spec(task_set: TaskSet, revision: str) -> dict[str, Any]:
         properties["PlatformVersion"] = task_set.platform_version
     if task_set.capacity_providers:
         properties["CapacityProviderStrategy"] = [
-            {"CapacityProvider": one["capacityProvider"], "Base": one.get("base", 0), "Weight": one.get("weight", 0)}
-            for one in task_set.capacity_providers
+            {
+                "CapacityProvider": provider["capacityProvider"],
+                "Base": provider.get("base", 0),
+                "Weight": provider.get("weight", 0),
+            }
+            for provider in task_set.capacity_providers
         ]
     return {
         "version": 0.0,
@@ -90,8 +94,8 @@ def end_of(revision: Revision, deployments: Iterable[Mapping[str, Any]]) -> End 
 
     https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_DeploymentInfo.html
     """
-    ours = [one for one in deployments if one.get("description") == _describe(revision)]
-    newest = max(ours, key=lambda one: one["createTime"], default=None)
+    ours = [deployment for deployment in deployments if deployment.get("description") == _describe(revision)]
+    newest = max(ours, key=lambda deployment: deployment["createTime"], default=None)
     if newest is None or newest["status"] in _UNFINISHED:
         return None
     if newest["status"] == "Succeeded":
@@ -169,7 +173,9 @@ class CodeDeploy:
         except CallError as error:
             # A try that got no answer may have gone through; else somebody was quicker.
             running = self._running(group) if error.code == _BUSY else []
-            ours = next((one for one in running if one.get("description") == _describe(revision)), None)
+            ours = next(
+                (deployment for deployment in running if deployment.get("description") == _describe(revision)), None
+            )
             if ours is None:
                 raise
             answer = ours
@@ -196,7 +202,7 @@ class CodeDeploy:
         needs: Shape = {"applicationsInfo": [{"applicationName": str}]}
         for names in batched(self._names("ListApplications", "the account", "applications"), _APPLICATIONS_PER_GET):
             found = self._call("BatchGetApplications", "the account", needs, applicationNames=names)["applicationsInfo"]
-            for application in (one["applicationName"] for one in found if one.get("computePlatform") == "ECS"):
+            for application in (info["applicationName"] for info in found if info.get("computePlatform") == "ECS"):
                 subject = f"application {application}"
                 for name in self._names(
                     "ListDeploymentGroups", subject, "deploymentGroups", applicationName=application
@@ -247,7 +253,7 @@ class CodeDeploy:
 
 
 def _describe(revision: Revision) -> str:
-    """What the description of a deployment says: BatchGetDeployments does not tell its AppSpec.
+    """What the description of a deployment says: BatchGetDeployments does not return its AppSpec.
 
     https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_GetDeployment.html
     """

@@ -76,7 +76,7 @@ def _describe(api: Api, repository: Repository, ids: Sequence[Mapping[str, str]]
         if error.code not in MISSING:
             raise
         # One that is not there makes ECR answer for none.
-        return [record for one in ids for record in _describe(api, repository, [one])] if len(ids) > 1 else []
+        return [record for image_id in ids for record in _describe(api, repository, [image_id])] if len(ids) > 1 else []
     return [
         Record(repository, tag, image["imageDigest"], records.to_milliseconds(image["imagePushedAt"]))
         for image in found

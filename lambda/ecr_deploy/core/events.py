@@ -212,7 +212,7 @@ def _optional(event: Mapping[str, Any], path: str) -> object:
 
 
 def _artifact_of(manifest: object) -> object:
-    """The type of what a manifest describes; None for an index, or where the manifest does not tell.
+    """The type of what a manifest describes; None for an index, or where the manifest does not say.
 
     https://github.com/opencontainers/image-spec/blob/main/manifest.md
     """
@@ -248,7 +248,7 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
         event_id,
         cast("pushes.Origin", origin),
         force=_optional(event, "detail.force") is True,
-        targets=frozenset(Target(*one) for one in targets) if isinstance(targets, list) else None,
+        targets=frozenset(Target(*target) for target in targets) if isinstance(targets, list) else None,
         by=by if isinstance(by, str) else None,
     )
 

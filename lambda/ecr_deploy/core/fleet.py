@@ -58,7 +58,7 @@ class Service(NamedTuple):
     which there are several while it rolls out, and none where ECS keeps none. `deployments` are those of
     DescribeServices, `task_sets` the revisions of its task sets, and `service_deployment` is the ARN of the newest
     deployment, where ECS keeps it. `reverts` says whether ECS rolls a failed deployment back. `task_set` is for
-    CodeDeploy alone. `created_at` tells a service from an earlier one of its name.
+    CodeDeploy alone. `created_at` distinguishes a service from an earlier one of its name.
     """
 
     cluster: str

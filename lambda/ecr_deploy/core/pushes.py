@@ -53,6 +53,6 @@ def retry_of(push: Push) -> str:
         "origin": push.origin,
         "force": push.force,
         "by": push.by,
-        "targets": None if push.targets is None else sorted([one.cluster, one.name] for one in push.targets),
+        "targets": None if push.targets is None else sorted([target.cluster, target.name] for target in push.targets),
     }
     return json.dumps({"source": source, "detail-type": detail_type, "id": push.event_id, "detail": detail})

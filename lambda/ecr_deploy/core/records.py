@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ecr_deploy.core.images import Repository
 
-# Before every push there can be: the time of what nobody can tell the time of.
+# Before every push there can be: the time of what has no known time.
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 

@@ -44,7 +44,7 @@ class Rollout(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What tells it from all others to the service, and sorts by time."""
+        """What identifies it among all rollouts of the service, and sorts by time."""
         return f"{format_time(self.started_at)}/{self.id or self.after_name}"
 
     @property
@@ -85,7 +85,7 @@ def judge_past(revision: str, deployments: Sequence[Deployment]) -> End | None:
     `deployments` are the service deployments of the last 90 days, newest first; where ECS keeps none, those that
     DescribeServices gives, among them one that failed for as long as the way back takes.
     """
-    past = next((one for one in deployments if one.revision == revision), None)
+    past = next((deployment for deployment in deployments if deployment.revision == revision), None)
     if past is None:
         return None
     if past.rollout_state == "FAILED":
@@ -112,7 +112,7 @@ def is_rolling_back(deployments: Iterable[Deployment], service_deployment: str |
 
 def primary_of(deployments: Iterable[Deployment]) -> Deployment | None:
     """The deployment that a service is to run."""
-    return next((one for one in deployments if one.status == "PRIMARY"), None)
+    return next((deployment for deployment in deployments if deployment.status == "PRIMARY"), None)
 
 
 def to_json(rollout: Rollout) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class Scope(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """All rules together: within every scope, a push goes to a target when any rule lets it."""
+    """All rules together: within every scope, a push goes to a target when any rule allows it."""
 
     rules: tuple[Rule, ...]
     scopes: tuple[Scope, ...] = ()

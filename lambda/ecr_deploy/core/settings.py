@@ -160,7 +160,7 @@ class _Reader:
 
     def order_by(self, name: str) -> "OrderBy | None":
         """An order of pushes by their tags; None where there is none."""
-        value = self(name, "an object with pattern and type", lambda one: one == {} or _is_order(one), default={})
+        value = self(name, "an object with pattern and type", lambda given: given == {} or _is_order(given), default={})
         if not value:
             return None
         from ecr_deploy.core import order_by  # noqa: PLC0415 - most users need not load it

@@ -104,9 +104,9 @@ class Range(NamedTuple):
         """Whether a tag is a version in the range. A pre-release is only if the range names one of its number."""
         version = of(tag)
         return version is not None and any(
-            (version.prerelease == _RELEASE or self.prereleases or version.number in one.named)
-            and all(interval.admits(version) for interval in one.intervals)
-            for one in self.sets
+            (version.prerelease == _RELEASE or self.prereleases or version.number in option.named)
+            and all(interval.admits(version) for interval in option.intervals)
+            for option in self.sets
         )
 
 
@@ -139,7 +139,7 @@ def parse_range(text: str, *, prereleases: bool = False) -> Range:
 
 
 def _identifiers(text: str) -> _Identifiers:
-    return tuple((_NUMERIC, int(one)) if one.isdigit() else (_ALPHANUMERIC, one) for one in text.split("."))
+    return tuple((_NUMERIC, int(part)) if part.isdigit() else (_ALPHANUMERIC, part) for part in text.split("."))
 
 
 def _faults(text: str) -> Iterator[str]:

@@ -25,15 +25,15 @@ def superfluous(
 
     `ours` are the numbers of those that we registered, `used` the ARNs of those that are needed.
     """
-    registered = (one for one in revisions if one.number in ours)
-    return [one for one in islice(registered, keep, None) if one.arn not in used]
+    registered = (revision for revision in revisions if revision.number in ours)
+    return [revision for revision in islice(registered, keep, None) if revision.arn not in used]
 
 
 def used_by(services: Iterable[Service], memories: Iterable[Memory]) -> set[str]:
     """The ARNs of what services run, roll out, or would be rolled back to."""
     used: set[str] = set()
     for service in services:
-        used |= {service.revision, *service.task_sets, *(one.revision for one in service.deployments)}
+        used |= {service.revision, *service.task_sets, *(deployment.revision for deployment in service.deployments)}
     for memory in memories:
         used |= {arn for rollout in memory.rollouts for arn in (rollout.revision, rollout.before)}
         used |= {memory.start.revision} if memory.start else set()
@@ -65,7 +65,7 @@ class OldRevisions(FollowUp):
         services = list(ecs.services(EVERYTHING))
         running = [service for service in services if service.family in looked_at]
         known = table.read(service.target for service in running).values()
-        memories = [one.memory for one in known if isinstance(one, Known)]
+        memories = [item.memory for item in known if isinstance(item, Known)]
         if len(memories) < len(running):
             # What can't be read may need any of them.
             return
@@ -81,6 +81,6 @@ class OldRevisions(FollowUp):
         scheduler, clusters = self.environment.scheduler, self.environment.cluster_arns(EVERYTHING)
         rules = dict.fromkeys(rule for cluster in clusters for rule in scheduler.rules(cluster))
         targets = [target for rule in rules for target in scheduler.targets(rule)]
-        ours = (one for one in scheduler.schedules() if one["Target"]["Arn"] in clusters)
-        targets += [scheduler.schedule(one["GroupName"], one["Name"])["Target"] for one in ours]
+        ours = (schedule for schedule in scheduler.schedules() if schedule["Target"]["Arn"] in clusters)
+        targets += [scheduler.schedule(schedule["GroupName"], schedule["Name"])["Target"] for schedule in ours]
         return {target["EcsParameters"]["TaskDefinitionArn"] for target in targets if target.get("EcsParameters")}

@@ -66,8 +66,8 @@ class Promotion(FollowUp):
         """Promote once a service has a rollout of ours live, however often that is said."""
         del results
         read = self.environment.table.read(targets).values()
-        rollouts_of = [one.memory.rollout for one in read if isinstance(one, Known)]
-        if any(one and one.state is State.LIVE for one in rollouts_of):
+        rollouts_of = [known.memory.rollout for known in read if isinstance(known, Known)]
+        if any(rollout and rollout.state is State.LIVE for rollout in rollouts_of):
             self._promote(event_id, *fleet_reader.read_fleet(self.environment, self.environment.settings))
 
     def on_schedule(self, event_id: str, members: Sequence[Member], unknown: Sequence[TargetResult]) -> None:
@@ -82,8 +82,8 @@ class Promotion(FollowUp):
         problems: list[EcrDeployError] = []
         managed = [member for member in members if not admission.obstacle(member, settings)]
         read = fleet_reader.read_memories(managed, (), self.environment, settings)
-        memories = {target: one.memory for target, one in read.items() if isinstance(one, Known)}
-        if error := next((one for one in read.values() if not isinstance(one, Known)), None):
+        memories = {target: known.memory for target, known in read.items() if isinstance(known, Known)}
+        if error := next((known for known in read.values() if not isinstance(known, Known)), None):
             raise error
         for image, tag in due(managed, memories, settings.rules):
             try:
@@ -105,11 +105,13 @@ def due(members: Iterable[Member], memories: Mapping[Target, Memory], rules: Rul
         places = list(_places(services, memories, rule))
         for repository in dict.fromkeys(place.repository for place in places):
             here = [place for place in places if place.repository == repository]
-            records = [record for one in here if (record := one.record) and rule.rejection(record) is None]
+            records = [record for place in here if (record := place.record) and rule.rejection(record) is None]
             if not records:
                 continue
             newest = max(records, key=by_version if rule.semver else by_time)
-            taking = [one for one in here if admission.follows(newest.tag, one.record.tag if one.record else None)]
+            taking = [
+                place for place in here if admission.follows(newest.tag, place.record.tag if place.record else None)
+            ]
             if all(place.is_live_with(newest) for place in taking):
                 found[Due(newest, rule.promote_tag)] = None
     return list(found)
