@@ -1,4 +1,4 @@
-"""Scheduled tasks: EventBridge rules and schedules whose target names a revision are moved to the new revision of its family.
+"""Scheduled tasks: rules and schedules whose target names a revision are moved to the new revision of its family.
 
 Rules are those of the default event bus, which alone runs any on a schedule; schedules are those of all groups.
 """
