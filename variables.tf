@@ -144,7 +144,7 @@ variable "rules" {
 }
 
 variable "enabled_tag_key" {
-  description = "Key of the tag by which a service or a cluster opts out (\"false\"), or in (\"true\"). Default: \"ecr-deploy:enabled\"."
+  description = "Key of the tag by which a service or a cluster opts out (\"false\", \"no\", \"off\" or \"0\", in any case) or in (\"true\", \"yes\", \"on\" or \"1\"); one with any other value is not managed. Default: \"ecr-deploy:enabled\"."
   type        = string
   default     = "ecr-deploy:enabled"
   nullable    = false

@@ -22,13 +22,14 @@ class Images:
         self.ecr = client("ecr")
         self.ecr.create_repository(repositoryName="app")
 
-    def push(self, tag: str) -> dict[str, Any]:
+    def push(self, tag: str, time: str = "2026-11-23T06:00:00Z") -> dict[str, Any]:
         """Put an image and give the event of its push."""
-        manifest = {"schemaVersion": 2, "mediaType": OCI, "config": {"digest": tag}, "layers": []}
+        # moto makes the digest of those of the layers.
+        manifest = {"schemaVersion": 2, "mediaType": OCI, "config": {"digest": tag}, "layers": [{"digest": tag}]}
         answer = self.ecr.put_image(
             repositoryName="app", imageTag=tag, imageManifest=json.dumps(manifest), imageManifestMediaType=OCI
         )
-        return pushed(tag, answer["image"]["imageId"]["imageDigest"])
+        return pushed(tag, answer["image"]["imageId"]["imageDigest"], time=time)
 
     def digest(self, tag: str) -> str | None:
         found = self.ecr.batch_get_image(repositoryName="app", imageIds=[{"imageTag": tag}])["images"]
@@ -195,6 +196,25 @@ def test_an_image_that_is_gone_is_told(road: Road, images: Images, caplog: pytes
 
     assert f"there is no image {APP}@sha256:" in caplog.text
     assert len(road.queues.dead_letters() if road.queues else []) == 1
+
+
+@pytest.mark.parametrize("code", ["ImageTagAlreadyExistsException", "AccessDeniedException"])
+def test_a_tag_that_may_not_be_moved_is_reported_once(
+    fleet: StrictEcs, aws_queues: Queues, images: Images, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    inputs = {"rules": RULES, "rollback_on_failure": True}
+    clients = {"ecr": Refusing(images.ecr, code, 400)}
+    road = Road(fleet, queues=aws_queues, inputs=inputs, registry=None, clients=clients)
+
+    for pushes, tag in enumerate(("v2", "v3"), start=1):
+        road.deliver(images.push(tag, f"2026-11-23T0{pushes}:00:00Z"))
+        fleet.end_deployments()
+        for _ in range(3):
+            assert road.deliver(TICK) == []
+            road.cold_start()
+
+        assert caplog.text.count("promotion: PutImage of") == pushes
+    assert len(aws_queues.dead_letters()) == 1, "the same message"
 
 
 class Refusing:

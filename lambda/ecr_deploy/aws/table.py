@@ -4,6 +4,7 @@
     service/CLUSTER/NAME   memory                          version, memory: JSON
     service/CLUSTER/NAME   rollout/2026-11-23T06:17:18Z/…  rollout: JSON, expires
     lease/FAMILY           lease                           holder, until, registered: JSON
+    reported/SUBJECT       a problem that lasts            expires
 
 `family/NAME` stands for a family that no service runs. docs/decisions/table.md says why it looks like this.
 """
@@ -190,6 +191,18 @@ class Table:
                 "expires": {"N": str(int((rollout.started_at + _YEAR).timestamp()))},
             }
             self._call("PutItem", key, {}, Item=item)
+
+    def is_first(self, subject: str, problem: str, now: datetime) -> bool:
+        """Whether a problem that lasts was not reported yet within a year; from now on it was."""
+        key = f"reported/{subject}"
+        item = {**_key(key, problem), "expires": {"N": str(int((now + _YEAR).timestamp()))}}
+        try:
+            self._call("PutItem", key, {}, Item=item, ConditionExpression="attribute_not_exists(expires)")
+        except CallError as error:
+            if error.code == _CONDITION_FAILED:
+                return False
+            raise
+        return True
 
     def history(self, target: Target, limit: int = MOST_ROLLOUTS) -> Iterator[Rollout]:
         """The rollouts of a target, the newest first."""

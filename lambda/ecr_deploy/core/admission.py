@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ecr_deploy.core.desires import Standing
-from ecr_deploy.core.fleet import CODE_DEPLOY, Member
+from ecr_deploy.core.fleet import CODE_DEPLOY, Member, Service
 from ecr_deploy.core.memory import Image
 from ecr_deploy.core.outcomes import Outcome, Reason
 from ecr_deploy.core.records import Record
@@ -16,6 +16,10 @@ from ecr_deploy.core.settings import Settings
 
 # A service with this tag stays where it is; the value may say why.
 PINNED = "ecr-deploy:pinned"
+
+# How people write the value of a tag that says yes or no.
+_YES = frozenset({"true", "yes", "on", "1"})
+_NO = frozenset({"false", "no", "off", "0"})
 
 Decision = tuple[Outcome, Reason]
 
@@ -42,17 +46,43 @@ def obstacle(member: Member, settings: Settings) -> Reason | None:
     service = member.service
     if service is None:
         return None
-    enabled = settings.enabled_tag_key
-    for tags, owner in ((service.tags, "it"), (service.cluster_tags, f"its cluster {service.cluster}")):
-        if tags.get(enabled) == "false":
-            return Reason("opted-out", f"{owner} has the tag {enabled} = false")
-    if settings.require_opt_in and "true" not in (service.tags.get(enabled), service.cluster_tags.get(enabled)):
-        return Reason("not-opted-in", f"neither it nor its cluster has the tag {enabled} = true")
-    if service.tags.get(PINNED, "false") != "false":
-        return Reason("pinned", f"it is pinned by its tag {PINNED} = {service.tags[PINNED]}")
+    if (reason := _opt_out(service, settings)) or (reason := _pin(service)):
+        return reason
     if service.controller != "ECS" and not (settings.codedeploy and service.controller == CODE_DEPLOY):
         return Reason("controller", f"its deployment controller is {service.controller}, which deploys by itself")
     return None
+
+
+def _opt_out(service: Service, settings: Settings) -> Reason | None:
+    key = settings.enabled_tag_key
+    is_opted_in = False
+    for tags, owner in ((service.tags, "it"), (service.cluster_tags, f"its cluster {service.cluster}")):
+        if key not in tags:
+            continue
+        is_opted_in |= _is_yes(tags[key])
+        if _is_no(tags[key]):
+            return Reason("opted-out", f"{owner} has the tag {key} = {tags[key]}")
+        if not _is_yes(tags[key]):
+            text = f"{owner} has the tag {key} = {tags[key]!r}, which is neither true nor false"
+            return Reason("opt-in-unclear", text)
+    if settings.require_opt_in and not is_opted_in:
+        return Reason("not-opted-in", f"neither it nor its cluster has the tag {key} = true")
+    return None
+
+
+def _pin(service: Service) -> Reason | None:
+    pin = service.tags.get(PINNED)
+    if pin is None or _is_no(pin):
+        return None
+    return Reason("pinned", f"it is pinned by its tag {PINNED} = {pin}")
+
+
+def _is_yes(value: str) -> bool:
+    return value.strip().lower() in _YES
+
+
+def _is_no(value: str) -> bool:
+    return value.strip().lower() in _NO
 
 
 def to_target(push: Record, member: Member, settings: Settings) -> Reason | None:

@@ -7,7 +7,7 @@ from ecr_deploy import fleet_reader, report
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission, memory, rollouts
-from ecr_deploy.core.errors import EcrDeployError
+from ecr_deploy.core.errors import EcrDeployError, Retry
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
@@ -90,9 +90,16 @@ class Promotion(FollowUp):
                 if ecr.promote(self.environment.registry(image.repository.region), image, tag):
                     report.log_promoted(event_id, image, tag)
             except EcrDeployError as error:
-                problems.append(error)
+                if error.retry is not Retry.NEVER or self._is_first(error, image, tag):
+                    problems.append(error)
         if problems:
             raise max(problems, key=lambda error: error.retry)
+
+
+    def _is_first(self, error: EcrDeployError, image: Record, tag: str) -> bool:
+        """Whether a refusal for good, as where tags are immutable or the image is gone, was not reported yet."""
+        subject = f"{rollouts.repository_key(image.repository)}:{tag}"
+        return self.environment.table.is_first(subject, f"{image.digest} {error}", self.environment.now())
 
 
 def due(members: Iterable[Member], memories: Mapping[Target, Memory], rules: Rules) -> list[Due]:
