@@ -52,7 +52,7 @@ locals {
     "ecs:ListServiceDeployments",
     "ecs:DescribeServiceDeployments",
   ]
-  service_writes = ["ecs:UpdateService", "ecs:StopServiceDeployment"]
+  service_writes = concat(["ecs:UpdateService", "ecs:StopServiceDeployment"], var.express_mode ? ["ecs:UpdateExpressGatewayService"] : [])
   network_interface_actions = [
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",

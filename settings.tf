@@ -53,6 +53,7 @@ locals {
       deployment_timeout_minutes = 30
       scheduled_tasks            = false
       codedeploy                 = false
+      express_mode               = false
       keep_revisions             = null
       image_parameter_prefix     = null
     }
@@ -74,6 +75,7 @@ locals {
     deployment_timeout_minutes = var.deployment_timeout_minutes
     scheduled_tasks            = var.scheduled_tasks
     codedeploy                 = var.codedeploy
+    express_mode               = var.express_mode
     keep_revisions             = var.keep_revisions
     image_parameter_prefix     = var.image_parameter_prefix
   }

@@ -265,6 +265,13 @@ variable "codedeploy" {
   nullable    = false
 }
 
+variable "express_mode" {
+  description = "Whether services in ECS Express Mode are deployed. Default: false, they are not managed."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "keep_revisions" {
   description = "Number of the function's own newest revisions of a family, from 1, that stay when a new one is live; older ones are deregistered, but never one that a service, a deployment or a scheduled task uses. The function then reads the services of all clusters, which may share a family. Default: null, all stay."
   type        = number

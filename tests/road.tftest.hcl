@@ -189,6 +189,7 @@ run "rules_and_what_comes_after" {
     deployment_timeout_minutes = 20
     scheduled_tasks            = true
     codedeploy                 = true
+    express_mode               = true
     keep_revisions             = 5
     image_parameter_prefix     = "/ecr-deploy/images"
     notification_topic_arn     = "arn:aws:sns:eu-west-1:123456789012:people"
@@ -210,6 +211,7 @@ run "rules_and_what_comes_after" {
       deployment_timeout_minutes = 20
       scheduled_tasks            = true
       codedeploy                 = true
+      express_mode               = true
       keep_revisions             = 5
       image_parameter_prefix     = "/ecr-deploy/images"
       table_name                 = "ecr-deploy"

@@ -11,12 +11,12 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from ecr_deploy.aws.calls import CONFIG, Api
-from ecr_deploy.aws.controllers import Controller, Controllers, EcsController
+from ecr_deploy.aws.controllers import Controller, Controllers, EcsController, ExpressModeController
 from ecr_deploy.aws.ecs_fleet import EcsFleet
 from ecr_deploy.aws.pacing import Clock, Pacer
 from ecr_deploy.aws.sqs import Queue
 from ecr_deploy.aws.table import Table
-from ecr_deploy.core.fleet import CODE_DEPLOY
+from ecr_deploy.core.fleet import CODE_DEPLOY, EXPRESS_MODE
 from ecr_deploy.core.records import to_milliseconds
 from ecr_deploy.core.rules import Moment, Rules
 from ecr_deploy.core.settings import Settings
@@ -88,6 +88,8 @@ class Environment:
             from ecr_deploy.aws.codedeploy import CodeDeploy  # noqa: PLC0415
 
             others[CODE_DEPLOY] = CodeDeploy(self._api("codedeploy"))
+        if self.settings.express_mode:
+            others[EXPRESS_MODE] = ExpressModeController(self.ecs)
         return Controllers(EcsController(self.ecs), others)
 
     @cached_property

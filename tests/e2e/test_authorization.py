@@ -24,6 +24,7 @@ KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
 FEATURES: dict[str, dict[str, Any]] = {
     "scheduled_tasks": {"scheduled_tasks": True},
     "codedeploy": {"codedeploy": True},
+    "express_mode": {"express_mode": True},
     "keep_revisions": {"keep_revisions": 5},
     "image_parameters": {"image_parameter_prefix": "/images"},
     "calendars": {"change_calendars": ["nights"], "reconcile_schedule": "rate(1 hour)"},

@@ -188,6 +188,26 @@ class TestDescribeServices:
         assert "taskDefinition" not in foreign
 
 
+class TestUpdateExpressGatewayService:
+    EXPRESS = {"resourceManagementType": "ECS"}
+
+    def test_gives_the_revision_and_nothing_else(self, ecs: StrictEcs, client: BaseClient) -> None:
+        arn = ecs.add_service("prod", "express", "app:1", members=self.EXPRESS)
+        target = ecs.revisions("app")[1]
+        client.update_express_gateway_service(serviceArn=arn, taskDefinitionArn=target)
+        assert ecs.task_definition("prod", "express") == target
+        _, message = refused(client.update_express_gateway_service, serviceArn=arn, cpu="512")
+        assert "must not be given cpu" in message
+
+    def test_each_kind_of_service_has_its_own_operation(self, ecs: StrictEcs, client: BaseClient) -> None:
+        arn = ecs.add_service("prod", "express", "app:1", members=self.EXPRESS)
+        assert refused(client.update_service, cluster="prod", service="express", taskDefinition="app:2")
+        usual = arn.replace("express", "api")
+        assert refused(client.update_express_gateway_service, serviceArn=usual, taskDefinitionArn="app:2")
+        code, _ = refused(client.update_express_gateway_service, serviceArn=f"{arn}-gone", taskDefinitionArn="app:2")
+        assert code == "ServiceNotFoundException"
+
+
 class TestUpdateService:
     def test_new_deployment_only_for_a_change(self, ecs: StrictEcs, client: BaseClient) -> None:
         def deployments(**request: object) -> list[Json]:
@@ -1081,6 +1101,10 @@ def example_requests(ecs: StrictEcs) -> dict[str, Json]:
         "StopServiceDeployment": {"serviceDeploymentArn": service["currentServiceDeployment"], "stopType": "ROLLBACK"},
         "StopTask": {"cluster": "prod", "task": ecs.tasks(running=False)[0], "reason": "late"},
         "TagResource": {"resourceArn": ecs.revisions("app")[0], "tags": [tag("a")]},
+        "UpdateExpressGatewayService": {
+            "serviceArn": "arn:aws:ecs:eu-west-1:123456789012:service/prod/express",
+            "taskDefinitionArn": "app:2",
+        },
         "UpdateService": {"cluster": "prod", "service": "api", "forceNewDeployment": True},
     }
 
@@ -1088,6 +1112,7 @@ def example_requests(ecs: StrictEcs) -> dict[str, Json]:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_answers_are_what_the_model_says(ecs: StrictEcs, operation: str) -> None:
     ecs.add_service("prod", "green", "app", deployment_controller="CODE_DEPLOY")
+    ecs.add_service("prod", "express", "app:1", members={"resourceManagementType": "ECS"})
     ecs.update_service("prod", "api", "app:2")
     ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL", reason="circuit breaker")
     ecs.register(definition(family="other"))

@@ -117,6 +117,7 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "DescribeServiceDeployments": lambda _, request: request["serviceDeploymentArns"],
     "StopServiceDeployment": lambda _, request: [request["serviceDeploymentArn"]],
     "UpdateService": lambda arn, request: [_service(arn, request, request["service"])],
+    "UpdateExpressGatewayService": lambda _, request: [request["serviceArn"]],
     "RegisterTaskDefinition": lambda arn, request: [f"{arn}:task-definition/{request['family']}:1"],
     "TagResource": lambda _, request: [request["resourceArn"]],
     "DescribeImages": _image,

@@ -14,7 +14,14 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-FEATURES = ("scheduled_tasks", "codedeploy", "keep_revisions", "image_parameter_prefix", "change_calendars")
+FEATURES = (
+    "scheduled_tasks",
+    "codedeploy",
+    "express_mode",
+    "keep_revisions",
+    "image_parameter_prefix",
+    "change_calendars",
+)
 FEATURES_OF_RULES = ("families", "promote_tag", "change_calendars")
 
 _found: set[str] = set()

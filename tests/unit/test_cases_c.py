@@ -150,15 +150,11 @@ def test_a_thousand_versions_cost_a_turn_little(ecs: StrictEcs) -> None:
     running = revisions.read({"taskDefinition": ecs.running("prod", "api") | IDENTITY})
     member = Member(Service("prod", "api", "arn", "arn"), running)
     start = datetime(2026, 11, 26, tzinfo=UTC)
-    held = [
-        Record(APP, f"v1.0.{number}", digest(number), start - timedelta(minutes=number)) for number in range(1000)
-    ]
+    held = [Record(APP, f"v1.0.{number}", digest(number), start - timedelta(minutes=number)) for number in range(1000)]
     rules = road.handler.environment.settings.rules.at(Moment(start, {}))
     began = time.process_time()
 
-    [found] = reconcile.missing(
-        [member], {member.target: Memory()}, {APP: held}, rules, now=start, event_id="turn"
-    )
+    [found] = reconcile.missing([member], {member.target: Memory()}, {APP: held}, rules, now=start, event_id="turn")
 
     # 0.1 s on a machine that is not busy.
     assert time.process_time() - began < 0.5

@@ -89,6 +89,18 @@ class EcsController:
             return service.deployments
 
 
+class ExpressModeController(EcsController):
+    """ECS for services in Express Mode, which have an operation of their own; how their rollouts end is the same.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateExpressGatewayService.html
+    """
+
+    def update(self, services: Iterable[Service], revision: Revision, *, force: bool) -> Sequence[str | EcrDeployError]:
+        """Update services to a revision; one that runs already can't be deployed anew, so that nobody asks for it."""
+        del force
+        return self._ecs.update_express(services, revision)
+
+
 class OtherController:
     """Whatever deploys by itself: it is not ours to update."""
 

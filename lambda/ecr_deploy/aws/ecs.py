@@ -158,6 +158,10 @@ class Ecs:
         """
         return list(self._pool.map(lambda service: self._try_update(service, revision, force=force), services))
 
+    def update_express(self, services: Iterable[Service], revision: Revision) -> list[str | CallError | OutOfTimeError]:
+        """Update Express Mode services to a revision; for each the id of its deployment, or why it could not be."""
+        return list(self._pool.map(lambda service: self._try_update_express(service, revision), services))
+
     def _describe_services(self, cluster: str, names: list[str]) -> list[Service]:
         answer = self._api.call(
             "DescribeServices",
@@ -220,6 +224,21 @@ class Ecs:
             return error
         deployments = answer["service"].get("deployments") or ()
         return next((str(one["id"]) for one in deployments if one["status"] == "PRIMARY"), "")
+
+    def _try_update_express(self, service: Service, revision: Revision) -> str | CallError | OutOfTimeError:
+        try:
+            # Any further argument would change something of the service.
+            self._api.call(
+                "UpdateExpressGatewayService",
+                f"service {service.name} in cluster {service.cluster}",
+                {"service": dict},
+                serviceArn=service.arn,
+                taskDefinitionArn=revision.arn,
+            )
+        except (CallError, OutOfTimeError) as error:
+            return error
+        # It does not say under which id DescribeServices will list the deployment.
+        return ""
 
 
 def _number(arn: str) -> int:

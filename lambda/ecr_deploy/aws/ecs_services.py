@@ -6,7 +6,7 @@ from typing import Any
 
 from ecr_deploy.aws.calls import Maybe, Shape, lacking, whole_items
 from ecr_deploy.core import records
-from ecr_deploy.core.fleet import CODE_DEPLOY, Deployment, Service, TaskSet
+from ecr_deploy.core.fleet import CODE_DEPLOY, EXPRESS_MODE, Deployment, Service, TaskSet
 
 TAGS = Maybe([{"key": str}])
 _SERVICE: Shape = {
@@ -95,7 +95,6 @@ def _reverts(configuration: Mapping[str, Any]) -> bool:
 
 
 def _controller(service: Mapping[str, Any]) -> str:
-    # Express Mode services are ECS's own to roll out: UpdateService is not for them.
     if service.get("resourceManagementType") == "ECS":
-        return "ECS Express Mode"
+        return EXPRESS_MODE
     return str((service.get("deploymentController") or {}).get("type") or "ECS")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ecr_deploy.core.desires import Standing
-from ecr_deploy.core.fleet import CODE_DEPLOY, Member, Service
+from ecr_deploy.core.fleet import CODE_DEPLOY, ECS, EXPRESS_MODE, Member, Service
 from ecr_deploy.core.memory import Image
 from ecr_deploy.core.outcomes import Outcome, Reason
 from ecr_deploy.core.records import Record
@@ -48,7 +48,8 @@ def obstacle(member: Member, settings: Settings) -> Reason | None:
         return None
     if (reason := _opt_out(service, settings)) or (reason := _pin(service)):
         return reason
-    if service.controller != "ECS" and not (settings.codedeploy and service.controller == CODE_DEPLOY):
+    is_ours = {ECS: True, CODE_DEPLOY: settings.codedeploy, EXPRESS_MODE: settings.express_mode}
+    if not is_ours.get(service.controller):
         return Reason("controller", f"its deployment controller is {service.controller}, which deploys by itself")
     return None
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ecr_deploy.core import admission, desires, images, memory, revisions, rollouts
 from ecr_deploy.core.admission import Arrival
 from ecr_deploy.core.desires import Desire, Standing
-from ecr_deploy.core.fleet import Member, Target
+from ecr_deploy.core.fleet import EXPRESS_MODE, Member, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Image, Memory, Start
 from ecr_deploy.core.outcomes import SEVERITY, Change, Outcome, Reason
@@ -99,8 +99,10 @@ class Decision:
     @cached_property
     def force(self) -> bool:
         """Whether the revision that runs is what is to run, and only its tag stands for another image now."""
-        running = self.member.running
-        return self.member.service is not None and running.is_active and revisions.is_like(running, self.request)
+        service, running = self.member.service, self.member.running
+        # What is in Express Mode takes no forced deployment: it gets a copy of the revision.
+        can_be_forced = service is not None and service.controller != EXPRESS_MODE
+        return can_be_forced and running.is_active and revisions.is_like(running, self.request)
 
     @property
     def same(self) -> str:

@@ -19,6 +19,9 @@ class Target(NamedTuple):
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentController.html
 ECS = "ECS"
 CODE_DEPLOY = "CODE_DEPLOY"
+# ECS has no name for it among the controllers: such a service has `resourceManagementType` ECS.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/express-service-overview.html
+EXPRESS_MODE = "ECS Express Mode"
 
 
 class Deployment(NamedTuple):

@@ -105,6 +105,7 @@ def _step(group: Sequence[Decision], family: Family) -> Step:
     members = tuple(one.member for one in group)
     if first.force:
         return Step(members, first.base, first.request, first.member.running, force=True)
-    there = (one for one in (family.newest, *family.spare) if one.is_active)
-    revision = next((one for one in there if revisions.is_like(one, first.request)), None)
+    running = {member.running.arn for member in members if member.service}
+    there = (spare for spare in (family.newest, *family.spare) if spare.is_active and spare.arn not in running)
+    revision = next((spare for spare in there if revisions.is_like(spare, first.request)), None)
     return Step(members, first.base, first.request, revision, force=False)

@@ -43,6 +43,7 @@ class Settings(NamedTuple):
     deployment_timeout: timedelta
     scheduled_tasks: bool
     codedeploy: bool
+    express_mode: bool
     keep_revisions: int | None
     image_parameter_prefix: str | None
     table_name: str
@@ -90,6 +91,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         ),
         scheduled_tasks=read("scheduled_tasks", "true or false", _is_bool, default=False),
         codedeploy=read("codedeploy", "true or false", _is_bool, default=False),
+        express_mode=read("express_mode", "true or false", _is_bool, default=False),
         keep_revisions=read("keep_revisions", "a whole number from 1", _is_count, 0) or None,
         image_parameter_prefix=read("image_parameter_prefix", "a path", _is_text, "") or None,
         table_name=read("table_name", "the name of a table", _is_text),

@@ -95,7 +95,6 @@ class Promotion(FollowUp):
         if problems:
             raise max(problems, key=lambda error: error.retry)
 
-
     def _is_first(self, error: EcrDeployError, image: Record, tag: str) -> bool:
         """Whether a refusal for good, as where tags are immutable or the image is gone, was not reported yet."""
         subject = f"{rollouts.repository_key(image.repository)}:{tag}"

@@ -37,6 +37,7 @@ module "ecr_deploy" {
   reconcile_schedule = "rate(15 minutes)"
   scheduled_tasks    = contains(each.value, "scheduled_tasks")
   codedeploy         = contains(each.value, "codedeploy")
+  express_mode       = contains(each.value, "express_mode")
   keep_revisions     = contains(each.value, "keep_revisions") ? 1 : null
 
   image_parameter_prefix = contains(each.value, "image_parameter_prefix") ? "/images" : null

@@ -102,7 +102,32 @@ def update_service(account: Account, request: Json) -> Json:
     return {"service": service.describe(with_tags=False)}
 
 
+def update_express_gateway_service(account: Account, request: Json) -> Json:
+    """Give a service in Express Mode another revision; one that it runs already begins no deployment."""
+    foreign = sorted(request.keys() - {"serviceArn", "taskDefinitionArn"})
+    if foreign:
+        message = f"UpdateExpressGatewayService must not be given {', '.join(foreign)}."
+        raise errors.house_rule(message)
+    service = next((service for service in account.services() if service.arn == request["serviceArn"]), None)
+    if service is None:
+        raise errors.service_not_found()
+    if service.status != "ACTIVE":
+        raise errors.service_not_active()
+    if not service.is_express:
+        message = "The service is not an Express Gateway service."
+        raise errors.invalid_parameter(message)
+    revision = account.launchable(request["taskDefinitionArn"])
+    if revision.arn != service.task_definition:
+        account.deploy(service, revision)
+    outline = {"serviceArn": service.arn, "cluster": service.cluster.name, "serviceName": service.name}
+    return {"service": {**outline, "targetConfiguration": {"taskDefinitionArn": revision.arn}}}
+
+
 def _check_controller(service: Service, request: Json, *, force: bool) -> None:
+    if service.is_express:
+        # The wording is not publicly known.
+        message = "The service is managed by Amazon ECS: use UpdateExpressGatewayService."
+        raise errors.invalid_parameter(message)
     if service.controller in (None, "ECS"):
         return
     remedy = "Use AWS CodeDeploy to trigger a new deployment." if service.controller == "CODE_DEPLOY" else ""
@@ -383,6 +408,7 @@ _OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
     "StopServiceDeployment": stop_service_deployment,
     "StopTask": stop_task,
     "TagResource": tag_resource,
+    "UpdateExpressGatewayService": update_express_gateway_service,
     "UpdateService": update_service,
 }
 # A botocore that is older than an operation can't call it, and has no model to hold it against.
@@ -405,6 +431,7 @@ WRITES = frozenset(
         "StopServiceDeployment",
         "StopTask",
         "TagResource",
+        "UpdateExpressGatewayService",
         "UpdateService",
     }
 )

@@ -123,6 +123,11 @@ class Service:
     has_revisions: bool = False
 
     @property
+    def is_express(self) -> bool:
+        """Whether ECS manages all of it."""
+        return self.members.get("resourceManagementType") == "ECS"
+
+    @property
     def is_taggable(self) -> bool:
         """Whether the ARN is long: before 2021 it could be without the cluster.
 

@@ -83,7 +83,11 @@ BUCKETS: dict[str, tuple[int, int, tuple[str, ...]]] = {
         20,
         ("DescribeTaskDefinition", "ListTaskDefinitions", "ListTaskDefinitionFamilies"),
     ),
-    "service modify": (50, 5, ("UpdateService", "StopServiceDeployment", "ContinueServiceDeployment")),
+    "service modify": (
+        50,
+        5,
+        ("UpdateService", "StopServiceDeployment", "ContinueServiceDeployment", "UpdateExpressGatewayService"),
+    ),
     "service read": (100, 20, ("DescribeServices", "ListServices")),
     "cluster read": (50, 20, ("DescribeClusters", "ListClusters")),
     "cluster resource modify": (100, 40, ("RunTask", "StopTask")),
