@@ -5,16 +5,15 @@ same again after a crash finds what is done, and does the rest.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from ecr_deploy import fleet_reader
 from ecr_deploy.aws.calls import WORKERS
-from ecr_deploy.aws.table import OvertakenError
-from ecr_deploy.core.errors import EcrDeployError
+from ecr_deploy.core.errors import EcrDeployError, OvertakenError
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, sum_up
 from ecr_deploy.core.pushes import Push
-from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
@@ -26,16 +25,10 @@ logger = logging.getLogger("ecr_deploy")
 
 # Enough for whoever deploys beside us; a loop that registers without end must not take us with it.
 _MOST_PLANS = 3
-# Of a long rollout from the queue: what is pushed behind it waits no longer. Calls of the last 10 seconds are not begun.
+# Of a long rollout from the queue: what is pushed behind it waits no longer. Calls that take too long are not begun.
 _SLICE_SECONDS = 25
-# How far below the newest revision of a family we look for one that a service may start from.
-_MOST_OLDER = 50
-# UpdateService of a service that is no more, or drains.
-_GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException"})
 
 Results = list[tuple[Push, PushResult]]
-# A revision that a target got, with its deployment's id; or why it did not.
-Done = tuple[Revision | None, str] | EcrDeployError
 
 
 def deploy(
@@ -82,13 +75,13 @@ def _roll_out(
     """Roll one family out, whatever becomes of others."""
     try:
         with FamilyLease(hit.family, environment, is_needed=not settings.dry_run) as lease:
-            known = memories.result()
+            read: Callable[[], Memories] = memories.result
             for _ in range(_MOST_PLANS):
                 try:
-                    return FamilyRollout(hit, pushes, environment, settings, lease).run(known)
+                    return FamilyRollout(hit, pushes, environment, settings, lease).run(read)
                 except OvertakenError as error:
                     overtaken = error
-                    known = fleet_reader.memories_of([hit], pushes, environment, settings)
+                    read = partial(fleet_reader.memories_of, [hit], pushes, environment, settings)
             raise overtaken
     except EcrDeployError as error:
         return [(push, failed(target, before, error)) for push, target, before in hit.concerned]

@@ -1,14 +1,14 @@
 """One family, from what runs to what is to run: planned, written down, registered, updated, recorded."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from ecr_deploy import fleet_reader
-from ecr_deploy.aws.table import Known, OvertakenError
+from ecr_deploy.aws.table import Known
 from ecr_deploy.core import memory, planner
 from ecr_deploy.core.decisions import Verdict
-from ecr_deploy.core.errors import CallError, EcrDeployError
+from ecr_deploy.core.errors import CallError, EcrDeployError, OvertakenError
 from ecr_deploy.core.fleet import Family, Target
 from ecr_deploy.core.outcomes import Outcome, Reason, TargetResult
 from ecr_deploy.core.planner import Plan, Step
@@ -23,8 +23,6 @@ logger = logging.getLogger("ecr_deploy")
 
 # Enough for whoever deploys beside us; a loop that registers without end must not take us with it.
 _MOST_PLANS = 3
-# Of a long rollout from the queue: what is pushed behind it waits no longer. Calls of the last 10 seconds are not begun.
-_SLICE_SECONDS = 25
 # How far below the newest revision of a family we look for one that a service may start from.
 _MOST_OLDER = 50
 # UpdateService of a service that is no more, or drains.
@@ -48,15 +46,15 @@ class FamilyRollout:
         self._known: dict[Target, Known] = {}
         self._newest = 0
 
-    def run(self, known: Memories) -> list[tuple[Push, TargetResult]]:
-        """Plan the family and do what the plan says; gives what came of each push.
+    def run(self, read: Callable[[], Memories]) -> list[tuple[Push, TargetResult]]:
+        """Plan the family and do what the plan says; gives what came of each push. `read` gives what is known of it.
 
         Raises:
             OvertakenError: another writer was quicker.
             EcrDeployError: nothing of it could be done.
 
         """
-        family, results = self._read_family(known)
+        family, results = self._read_family(read)
         if family is None:
             return results
         memories = {target: one.memory for target, one in self._known.items()}
@@ -74,8 +72,9 @@ class FamilyRollout:
                 }
                 break
             self._lease.wait()
+            self._lease.begin_note(step.base for step in plan.steps if step.revision is None)
             refused = self._remember(plan)
-            revisions = [self._register(step) for step in plan.steps]
+            revisions = self._register_all(plan.steps)
             if plans_left and (theirs := self._overlooked(revisions)):
                 family = family._replace(newest=theirs, spare=())
                 continue
@@ -89,14 +88,15 @@ class FamilyRollout:
             if verdict.push.origin == "memory" or (verdict.push, verdict.member.target) in concerned
         ]
 
-    def _read_family(self, known: Memories) -> tuple[Family | None, list[tuple[Push, TargetResult]]]:
+    def _read_family(self, read: Callable[[], Memories]) -> tuple[Family | None, list[tuple[Push, TargetResult]]]:
         """The family, if ECS has a revision of it; and what came of targets of which something is unknown."""
         # Asked first, because it is mostly what the services run, too.
         newest = self._hit.newest or self._environment.ecs.newest(self._hit.family)
+        known = read()
         members, unknown = fleet_reader.members_of(self._hit, self._environment)
         unreadable = {one.target: error for one in members if isinstance(error := known[one.target], EcrDeployError)}
         readable = tuple(one for one in members if one.target not in unreadable)
-        self._known = {one.target: read for one in readable if isinstance(read := known[one.target], Known)}
+        self._known = {one.target: item for one in readable if isinstance(item := known[one.target], Known)}
         results = [
             (push, one) for one in unknown for push, target, _ in self._hit.concerned if target == one.target
         ] + [
@@ -172,16 +172,19 @@ class FamilyRollout:
                 self._known[target] = written
         return refused
 
+    def _register_all(self, steps: Sequence[Step]) -> list[Revision | EcrDeployError]:
+        revisions = [step.revision or self._register(step) for step in steps]
+        if None in [step.revision for step in steps] and all(isinstance(one, Revision) for one in revisions):
+            self._lease.end_note()
+        return revisions
+
     def _register(self, step: Step) -> Revision | EcrDeployError:
-        if step.revision:
-            return step.revision
         try:
             self._lease.wait()
-            self._lease.note(step.base)
             revision = self._environment.ecs.register(step.request, self._newest)
-            self._lease.add(revision)
         except EcrDeployError as error:
             return error
+        self._lease.add(revision, step.base)
         return revision
 
     def _overlooked(self, revisions: Iterable[Revision | EcrDeployError]) -> Revision | None:
@@ -218,6 +221,7 @@ class FamilyRollout:
         """Record what was done. Where that can't be written, the next look at the target finds it out."""
         if self._settings.dry_run:
             return
+        self._lease.begin_release()
         members = {member.target: member for step in plan.steps for member in step.members}
         finished = {}
         for target, end in done.items():

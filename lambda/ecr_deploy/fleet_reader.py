@@ -119,43 +119,74 @@ def read_memories(
     of the members where there is no news.
     """
     members = list(members)
-    news = list(news)
     known = environment.table.read(member.target for member in members)
-    members = [
-        as_deployed(member, one.memory, environment) if isinstance(one := known[member.target], Known) else member
-        for member in members
-    ]
-    wanted = {push.repository for push in news} or {one for member in members for one in member.running.repositories}
-    settled: dict[Target, Known | EcrDeployError] = {}
-    unrecorded: dict[Repository, dict[str, set[str]]] = {}
-    for member in members:
-        one = known[member.target]
-        if isinstance(one, Known):
-            one = one._replace(memory=memory.settle(one.memory, member))
-            for container in member.running.containers:
-                repository = container.repository
-                is_ours = repository in wanted and settings.rules.covers(repository, member.target)
-                if repository and is_ours and not memory.is_known(container, one.memory):
-                    images = unrecorded.setdefault(repository, {"tags": set(), "digests": set()})
-                    if container.digest:
-                        images["digests"].add(container.digest)
-                    elif container.tag:
-                        images["tags"].add(container.tag)
-        settled[member.target] = one
-    found = {repository: _ask(repository, images, environment) for repository, images in unrecorded.items()}
-    for member in members:
-        one = settled[member.target]
-        if isinstance(one, Known):
-            settled[member.target] = _adopt(member, one, news, found, environment)
-    return settled
+    return _in_line(members, known, list(news), environment, settings)
 
 
 def memories_of(hits: Iterable[Hit], news: Sequence[Push], environment: Environment, settings: Settings) -> Memories:
     """What is known of all that families hold."""
-    members = []
-    for hit in hits:
-        members += members_of(hit, environment)[0]
-    return read_memories(members, news, environment, settings)
+    hits = list(hits)
+    # Asked for at once, while ECS says what the services run.
+    reading = environment.table.start_read(target for hit in hits for target in _targets(hit))
+    members = [member for hit in hits for member in members_of(hit, environment)[0]]
+    return _in_line(members, reading(), news, environment, settings)
+
+
+def _targets(hit: Hit) -> Iterable[Target]:
+    return [Target(None, hit.family)] if hit.newest else [service.target for service in hit.services]
+
+
+def _in_line(
+    members: Iterable[Member],
+    known: Memories,
+    news: Sequence[Push],
+    environment: Environment,
+    settings: Settings,
+) -> Memories:
+    """What is known of members, once it agrees with what they run."""
+    members = [
+        as_deployed(member, read.memory, environment) if isinstance(read := known[member.target], Known) else member
+        for member in members
+    ]
+    settled: dict[Target, Known | EcrDeployError] = {}
+    for member in members:
+        read = known[member.target]
+        if isinstance(read, Known):
+            read = read._replace(memory=memory.settle(read.memory, member))
+        settled[member.target] = read
+    found = {
+        repository: _ask(repository, images, environment)
+        for repository, images in _unrecorded(members, settled, news, settings).items()
+    }
+    for member in members:
+        read = settled[member.target]
+        if isinstance(read, Known):
+            settled[member.target] = _adopt(member, read, news, found, environment)
+    return settled
+
+
+def _unrecorded(
+    members: Sequence[Member], known: Memories, news: Iterable[Push], settings: Settings
+) -> dict[Repository, dict[str, set[str]]]:
+    """The tags and digests that members run and nobody recorded, of repositories that rules cover."""
+    wanted = {push.repository for push in news} or {
+        repository for member in members for repository in member.running.repositories
+    }
+    images: dict[Repository, dict[str, set[str]]] = {}
+    for member in members:
+        read = known[member.target]
+        if not isinstance(read, Known):
+            continue
+        for container in member.running.containers:
+            repository = container.repository
+            is_ours = repository in wanted and settings.rules.covers(repository, member.target)
+            if repository and is_ours and not memory.is_known(container, read.memory):
+                unknown = images.setdefault(repository, {"tags": set(), "digests": set()})
+                if container.digest:
+                    unknown["digests"].add(container.digest)
+                elif container.tag:
+                    unknown["tags"].add(container.tag)
+    return images
 
 
 def members_of(hit: Hit, environment: Environment) -> tuple[list[Member], list[TargetResult]]:

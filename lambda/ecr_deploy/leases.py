@@ -1,17 +1,20 @@
 """Leases: one writer at a time works on a family, be it the queue, the schedule, a request or the command line."""
 
 import logging
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Self
 
 from ecr_deploy.aws.table import Lease
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.environment import Environment
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 logger = logging.getLogger("ecr_deploy")
 
-# Stands for the number of the revision that is about to be registered.
+# Stands for the numbers of the revisions that are about to be registered.
 _NEXT = 0
 _SECONDS_OF_A_STEP = 30
 
@@ -28,6 +31,8 @@ class FamilyLease:
         self._environment = environment
         self._taking = environment.table.start_lease(family, environment.now()) if is_needed else None
         self._lease: Lease | None = None
+        self._noting: Future[None] | None = None
+        self._releasing: Future[None] | None = None
         self._dry: Mapping[int, int] | None = None
 
     def __enter__(self) -> Self:
@@ -36,10 +41,11 @@ class FamilyLease:
 
     def __exit__(self, *_: object) -> None:
         """Give the lease back, with what was registered."""
-        if self._taking is None or self._taking.exception():
+        self.begin_release()
+        if self._releasing is None:
             return
         try:
-            self._environment.table.release(self._lease or self._taking.result())
+            self._releasing.result()
         except EcrDeployError as error:
             logger.warning("the lease of family %s ends by itself: %s", self._family, error)
 
@@ -53,25 +59,39 @@ class FamilyLease:
         """Whether a writer before us may have registered revisions without saying so."""
         return _NEXT in self._registered
 
+    def begin_release(self) -> None:
+        """Begin to give the lease back: nothing is written to ECS any more."""
+        if self._taking is None or self._taking.exception() or self._releasing:
+            return
+        self._releasing = self._environment.table.start_release(self._lease or self._taking.result())
+
     def wait(self) -> None:
-        """Wait until the lease is ours, or prolong it if it may end before the next step does."""
+        """Wait until the lease is ours and has the note; prolong it if it may end before the next step does."""
         if self._taking is None:
             return
         lease = self._held()
+        if self._noting:
+            self._noting.result()
+            self._noting = None
         if (lease.until - self._environment.now()).total_seconds() < _SECONDS_OF_A_STEP:
             renewed = self._environment.table.lease(self._family, self._environment.now())
             self._lease = renewed._replace(registered=lease.registered)
 
-    def note(self, base: Revision) -> None:
-        """Write down what the next revision is made from: a crash must not hide what others register meanwhile."""
-        self._lease = self._held()._replace(registered={**self._registered, _NEXT: base.number})
-        self._environment.table.note(self._lease)
+    def begin_note(self, bases: Iterable[Revision]) -> None:
+        """Begin to write down what the next revisions are made from: a crash must not hide what others registered."""
+        numbers = [base.number for base in bases]
+        if numbers:
+            self._lease = self._held()._replace(registered={**self._registered, _NEXT: min(numbers)})
+            self._noting = self._environment.table.start_note(self._lease)
 
-    def add(self, revision: Revision) -> None:
+    def add(self, revision: Revision, base: Revision) -> None:
         """Remember what was registered; it is written with the release."""
-        registered = dict(self._registered)
-        base = registered.pop(_NEXT, revision.number - 1)
-        self._lease = self._held()._replace(registered={**registered, revision.number: base})
+        self._lease = self._held()._replace(registered={**self._registered, revision.number: base.number})
+
+    def end_note(self) -> None:
+        """Forget the note: all that was to be registered is."""
+        registered = {number: base for number, base in self._registered.items() if number != _NEXT}
+        self._lease = self._held()._replace(registered=registered)
 
     @property
     def _registered(self) -> Mapping[int, int]:

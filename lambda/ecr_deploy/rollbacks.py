@@ -73,10 +73,12 @@ def _revision_to_return_to(rollout: Rollout, environment: Environment, lease: Fa
         return before
     else:
         request = revisions.following(before, {})
-    lease.note(before)
+    lease.begin_note([before])
     newest = environment.ecs.newest(before.family) or before
+    lease.wait()
     copy = environment.ecs.register(request, newest.number)
-    lease.add(copy)
+    lease.add(copy, before)
+    lease.end_note()
     return copy
 
 

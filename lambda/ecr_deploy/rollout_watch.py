@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from ecr_deploy import fleet_reader, rollbacks
-from ecr_deploy.aws.table import Known, OvertakenError
+from ecr_deploy.aws.table import Known
 from ecr_deploy.core import decisions, memory, rollouts
-from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
+from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, OvertakenError
 from ecr_deploy.core.fleet import Member, Service, Target
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.records import Record

@@ -112,7 +112,7 @@ def test_a_push_that_nobody_runs_costs_reading_the_fleet(ecs: StrictEcs) -> None
 
 @pytest.mark.parametrize(
     ("inputs", "cold", "warm"),
-    [({"clusters": ["prod"]}, 6, 5), ({}, 7, 6)],
+    [({"clusters": ["prod"]}, 9, 7), ({}, 10, 8)],
     ids=["cluster named", "clusters listed"],
 )
 def test_round_trips_one_after_the_other(inputs: dict[str, object], cold: int, warm: int) -> None:

@@ -10,14 +10,14 @@
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ecr_deploy.aws.calls import Api, batched
 from ecr_deploy.core import memory, rollouts
-from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core.errors import BusyError, CallError, EcrDeployError, MalformedItemError, OvertakenError, Retry
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.rollouts import Rollout
@@ -33,35 +33,6 @@ _CONDITION_FAILED = "ConditionalCheckFailedException"
 _TABLE_MISSING = "ResourceNotFoundException"
 # Of what we registered, which revisions are remembered for each family.
 _MOST_REGISTERED = 500
-
-
-class OvertakenError(EcrDeployError):
-    """Another writer changed an item since it was read: all is to be read and planned again."""
-
-    retry = Retry.LATER
-    kind = "overtaken"
-
-    def __init__(self, target: Target) -> None:
-        super().__init__(f"what is to run on {target.name} was changed by another writer at the same time")
-
-
-class BusyError(EcrDeployError):
-    """Another writer works on the family."""
-
-    retry = Retry.LATER
-    kind = "busy"
-
-    def __init__(self, family: str) -> None:
-        super().__init__(f"another deployment of family {family} is under way")
-
-
-class MalformedItemError(EcrDeployError):
-    """An item of the table that can't be read; somebody may have edited it."""
-
-    kind = "malformed"
-
-    def __init__(self, key: str, problem: Exception) -> None:
-        super().__init__(f"the item {key} of the table can't be read ({problem!r}): delete it, and it is made anew")
 
 
 class Known(NamedTuple):
@@ -98,10 +69,19 @@ class Table:
 
     def read(self, targets: Iterable[Target]) -> dict[Target, Known | EcrDeployError]:
         """What is known of each target; where its item can't be read, why."""
+        return self.start_read(targets)()
+
+    def start_read(self, targets: Iterable[Target]) -> Callable[[], dict[Target, Known | EcrDeployError]]:
+        """Begin to read what is known of targets; the function that it gives waits for the answers."""
         keys = {memory.target_key(target): target for target in targets}
-        batches = list(batched((_key(key, "memory") for key in keys), _KEYS_PER_GET))
-        found = {key: item for items in self._pool.map(self._get, batches) for key, item in items.items()}
-        return {target: _known(key, found.get(key)) for key, target in keys.items()}
+        batches = batched((_key(key, "memory") for key in keys), _KEYS_PER_GET)
+        answers = [self._pool.submit(self._get, batch) for batch in batches]
+
+        def answered() -> dict[Target, Known | EcrDeployError]:
+            found = {key: item for answer in answers for key, item in answer.result().items()}
+            return {target: _known(key, found.get(key)) for key, target in keys.items()}
+
+        return answered
 
     def write(self, memories: Mapping[Target, Known]) -> dict[Target, Known | EcrDeployError]:
         """Write the memories that changed; gives each as the table holds it now, or why it could not be written."""
@@ -140,6 +120,14 @@ class Table:
                 raise BusyError(family) from error
             raise
         return Lease(family, until, _registered(answer["Attributes"]))
+
+    def start_release(self, lease: Lease) -> "Future[None]":
+        """Begin to give a lease back."""
+        return self._pool.submit(self.release, lease)
+
+    def start_note(self, lease: Lease) -> "Future[None]":
+        """Begin to write down what is about to be registered."""
+        return self._pool.submit(self.note, lease)
 
     def release(self, lease: Lease) -> None:
         """Give a lease back, with what was registered meanwhile; one that somebody else has by now stays theirs."""
@@ -260,7 +248,7 @@ class Table:
         try:
             self._call("PutItem", key, {}, Item=item, ConditionExpression=condition, **values)
         except CallError as error:
-            return OvertakenError(target) if error.code == _CONDITION_FAILED else error
+            return OvertakenError(target.name) if error.code == _CONDITION_FAILED else error
         except EcrDeployError as error:
             return error
         return Known(known.memory, known.version + 1, known.memory)

@@ -37,7 +37,7 @@ def connect(read: argparse.Namespace, session: Any, clock: Clock) -> Environment
 
     environment = Environment(_settings(read, api), session.region_name, session.client, clock)
     if not read.function:
-        environment.table = EmptyTable()
+        environment.table = EmptyTable(api("dynamodb"), "none", "none")
     return environment
 
 

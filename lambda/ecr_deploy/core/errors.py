@@ -7,6 +7,9 @@ EcrDeployError
 ├── InvalidRequestError    an operator asks for what can't be done
 ├── CallError              AWS refused a call, never answered it, or answered what can't be read
 ├── OutOfTimeError         the invocation ends before the work does
+├── OvertakenError         another writer changed what a target is to run
+├── BusyError              another writer works on the family
+├── MalformedItemError     an item of the table can't be read
 └── RuntimeTooOldError     the boto3 of the runtime lacks what we need
 """
 
@@ -63,6 +66,35 @@ class OutOfTimeError(EcrDeployError):
 
     def __init__(self) -> None:
         super().__init__("the function's time ran out before its turn came")
+
+
+class OvertakenError(EcrDeployError):
+    """Another writer changed an item since it was read: all is to be read and planned again."""
+
+    retry = Retry.LATER
+    kind = "overtaken"
+
+    def __init__(self, target: str) -> None:
+        super().__init__(f"what is to run on {target} was changed by another writer at the same time")
+
+
+class BusyError(EcrDeployError):
+    """Another writer works on the family."""
+
+    retry = Retry.LATER
+    kind = "busy"
+
+    def __init__(self, family: str) -> None:
+        super().__init__(f"another deployment of family {family} is under way")
+
+
+class MalformedItemError(EcrDeployError):
+    """An item of the table that can't be read; somebody may have edited it."""
+
+    kind = "malformed"
+
+    def __init__(self, key: str, problem: Exception) -> None:
+        super().__init__(f"the item {key} of the table can't be read ({problem!r}): delete it, and it is made anew")
 
 
 class RuntimeTooOldError(EcrDeployError):
