@@ -5,20 +5,24 @@ same again after a crash finds what is done, and does the rest.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from threading import Event
+from typing import NamedTuple
 
 from ecr_deploy import fleet_reader
 from ecr_deploy.aws.calls import WORKERS
-from ecr_deploy.core.errors import EcrDeployError, OvertakenError
+from ecr_deploy.aws.table import KEYS_PER_GET
+from ecr_deploy.core.errors import EcrDeployError, OutOfTimeError, OvertakenError
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, sum_up
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 from ecr_deploy.family_rollout import FamilyRollout, failed
-from ecr_deploy.fleet_reader import Hit, Memories
+from ecr_deploy.fleet_reader import Hit, Reading
 from ecr_deploy.leases import FamilyLease
 
 logger = logging.getLogger("ecr_deploy")
@@ -54,37 +58,73 @@ def deploy(
         hits, unknown = fleet_reader.find_hits(news, environment, settings, everything=everything)
         if environment.slices:
             environment.begin_slice(_SLICE_SECONDS)
-        with (
-            ThreadPoolExecutor(1, thread_name_prefix="memories") as reader,
-            ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool,
-        ):
-            memories = reader.submit(fleet_reader.memories_of, hits, news, environment, settings)
-            # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
-            for results in pool.map(lambda hit: _roll_out(hit, news, memories, environment, settings), hits):
-                for push, result in results:
-                    found.setdefault(push, []).append(result)
+        for push, result in _Batch(news, environment, settings, Event()).roll_out(hits):
+            found.setdefault(push, []).append(result)
         for push in news:
             found[push] += [result for result in unknown if rules.allows(push.record, result.target)]
     late = [push for push in found if push.origin == "memory" and push not in pushes]
     return [(push, _sum_up(push, found.get(push, ()), rules)) for push in [*pushes, *late]]
 
 
-def _roll_out(
-    hit: Hit, pushes: Sequence[Push], memories: "Future[Memories]", environment: Environment, settings: Settings
-) -> list[tuple[Push, TargetResult]]:
-    """Roll one family out, whatever becomes of others."""
-    try:
-        with FamilyLease(hit.family, environment, is_needed=not settings.dry_run) as lease:
-            read: Callable[[], Memories] = memories.result
-            for _ in range(_MOST_PLANS):
-                try:
-                    return FamilyRollout(hit, pushes, environment, settings, lease).run(read)
-                except OvertakenError as error:
-                    overtaken = error
-                    read = partial(fleet_reader.memories_of, [hit], pushes, environment, settings)
-            raise overtaken
-    except EcrDeployError as error:
-        return [(push, failed(target, before, error)) for push, target, before in hit.concerned]
+class _Batch(NamedTuple):
+    """The pushes of one batch; no further family is begun once the time was over for one."""
+
+    pushes: Sequence[Push]
+    environment: Environment
+    settings: Settings
+    is_over: Event
+
+    def roll_out(self, hits: Sequence[Hit]) -> Iterator[tuple[Push, TargetResult]]:
+        """Roll families out, those of pushes that concern little first: nobody waits behind a long rollout."""
+        size = Counter(push for hit in hits for push, _, _ in hit.concerned)
+        hits = sorted(hits, key=lambda hit: min(size[push] for push, _, _ in hit.concerned))
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="reader") as reader,
+            ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool,
+        ):
+            readings = [(wave, reader.submit(self._read, wave)) for wave in _waves(hits)]
+            # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
+            jobs = [pool.submit(self._roll_out, hit, reading) for wave, reading in readings for hit in wave]
+            for job in jobs:
+                yield from job.result()
+
+    def _read(self, wave: Sequence[Hit]) -> Reading:
+        if self.is_over.is_set():
+            raise OutOfTimeError
+        return fleet_reader.read_families(wave, self.pushes, self.environment, self.settings)
+
+    def _roll_out(self, hit: Hit, reading: "Future[Reading]") -> list[tuple[Push, TargetResult]]:
+        """Roll one family out, whatever becomes of others."""
+        try:
+            if self.is_over.is_set():
+                raise OutOfTimeError
+            with FamilyLease(hit.family, self.environment, is_needed=not self.settings.dry_run) as lease:
+                read: Callable[[], Reading] = reading.result
+                for _ in range(_MOST_PLANS):
+                    try:
+                        return FamilyRollout(hit, self.pushes, self.environment, self.settings, lease).run(read)
+                    except OvertakenError as error:
+                        overtaken = error
+                        read = partial(self._read, [hit])
+                raise overtaken
+        except EcrDeployError as error:
+            if isinstance(error, OutOfTimeError):
+                self.is_over.set()
+            return [(push, failed(target, before, error)) for push, target, before in hit.concerned]
+
+
+def _waves(hits: Iterable[Hit]) -> Iterator[list[Hit]]:
+    """Families that are read together: as many as the table answers at once."""
+    wave: list[Hit] = []
+    targets = 0
+    for hit in hits:
+        if wave and targets + len(hit.targets) > KEYS_PER_GET:
+            yield wave
+            wave, targets = [], 0
+        wave.append(hit)
+        targets += len(hit.targets)
+    if wave:
+        yield wave
 
 
 def _sum_up(push: Push, targets: Iterable[TargetResult], rules: Rules) -> PushResult:

@@ -60,9 +60,7 @@ class Dispatcher:
             return report.answer(results, dry_run=dry_run)
         if not isinstance(news, NoPush):
             news = NoPush("this event is handled only when it comes through the queue", news.event_id)
-        result = PushResult(Outcome.SKIPPED, Reason("no-push", news.reason))
-        report.log(news, result, dry_run=dry_run)
-        return report.answer([(news, result)], dry_run=dry_run)
+        return report.answer([(news, self._skip(news))], dry_run=dry_run)
 
     def _handle_batch(self, records: object) -> dict[str, Any]:
         if not isinstance(records, list):
@@ -95,40 +93,38 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - a bug of ours must not keep all other messages
             return report.log_unexpected(error, message.id, f"message {message.id}")
         if isinstance(news, NoPush):
-            result = PushResult(Outcome.SKIPPED, Reason("no-push", news.reason))
-            report.log(news, result, dry_run=self.environment.settings.dry_run)
+            self._skip(news)
         return news
+
+    def _skip(self, news: NoPush) -> PushResult:
+        """Report news that deploys nothing."""
+        result = PushResult(Outcome.SKIPPED, Reason("no-push", news.reason))
+        report.log(news, result, dry_run=self.environment.settings.dry_run)
+        return result
 
     def _finish(self, message: Message, news: News | InvalidEventError | PushResult, results: Results) -> bool:
         """Whether a message is done with: handled, dead-lettered, or requeued as new messages with what is left."""
         if isinstance(news, InvalidEventError):
             return self._dead_letter(message)
+        problems: Sequence[PushResult] = ()
         if isinstance(news, Push):
-            # A batch may hold the same push twice: each has its own results, which are the same.
-            ended = [(push, result) for push, result in results if push == news][:1]
-            # What had to wait and came along is the business of the first message.
-            if news == next((push for push, _ in results), None):
-                ended += [(push, result) for push, result in results if push.origin == "memory"]
-            problems: Sequence[PushResult] = ()
+            ended = _ended(news, results)
         else:
             problems, ended = self._handle(message, news)
         failed = [*problems, *(result for _, result in ended if result.outcome is Outcome.FAILED)]
         if not failed:
             return True
         retry = max(result.retry for result in failed)
-        if retry is Retry.AT_ONCE and any(result.progress for _, result in ended):
-            # Without progress, a new message would go round for ever.
-            return self._succeeds(partial(self.environment.queue.requeue, message))
         if retry is Retry.NEVER:
             return self._dead_letter(message)
-        if message.is_retry:
+        # Without progress, a new message would go round for ever.
+        goes_on = retry is Retry.AT_ONCE and any(result.progress for _, result in ended)
+        if message.is_retry and not goes_on:
             return self._retry_again(message, ended)
-        # In a group of its own it holds nobody up.
-        narrowed = None if problems else [push for push, _ in retries(ended)]
-        is_sent = self._succeeds(partial(self.environment.queue.retry, message, narrowed))
-        if is_sent and any(result.retry is Retry.NEVER for result in failed):
-            return self._dead_letter(message)
-        return is_sent
+        left = None if problems else [push for push, _ in retries(ended)]
+        is_sent = self._succeeds(partial(self.environment.queue.requeue, message, left, apart=not goes_on))
+        is_final = any(result.retry is Retry.NEVER for result in failed)
+        return is_sent and (not is_final or self._dead_letter(message))
 
     def _retry_again(self, message: Message, ended: Results) -> bool:
         """Whether a retry is given up; else it comes back later each time."""
@@ -169,6 +165,15 @@ class Dispatcher:
             report.logger.error(str(error))
             return False
         return True
+
+
+def _ended(push: Push, results: Results) -> Results:
+    """What came of a push, and of what had to wait and came along, which is the business of the first message."""
+    # A batch may hold the same push twice: each has its own results, which are the same.
+    ended = [(one, result) for one, result in results if one == push][:1]
+    if push == next((first for first, _ in results), None):
+        ended += [(late, result) for late, result in results if late.origin == "memory"]
+    return ended
 
 
 def retries(ended: Results) -> Results:

@@ -16,7 +16,7 @@ from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
-from ecr_deploy.fleet_reader import Hit, Memories
+from ecr_deploy.fleet_reader import Hit, Reading
 from ecr_deploy.leases import FamilyLease
 
 logger = logging.getLogger("ecr_deploy")
@@ -46,7 +46,7 @@ class FamilyRollout:
         self._known: dict[Target, Known] = {}
         self._newest = 0
 
-    def run(self, read: Callable[[], Memories]) -> list[tuple[Push, TargetResult]]:
+    def run(self, read: Callable[[], Reading]) -> list[tuple[Push, TargetResult]]:
         """Plan the family and do what the plan says; gives what came of each push. `read` gives what is known of it.
 
         Raises:
@@ -88,11 +88,12 @@ class FamilyRollout:
             if verdict.push.origin == "memory" or (verdict.push, verdict.member.target) in concerned
         ]
 
-    def _read_family(self, read: Callable[[], Memories]) -> tuple[Family | None, list[tuple[Push, TargetResult]]]:
+    def _read_family(self, read: Callable[[], Reading]) -> tuple[Family | None, list[tuple[Push, TargetResult]]]:
         """The family, if ECS has a revision of it; and what came of targets of which something is unknown."""
-        # Asked first, because it is mostly what the services run, too.
-        newest = self._hit.newest or self._environment.ecs.newest(self._hit.family)
-        known = read()
+        reading = read()
+        known, newest = reading.memories, reading.newest[self._hit.family]
+        if isinstance(newest, EcrDeployError):
+            raise newest
         members, unknown = fleet_reader.members_of(self._hit, self._environment)
         unreadable = {one.target: error for one in members if isinstance(error := known[one.target], EcrDeployError)}
         readable = tuple(one for one in members if one.target not in unreadable)

@@ -26,6 +26,13 @@ logger = logging.getLogger("ecr_deploy")
 Memories = Mapping[Target, Known | EcrDeployError]
 
 
+class Reading(NamedTuple):
+    """What is known of some families: the newest ACTIVE revision of each, and the memories of all that they hold."""
+
+    newest: Mapping[str, Revision | EcrDeployError | None]
+    memories: Memories
+
+
 class Hit(NamedTuple):
     """A family that pushes concern: all services in scope that run it, and which push concerns which target.
 
@@ -37,6 +44,11 @@ class Hit(NamedTuple):
     concerned: Sequence[tuple[Push, Target, str]]
     waits: Mapping[Target, Reason]
     newest: Revision | None = None
+
+    @property
+    def targets(self) -> list[Target]:
+        """All that it holds."""
+        return [Target(None, self.family)] if self.newest else [service.target for service in self.services]
 
 
 def read_fleet(environment: Environment, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
@@ -123,17 +135,15 @@ def read_memories(
     return _in_line(members, known, list(news), environment, settings)
 
 
-def memories_of(hits: Iterable[Hit], news: Sequence[Push], environment: Environment, settings: Settings) -> Memories:
-    """What is known of all that families hold."""
-    hits = list(hits)
+def read_families(hits: Sequence[Hit], news: Sequence[Push], environment: Environment, settings: Settings) -> Reading:
+    """What is known of families, and of all that they hold."""
     # Asked for at once, while ECS says what the services run.
-    reading = environment.table.start_read(target for hit in hits for target in _targets(hit))
+    reading = environment.table.start_read(target for hit in hits for target in hit.targets)
+    # The newest revision first, because it is mostly what the services run, too.
+    newest = environment.ecs.all_newest([hit.family for hit in hits if hit.newest is None])
+    newest |= {hit.family: hit.newest for hit in hits if hit.newest}
     members = [member for hit in hits for member in members_of(hit, environment)[0]]
-    return _in_line(members, reading(), news, environment, settings)
-
-
-def _targets(hit: Hit) -> Iterable[Target]:
-    return [Target(None, hit.family)] if hit.newest else [service.target for service in hit.services]
+    return Reading(newest, _in_line(members, reading(), news, environment, settings))
 
 
 def _in_line(
@@ -240,9 +250,13 @@ def _ask(
 def _standalone(run: Container[str], environment: Environment, rules: Rules) -> list[Revision]:
     """The newest revisions of the families that rules reach, but for those that services run."""
     globs = rules.families()
-    return (
-        environment.ecs.all_newest(name for name in environment.ecs.families(globs) if name not in run) if globs else []
-    )
+    if not globs:
+        return []
+    newest = environment.ecs.all_newest(name for name in environment.ecs.families(globs) if name not in run)
+    for revision in newest.values():
+        if isinstance(revision, EcrDeployError):
+            raise revision
+    return [revision for revision in newest.values() if isinstance(revision, Revision)]
 
 
 def _unknown(service: Service, error: CallError) -> TargetResult:

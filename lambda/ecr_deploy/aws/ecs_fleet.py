@@ -10,7 +10,7 @@ from ecr_deploy.aws.calls import UNKNOWN_OPERATION, Shape, batched, next_page
 from ecr_deploy.aws.ecs import PER_DESCRIBE, Ecs
 from ecr_deploy.aws.ecs_services import TAGS, tags_of
 from ecr_deploy.core import images, rollouts
-from ecr_deploy.core.errors import CallError
+from ecr_deploy.core.errors import CallError, EcrDeployError
 from ecr_deploy.core.fleet import Service, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.outcomes import Reason
@@ -97,9 +97,10 @@ class EcsFleet(Ecs):
             if rollouts.is_rolling_back(one.deployments, status_of.get(one.service_deployment or ""))
         }
 
-    def all_newest(self, families: Iterable[str]) -> list[Revision]:
-        """The newest ACTIVE revisions of families that have one."""
-        return [revision for revision in self._pool.map(self.newest, families) if revision]
+    def all_newest(self, families: Iterable[str]) -> dict[str, Revision | EcrDeployError | None]:
+        """The newest ACTIVE revision of each family, if it has one; where ECS does not say it, why."""
+        families = list(families)
+        return dict(zip(families, self._pool.map(self._try_newest, families), strict=True))
 
     def _clusters(self) -> Iterator[str]:
         for page in self._api.pages("ListClusters", "clusters", {"clusterArns": [str]}):
@@ -165,6 +166,12 @@ class EcsFleet(Ecs):
             for one in found
             if one.get("containerImages")
         }
+
+    def _try_newest(self, family: str) -> Revision | EcrDeployError | None:
+        try:
+            return self.newest(family)
+        except EcrDeployError as error:
+            return error
 
     def _try_revision(self, arn: str) -> Revision | CallError:
         try:

@@ -85,15 +85,16 @@ class Queue:
         """Send a message that can't succeed to the dead-letter queue, instead of letting it hold up the queue."""
         self._send(self._dead_letter_url, message)
 
-    def requeue(self, message: Message) -> None:
-        """Put the rest of a message's work at the end of the queue, as a new message with all its tries."""
-        self._send(self._url, message)
+    def requeue(self, message: Message, pushes: Sequence[Push] | None, *, apart: bool) -> None:
+        """Put what is left at the end of the queue, with all its tries: of some pushes, or the message as it is.
 
-    def retry(self, message: Message, pushes: Sequence[Push] | None) -> None:
-        """Put what failed for now into a group of its own: what is left of some pushes, or the message as it is."""
+        `apart` puts each into a group of its own, where it holds nobody up.
+        """
         for body in [message.body] if pushes is None else map(retry_of, pushes):
+            # The same for each try to send this instead of the message.
             token = hashlib.sha256(f"{message.id} {body}".encode("utf-8", "backslashreplace")).hexdigest()
-            self._send(self._url, message._replace(id=token, body=body, group=f"{_RETRY}{token}"))
+            group = f"{_RETRY}{token}" if apart else message.group
+            self._send(self._url, message._replace(id=token, body=body, group=group))
 
     def back_off(self, messages: Sequence[Message]) -> None:
         """Make failed messages come back after seconds that grow with each try, not after the visibility timeout.

@@ -27,7 +27,8 @@ LEASE_SECONDS = 60
 MOST_ROLLOUTS = 200
 """How far back history goes, within a year."""
 
-_KEYS_PER_GET = 100
+KEYS_PER_GET = 100
+"""How many targets one BatchGetItem reads."""
 _YEAR = timedelta(days=365)
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _TABLE_MISSING = "ResourceNotFoundException"
@@ -74,7 +75,7 @@ class Table:
     def start_read(self, targets: Iterable[Target]) -> Callable[[], dict[Target, Known | EcrDeployError]]:
         """Begin to read what is known of targets; the function that it gives waits for the answers."""
         keys = {memory.target_key(target): target for target in targets}
-        batches = batched((_key(key, "memory") for key in keys), _KEYS_PER_GET)
+        batches = batched((_key(key, "memory") for key in keys), KEYS_PER_GET)
         answers = [self._pool.submit(self._get, batch) for batch in batches]
 
         def answered() -> dict[Target, Known | EcrDeployError]:
