@@ -162,7 +162,8 @@ def test_answer_of_a_dry_run(road: Road) -> None:
 @pytest.mark.usefixtures("moto")
 def test_answer_of_an_explanation(ecs: StrictEcs, road: Road) -> None:
     request, expected = _question_and_answer("docs/how-to.md")
-    ecs.add_service("prod", "web", "api", tags={"ecr-deploy:enabled": "false"})
+    web = ecs.register(definition("web", f"{APP}:v1"))
+    ecs.add_service("prod", "web", web, tags={"ecr-deploy:enabled": "false"})
     answer = road.request(**request)
     # ECS promises no order.
     answer["services"].sort(key=itemgetter("service"))
