@@ -113,7 +113,8 @@ class FamilyRollout:
             return Family(highest, readable, self._spare(newest, highest)), results
         line = self._line(newest)
         is_hidden = newest.instance == self._environment.function_name and line is not newest
-        return Family(line, readable, self._spare(newest, highest), is_hidden=is_hidden), results
+        family = Family(line, readable, self._spare(newest, highest), is_hidden=is_hidden)
+        return family._replace(origin=self._origin(family)), results
 
     def _line(self, newest: Revision) -> Revision:
         """The newest revision that a service may start from.
@@ -135,6 +136,14 @@ class FamilyRollout:
             if newest.instance != ours and older.instance == ours:
                 return self._line(older)
         return newest
+
+    def _origin(self, family: Family) -> Revision | None:
+        """The newest revision of the family's owner, where the newest is one of ours that only some members run."""
+        running = {member.running.arn for member in family.members}
+        if family.newest.instance is None or family.newest.arn not in running or len(running) == 1:
+            return None
+        older = islice(self._environment.ecs.older(family.newest), _MOST_OLDER)
+        return next((revision for revision in older if revision.instance is None), None)
 
     def _spare(self, newest: Revision | None, highest: Revision) -> tuple[Revision, ...]:
         """The revisions that a crash may have left behind."""

@@ -233,3 +233,86 @@ def test_the_answer_names_every_container_whose_image_changes(ecs: StrictEcs) ->
     ]
     assert len(changed) == 3
     assert sorted(service["images"], key=lambda one: str(one["container"])) == changed
+
+
+def applied(ecs: StrictEcs, cpu: str) -> None:
+    """Let the family's owner register new settings, without a service getting them."""
+    ecs.register(definition("web", f"{APP}:v1", f"{PROXY}:v1", cpu=cpu))
+
+
+def cpus(road: Road) -> dict[str, str]:
+    return {cluster: road.ecs.running(cluster, "web").get("cpu", "none") for cluster in ("staging", "prod")}
+
+
+def test_each_service_gets_new_settings_with_its_own_next_push(shared: StrictEcs) -> None:
+    road = Road(shared, inputs={"rules": RULES})
+    applied(shared, "one")
+
+    road.push(pushed("main-9"))
+    assert cpus(road) == {"staging": "one", "prod": "none"}
+    road.push(pushed("v2", time=LATER))
+    assert cpus(road) == {"staging": "one", "prod": "one"}
+
+    applied(shared, "two")
+    road.push(pushed("v3", time=LATER_STILL))
+    road.push(pushed("main-10", time=LATER_STILL))
+    assert cpus(road) == {"staging": "two", "prod": "two"}
+    assert images(road, "staging", "web") == ["app:main-10", "proxy:v1"]
+    assert images(road, "prod", "web") == ["app:v3", "proxy:v1"]
+
+
+def test_a_service_that_is_two_applies_behind_catches_up(shared: StrictEcs) -> None:
+    road = Road(shared, inputs={"rules": RULES})
+    for count, cpu in enumerate(("one", "two", "three")):
+        applied(shared, cpu)
+        road.push(pushed(f"main-{count}", time=f"2026-11-23T0{count + 1}:00:00Z"))
+    assert cpus(road) == {"staging": "three", "prod": "none"}
+
+    road.push(pushed("v2", time=LATER))
+
+    assert cpus(road) == {"staging": "three", "prod": "three"}
+    assert images(road, "prod", "web") == ["app:v2", "proxy:v1"]
+
+
+def test_a_container_that_was_added_has_its_owners_image(shared: StrictEcs) -> None:
+    """Staging's revision is the newest, but its image of what prod does not run yet is not meant for prod."""
+    rules = [{"clusters": ["staging"]}, {"tags": ["v*"], "clusters": ["prod"]}]
+    road = Road(shared, inputs={"rules": rules})
+    shared.register(definition("web", f"{APP}:v1", f"{PROXY}:v1", f"{APP._replace(name='cache')}:v1"))
+    road.push(pushed("main-9", repository="cache"))
+    assert images(road, "staging", "web") == ["app:v1", "proxy:v1"], "it runs no cache yet"
+    road.push(pushed("main-9", time=LATER))
+    road.push(pushed("main-9", repository="cache", time=LATER_STILL))
+    assert images(road, "staging", "web") == ["app:main-9", "proxy:v1", "cache:main-9"]
+
+    road.push(pushed("v2", time=LATER_STILL))
+
+    assert images(road, "prod", "web") == ["app:v2", "proxy:v1", "cache:v1"]
+
+
+def test_an_apply_after_a_crash_between_two_services(ecs: StrictEcs, road: Road) -> None:
+    revision = ecs.register(definition("web", f"{APP}:v1", f"{PROXY}:v1"))
+    for name in ("a", "b"):
+        ecs.add_service("prod", name, revision)
+    applied(ecs, "one")
+    ecs.inject("UpdateService", Fault.ACCESS_DENIED, nth=2)
+    road.push(pushed("v2"))
+    applied(ecs, "two")
+
+    road.push(pushed("v2"))
+    road.push(pushed("v3", time=LATER))
+
+    assert [ecs.running("prod", name)["cpu"] for name in ("a", "b")] == ["two", "two"]
+
+
+def test_services_that_were_set_apart_by_hand_stay_apart(shared: StrictEcs) -> None:
+    road = Road(shared, inputs={"rules": RULES})
+    applied(shared, "one")
+    road.push(pushed("main-9"))
+    road.push(pushed("v2", time=LATER))
+    own = shared.register(definition("web", f"{APP}:v2", f"{PROXY}:v1", cpu="of its own"))
+    shared.update_service("staging", "web", own)
+
+    road.push(pushed("v3", time=LATER_STILL))
+
+    assert cpus(road) == {"staging": "of its own", "prod": "one"}

@@ -112,7 +112,7 @@ class Family(NamedTuple):
 
     `is_hidden` says that others registered it after the base of one of ours that is newer still. `spare` are other
     ACTIVE revisions that we may have registered without a service getting them, `begun` are the bases of updates that
-    were begun and not finished.
+    were begun and not finished. `origin` is the newest revision of its owner below one of ours, if that is the newest.
     """
 
     newest: Revision
@@ -120,3 +120,4 @@ class Family(NamedTuple):
     spare: tuple[Revision, ...] = ()
     is_hidden: bool = False
     begun: Mapping[Target, Revision] = MappingProxyType({})
+    origin: Revision | None = None

@@ -53,12 +53,17 @@ class Start(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What is known of a target. `rollouts` are its newest, the newest first; the rest is history."""
+    """What is known of a target.
+
+    `rollouts` are its newest, the newest first; the rest is history. `line` are the fingerprints of the settings that
+    its family had in common when the target got them, the newest first.
+    """
 
     desires: Mapping[Repository, Desire] = MappingProxyType({})
     images: Mapping[str, Image] = MappingProxyType({})
     start: Start | None = None
     rollouts: tuple[Rollout, ...] = ()
+    line: tuple[str, ...] = ()
 
     @property
     def rollout(self) -> Rollout | None:
@@ -228,6 +233,7 @@ def to_text(memory: Memory) -> str:
         },
         "images": {name: _image_to_json(image) for name, image in memory.images.items()},
         "rollouts": [rollouts.to_json(one) for one in memory.rollouts],
+        "line": list(memory.line),
     }
     if start := memory.start:
         written["start"] = {
@@ -268,6 +274,7 @@ def from_text(text: str) -> Memory:
         if start
         else None,
         rollouts=tuple(rollouts.from_json(one) for one in written["rollouts"]),
+        line=tuple(written["line"]),
     )
 
 

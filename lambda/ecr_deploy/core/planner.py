@@ -17,6 +17,9 @@ from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.settings import Settings
 
+# Of the settings that a family had in common: who is further behind is taken for another program.
+_MOST_SETTINGS = 10
+
 
 class Step(NamedTuple):
     """A revision and the targets to update to it. It is there already (`revision`), or is to be registered.
@@ -62,7 +65,8 @@ def plan(
 
     `memories` has one for each member; `waits` says which targets must not be updated now, and why.
     """
-    bases = _bases(family, settings)
+    line = tuple(dict.fromkeys(settings_had for known in memories.values() for settings_had in known.line))
+    bases = _bases(family, line, settings)
     decisions = [
         Decision(member, bases[member.target], pushes, memories[member.target], settings, waits.get(member.target))
         for member in family.members
@@ -74,23 +78,31 @@ def plan(
     return Plan(
         steps=tuple(_step(group, family) for group in groups.values()),
         verdicts=tuple(verdict for decision in decisions for verdict in decision.verdicts),
-        memories={decision.member.target: decision.remembered for decision in decisions},
+        memories={decision.member.target: _with_line(decision, family, line) for decision in decisions},
     )
 
 
-def _bases(family: Family, settings: Settings) -> dict[Target, Revision]:
-    """What the next revision of each member starts from."""
-    members = family.members
-    latest = settings.base_revision == "latest"
-    if latest and len({one.running.arn for one in members}) > 1:
-        # A family that is shared by different programs or environments has no line that is all of theirs.
-        latest = len({revisions.settings_of(one.running) for one in members}) == 1
-    newest = family.newest
+def _with_line(decision: Decision, family: Family, line: Sequence[str]) -> Memory:
+    """What to remember of a target, with the settings that it has in common with its family, if it has."""
+    if len(family.members) == 1 or not decision.winners or not _is_one_line(family, line):
+        return decision.remembered
+    now = map(revisions.fingerprint, (decision.base, decision.member.running))
+    return decision.remembered._replace(line=tuple(dict.fromkeys((*now, *line)))[:_MOST_SETTINGS])
+
+
+def _bases(family: Family, known: Collection[str], settings: Settings) -> dict[Target, Revision]:
+    """What the next revision of each member starts from; `known` are the settings that they had in common."""
+    has_line = settings.base_revision == "latest" and _is_one_line(family, known)
     bases = {}
-    for member in members:
-        elsewhere = any(one.running.arn == newest.arn for one in members if one is not member)
-        is_newer = newest.number > member.running.number or family.is_hidden
-        own_line = latest and is_newer and not elsewhere
+    for member in family.members:
+        newest = family.newest
+        if any(other.running.arn == newest.arn for other in family.members if other is not member):
+            # What is meant for another is in it; its owner's has the same settings.
+            is_same = family.origin is not None and revisions.fingerprint(family.origin) == revisions.fingerprint(
+                newest
+            )
+            newest = family.origin if family.origin and is_same else member.running
+        own_line = has_line and (newest.number > member.running.number or family.is_hidden)
         begun = family.begun.get(member.target)
         if not own_line and begun and settings.base_revision == "latest" and begun.number > member.running.number:
             # Others of the family have what it was to get, too.
@@ -98,6 +110,18 @@ def _bases(family: Family, settings: Settings) -> dict[Target, Revision]:
         else:
             bases[member.target] = newest if own_line else member.running
     return bases
+
+
+def _is_one_line(family: Family, known: Collection[str]) -> bool:
+    """Whether all members run the same program: they differ in images alone, or in how far behind they are.
+
+    A family that is shared by different programs or environments has no line that is all of theirs.
+    """
+    running = {member.running.arn: member.running for member in family.members}
+    if len(running) == 1:
+        return True
+    settings = {revisions.fingerprint(revision) for revision in running.values()}
+    return len(settings) == 1 or settings <= set(known)
 
 
 def _step(group: Sequence[Decision], family: Family) -> Step:

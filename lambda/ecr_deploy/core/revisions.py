@@ -1,5 +1,6 @@
 """Revisions: a task definition as ECS gave it, and new images for it, make the next revision."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -130,12 +131,12 @@ def is_like(revision: Revision, request: Mapping[str, Any]) -> bool:
     return definition == _registrable(revision) and tags == _settable(revision.tags)
 
 
-def settings_of(revision: Revision) -> str:
-    """Everything of a definition but its images, as a text to compare."""
+def fingerprint(revision: Revision) -> str:
+    """A text that is the same for all revisions that differ in nothing but images."""
     definition = _registrable(revision)
     for container in definition.get("containerDefinitions", ()):
         del container["image"]
-    return json.dumps(definition, sort_keys=True)
+    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _registrable(revision: Revision) -> dict[str, Any]:
