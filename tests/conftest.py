@@ -1,5 +1,6 @@
 """What every test needs: settings of Hypothesis, and an environment in which nothing reaches a real AWS."""
 
+import json
 import os
 
 from hypothesis import HealthCheck, settings
@@ -10,7 +11,14 @@ os.environ.update(
     AWS_DEFAULT_REGION="eu-west-1",
     AWS_REGION="eu-west-1",
     AWS_LAMBDA_FUNCTION_NAME="ecr-deploy",
-    ECR_DEPLOY_SETTINGS='{"account_id": "123456789012", "table_name": "ecr-deploy", "queue_url": "https://queue", "dead_letter_queue_url": "https://dead"}',
+    ECR_DEPLOY_SETTINGS=json.dumps(
+        {
+            "account_id": "123456789012",
+            "table_name": "ecr-deploy",
+            "queue_url": "https://queue",
+            "dead_letter_queue_url": "https://dead",
+        }
+    ),
 )
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
     os.environ.pop(name, None)

@@ -69,7 +69,7 @@ def _missing(
     settings: Settings,
 ) -> list[Push]:
     tagged = _tagged(environment, reconcile.repositories(members, settings.rules))
-    pushes = reconcile.missing(members, memories, tagged, settings.rules, now=environment.now(), event_id=event_id)
+    pushes = reconcile.missing(members, memories, tagged, settings.rules, event_id)
     report.log_reconciled(event_id, len(tagged), len(pushes))
     return pushes
 

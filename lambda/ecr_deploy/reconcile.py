@@ -1,7 +1,6 @@
 """Reconciling: what the registries hold and the table remembers, against what runs. Found pushes are returned."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 
 from ecr_deploy.core import admission, decisions, desires, memory
 from ecr_deploy.core.fleet import Member, Target
@@ -36,14 +35,12 @@ def missing(
     memories: Mapping[Target, Memory],
     tagged: Mapping[Repository, Sequence[Record]],
     rules: Rules,
-    *,
-    now: datetime,
     event_id: str,
 ) -> list[Push]:
     """The pushes that should have reached targets and of which no event came, each for just those targets.
 
     `tagged` gives all tags that a repository holds. Only what was pushed after a target was first seen can be missing.
-    A tag that was moved to an image pushed before what runs counts as pushed `now`, because ECR does not say when that
+    A tag that was moved to an image pushed before what runs counts as pushed now, because ECR does not say when that
     was.
     """
 
@@ -52,17 +49,17 @@ def missing(
             known = memories[member.target]
             for container in member.running.containers:
                 held = tagged.get(container.repository) if container.repository else None
-                if held and (push := _missing(member, container, known, held, rules, now)):
+                if held and (push := _missing(member, container, known, held, rules)):
                     yield member.target, push
 
     return _collect(lost(), lambda record, targets: Push(record, event_id, "reconciliation", targets=targets))
 
 
 def _collect(found: Iterable[tuple[Target, Record]], push: Callable[[Record, frozenset[Target]], Push]) -> list[Push]:
-    targets: dict[Record, set[Target]] = {}
+    targets_of: dict[Record, set[Target]] = {}
     for target, record in found:
-        targets.setdefault(record, set()).add(target)
-    return [push(record, frozenset(one)) for record, one in targets.items()]
+        targets_of.setdefault(record, set()).add(target)
+    return [push(record, frozenset(targets)) for record, targets in targets_of.items()]
 
 
 def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
@@ -76,16 +73,16 @@ def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
         passed = decisions.passed(desire, repository, rules, member.target, container.name)
         running = memory.image_of(container, known)
         current = decisions.running_place(running, repository, passed, order)
-        for one in desires.standings(desire, repository, order):
-            if one.place <= current:
+        for standing in desires.standings(desire, repository, order):
+            if standing.place <= current:
                 break
-            if not one.rejection and admission.follows(one.record.tag, running.tag):
-                found[one.record] = None
+            if not standing.rejection and admission.follows(standing.record.tag, running.tag):
+                found[standing.record] = None
     return list(found)
 
 
-def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
-    member: Member, container: Container, known: Memory, held: Sequence[Record], rules: Rules, now: datetime
+def _missing(
+    member: Member, container: Container, known: Memory, held: Sequence[Record], rules: Rules
 ) -> Record | None:
     """The push that one container should run instead of what it runs."""
     repository = held[0].repository
@@ -94,7 +91,7 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
     desire = decisions.passed(desire, repository, rules, member.target, container.name)
     running = memory.image_of(container, known)
     current = decisions.running_place(running, repository, desire, order)
-    behind_tag = next((one for one in held if one.tag == running.tag), None)
+    behind_tag = next((record for record in held if record.tag == running.tag), None)
     newest: tuple[Place, Record] | None = None
     for push in held:
         if push.digest == running.digest or push.digest in desire.rejections or push.pushed_at <= desire.since:
@@ -117,6 +114,6 @@ def _missing(  # noqa: PLR0913, PLR0917 - all that it depends on
         and behind_tag.digest not in desire.rejections
         and rules.allows(behind_tag, member.target, container.name)
     ):
-        moved = (behind_tag, behind_tag._replace(pushed_at=now))
+        moved = (behind_tag, behind_tag._replace(pushed_at=rules.moment.now))
         return next((push for push in moved if desires.place_of(push, desire, order) > current), None)
     return None

@@ -343,7 +343,7 @@ class Explorer:
         rules = self.case.settings(now).rules
         known_of = {TARGET: known}
         found = reconcile.remembered([member], known_of, rules, "turn")
-        lost = reconcile.missing([member], known_of, {APP: self.tagged}, rules, now=now, event_id="turn")
+        lost = reconcile.missing([member], known_of, {APP: self.tagged}, rules, "turn")
         # Of a tag that was moved to an older image, ECR does not say when.
         found += [one for one in lost if one.record.pushed_at < now]
         return self.deliver(world._replace(known=known), found, now) if found else world._replace(known=known)

@@ -27,7 +27,7 @@ from tests.harness.strict_ecs import (
 from tests.harness.strict_ecs.validation import operation_model, problems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from botocore.client import BaseClient
 
@@ -189,7 +189,7 @@ class TestDescribeServices:
 
 
 class TestUpdateExpressGatewayService:
-    EXPRESS = {"resourceManagementType": "ECS"}
+    EXPRESS: Mapping[str, object] = {"resourceManagementType": "ECS"}
 
     def test_gives_the_revision_and_nothing_else(self, ecs: StrictEcs, client: BaseClient) -> None:
         arn = ecs.add_service("prod", "express", "app:1", members=self.EXPRESS)

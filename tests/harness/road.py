@@ -230,7 +230,7 @@ class Road:
     """Clients of services other than ECS, by name; boto3's unless given."""
     events: Events = field(default_factory=Events)
     """What the function tells on the event bus."""
-    registry: "Registry | None" = field(default_factory=lambda: Registry())
+    registry: "Registry | None" = field(default_factory=Registry)
     """ECR, unless it is among the clients."""
 
     table: StrictTable = field(init=False)

@@ -170,7 +170,7 @@ class TestTwoInstances:
 
     @staticmethod
     def _roads(ecs: StrictEcs, monkeypatch: pytest.MonkeyPatch) -> dict[str, Road]:
-        roads = {}
+        roads: dict[str, Road] = {}
         for name in ("staging", "prod"):
             monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", name)
             roads[name] = _Instance(ecs, name=name, inputs={"clusters": [name]})

@@ -88,7 +88,8 @@ def test_the_same_digest_under_another_tag_is_unchanged(road: Road) -> None:
     assert road.image("prod", "api") == f"{APP}:v1"
 
 
-def test_a_push_made_again_counts_from_then_on(api: StrictEcs, road: Road) -> None:
+@pytest.mark.usefixtures("api")
+def test_a_push_made_again_counts_from_then_on(road: Road) -> None:
     road.push(at(1, "v1"))
     road.push(at(5, "v1"))
 

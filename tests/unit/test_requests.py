@@ -48,7 +48,7 @@ def images(road: Road) -> list[str]:
 
 
 @pytest.mark.usefixtures("_ecr")
-def test_a_request_deploys(ecs: StrictEcs, road: Road) -> None:
+def test_a_request_deploys(road: Road) -> None:
     pushed_digest = upload("v2")
 
     answer = road.request(repository="app", tag="v2")
