@@ -73,8 +73,9 @@ class Case(NamedTuple):
             operation = "DescribeServiceRevisions" if self.service_revisions else "DescribeTaskDefinition"
             asked = calls[operation] - (0 if self.service_revisions else self.families_hit)
             read = max(read, first + _wait(_BUCKET_OF[operation], asked)) + LATENCY
-        described = read + LATENCY
-        last_described = read + _wait("task definition read", self.families_hit) + LATENCY
+        # What is desired is written down as soon as the family is known.
+        described = read + 2 * LATENCY
+        last_described = read + _wait("task definition read", self.families_hit) + 2 * LATENCY
         first_registered = described + LATENCY
         registered = max(described + _wait("task definition modify", self.families_hit), last_described) + LATENCY
         return max(first_registered + _wait("service modify", self.hit), registered) + LATENCY
