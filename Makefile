@@ -98,7 +98,7 @@ python: coverage
 
 # In parts side by side, each with a moto of its own, because Terraform mostly waits.
 E2E_road := road order harness documentation
-E2E_modules := environments enforcement event_pattern features permissions authorization alarms plans
+E2E_modules := inputs environments enforcement event_pattern features permissions authorization alarms plans
 E2E_examples := examples
 E2E_ownership := ownership
 E2E_PARTS := e2e-road e2e-modules e2e-examples e2e-ownership

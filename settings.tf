@@ -33,8 +33,10 @@ locals {
       exclude_tags        = []
       semver              = null
       include_prereleases = false
+      order_by            = null
       clusters            = ["*"]
       services            = ["*"]
+      containers          = ["*"]
       families            = []
       change_calendars    = []
       minimum_image_age   = 0

@@ -11,8 +11,10 @@ locals {
       exclude_tags        = "list(string)"
       semver              = "string"
       include_prereleases = "bool"
+      order_by            = "map(string)"
       clusters            = "list(string)"
       services            = "list(string)"
+      containers          = "list(string)"
       families            = "list(string)"
       change_calendars    = "list(string)"
       minimum_image_age   = "number"
@@ -26,13 +28,14 @@ locals {
   # How values of a type look in JSON, null aside.
   types = {
     "list(string)" = "^\\[(\"([^\"\\\\]|\\\\.)*\"(,\"([^\"\\\\]|\\\\.)*\")*)?\\]$"
+    "map(string)"  = "^\\{(\"([^\"\\\\]|\\\\.)*\":\"([^\"\\\\]|\\\\.)*\"(,\"([^\"\\\\]|\\\\.)*\":\"([^\"\\\\]|\\\\.)*\")*)?\\}$"
     string         = "^\""
     bool           = "^(true|false)$"
     number         = "^-?[0-9]"
   }
 
   # The fields of a rule that may be left out, but not be empty.
-  never_empty = ["registries", "repositories", "tags", "clusters", "services"]
+  never_empty = ["registries", "repositories", "tags", "clusters", "services", "containers"]
 
   # The fields of a rule that hold pushes back until a scheduled run.
   waiting = ["change_calendars", "minimum_image_age"]
@@ -51,6 +54,7 @@ locals {
     semver           = { pattern = local.semver_range, fault = "which is no range of semantic versions: write comparators such as \">=1.4.0 <2.0.0\", \"^1.4\", \"~1.4.2\", \"1.2 - 2.3\" or \"1.x || 2.x\"" }
     clusters         = local.names
     services         = local.names
+    containers       = local.names
     families         = local.names
     change_calendars = { pattern = local.calendar, fault = local.calendar_fault }
     # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageIdentifier.html
@@ -75,6 +79,20 @@ locals {
   ])
   semver_separator = "(?:${local.semver_space}*(?:,|\\|\\|)${local.semver_space}*|${local.semver_space}+)"
   semver_range     = "^${local.semver_space}*${local.semver_comparator}(?:${local.semver_separator}${local.semver_comparator})*${local.semver_space}*$"
+
+  # The grammar of the function's order_by.py: what Python and RE2 read alike.
+  order_by_escape     = "\\\\[dDwW._-]"
+  order_by_atom       = "(?:[A-Za-z0-9_.-]|${local.order_by_escape}|\\[\\^?(?:-?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.]|${local.order_by_escape})+-?|-)\\])"
+  order_by_count      = "(?:0|[1-9][0-9]{0,2})"
+  order_by_repetition = "(?:[*+?]|\\{${local.order_by_count}(?:,(?:${local.order_by_count})?)?\\})"
+  order_by_piece      = "${local.order_by_atom}${local.order_by_repetition}?"
+  order_by_part       = "(?:${local.order_by_piece}|\\(\\?:(?:${local.order_by_piece})+(?:\\|(?:${local.order_by_piece})+)*\\)\\??)"
+  order_by = {
+    for type, captured in {
+      number = "(?:(?:[0-9]|\\\\d|\\[(?:[0-9]-[0-9]|[0-9]|\\\\d)+\\])${local.order_by_repetition}?)+"
+      text   = "${local.order_by_part}+(?:\\|${local.order_by_part}+)*"
+    } : type => "^\\^?${local.order_by_part}*\\((?:\\?P<[A-Za-z_][A-Za-z0-9_]*>)?${captured}\\)${local.order_by_part}*\\$?$"
+  }
 
   topic       = "^arn:[^:]+:sns:[^:]+:[0-9]{12}:[A-Za-z0-9_-]+$"
   topic_fault = "which is no ARN of a standard topic: give the attribute arn of an aws_sns_topic"

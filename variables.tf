@@ -52,8 +52,12 @@ variable "rules" {
     - semver: range of semantic versions, as in "^1.4" or ">=1.4.0 <2.0.0"; a lower version then never replaces a higher
       one. Default: null, any tag.
     - include_prereleases: whether a range takes pre-releases that it does not name. Default: false.
+    - order_by: object with pattern, a regular expression with one group, and type, "number" or "text": what the group
+      captures orders the tags, as a build number or a date, and a lower one never replaces a higher one; a tag in which
+      it captures nothing is not deployed. Default: null, by the time of the push.
     - clusters: globs of ECS cluster names. Default: ["*"].
     - services: globs of ECS service names. Default: ["*"].
+    - containers: globs of the names of containers in task definitions. Default: ["*"].
     - families: globs of the families of task definitions that no service runs. Default: [].
     - change_calendars: names or ARNs of Systems Manager change calendars that hold pushes back while CLOSED, beside
       those of the module. Default: [].
@@ -120,6 +124,28 @@ variable "rules" {
         "${replace(replace(jsonencode(text), "\\u003c", "<"), "\\u003e", ">")}, ${local.grammars[field].fault}.",
       ]) if value != null && !can(regex(local.grammars[field].pattern, text))
     ] if contains(keys(local.grammars), field)]]))
+  }
+
+  # A search that is not held at the start begins anew at each character.
+  validation {
+    condition = alltrue(flatten([for rule in var.rules : [for field, value in merge({}, rule) : try(
+      keys(value) == ["pattern", "type"] && can(regex(local.order_by[value.type], value.pattern)) && can(regexall(value.pattern, ""))
+      && length(value.pattern) <= 256
+      && length(regexall("[*+,]", value.pattern)) <= (startswith(value.pattern, "^") ? 4 : 3)
+      && length(regexall("[?|]", replace(value.pattern, "(?", ""))) <= 4,
+      false
+    ) if field == "order_by" && value != null]]))
+    error_message = join("\n", flatten([for index, rule in var.rules : [for field, value in merge({}, rule) : join(" ", [
+      "rules[${index}].order_by is ${replace(replace(jsonencode(value), "\\u003c", "<"), "\\u003e", ">")}, which can't order tags: write",
+      "{ pattern = \"^main-([0-9]+)$\", type = \"number\" }, with one group that captures what counts, digits for a number;",
+      "the pattern may have letters, digits, ., _, -, \\d, \\w, [...], few of *, +, ? or {n,m}, and choices (?:a|b).",
+      ]) if field == "order_by" && value != null && !try(
+      keys(value) == ["pattern", "type"] && can(regex(local.order_by[value.type], value.pattern)) && can(regexall(value.pattern, ""))
+      && length(value.pattern) <= 256
+      && length(regexall("[*+,]", value.pattern)) <= (startswith(value.pattern, "^") ? 4 : 3)
+      && length(regexall("[?|]", replace(value.pattern, "(?", ""))) <= 4,
+      false
+    )]]))
   }
 
   validation {
