@@ -175,7 +175,7 @@ class _Reader:
 
     def semver(self, name: str, *, prereleases: bool) -> "Range | None":
         """A range of versions; None where there is none."""
-        text = self(name, "a range of semantic versions", _is_text, default="")
+        text = self(name, "a range of semantic versions", _is_text, default=())
         if not text:
             return None
         from ecr_deploy.core import versions  # noqa: PLC0415 - most users need not load it
