@@ -217,6 +217,11 @@ class Registry:
 _TABLES: "WeakKeyDictionary[StrictEcs, StrictTable]" = WeakKeyDictionary()
 
 
+def give_table(ecs: StrictEcs, table: StrictTable) -> None:
+    """Let whoever deploys to an account have a table of one's own making there."""
+    _TABLES[ecs] = table
+
+
 @dataclass
 class Road:
     """The product, ready to be handed events."""
