@@ -69,7 +69,7 @@ class EcsFleet(Ecs):
         # What nobody runs any more would only pile up.
         run = {service.revision for service in known}
         self._revisions = {arn: revision for arn, revision in self._revisions.items() if arn in run}
-        return [(one, unknown.get(one.revision) or self._repositories[one.revision]) for one in known]
+        return [(service, unknown.get(service.revision) or self._repositories[service.revision]) for service in known]
 
     def families(self, globs: Sequence[str]) -> list[str]:
         """The active families whose name any of the globs matches."""
@@ -83,18 +83,18 @@ class EcsFleet(Ecs):
 
     def waiting(self, services: Iterable[Service]) -> dict[Target, Reason]:
         """Why services must not be updated now: those that are being rolled back."""
-        suspects = [one for one in services if rollouts.is_rolling_out(one.deployments)]
-        arns = [one.service_deployment for one in suspects if one.service_deployment]
+        suspects = [service for service in services if rollouts.is_rolling_out(service.deployments)]
+        arns = [service.service_deployment for service in suspects if service.service_deployment]
         batches = list(batched(arns, PER_DESCRIBE))
         status_of = {
-            one["serviceDeploymentArn"]: one["status"]
+            deployment["serviceDeploymentArn"]: deployment["status"]
             for found in self._pool.map(self._try_service_deployments, batches)
-            for one in found
+            for deployment in found
         }
         return {
-            one.target: _ROLLING_BACK
-            for one in suspects
-            if rollouts.is_rolling_back(one.deployments, status_of.get(one.service_deployment or ""))
+            service.target: _ROLLING_BACK
+            for service in suspects
+            if rollouts.is_rolling_back(service.deployments, status_of.get(service.service_deployment or ""))
         }
 
     def all_newest(self, families: Iterable[str]) -> dict[str, Revision | EcrDeployError | None]:
@@ -162,9 +162,11 @@ class EcsFleet(Ecs):
             # Task definitions tell the same, one by one.
             return {}
         return {
-            one["taskDefinition"]: images.repositories(container["image"] for container in one["containerImages"])
-            for one in found
-            if one.get("containerImages")
+            revision["taskDefinition"]: images.repositories(
+                container["image"] for container in revision["containerImages"]
+            )
+            for revision in found
+            if revision.get("containerImages")
         }
 
     def _try_newest(self, family: str) -> Revision | EcrDeployError | None:
