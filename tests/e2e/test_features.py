@@ -149,6 +149,8 @@ def taken_back(name: str, reason: str) -> str:
 
 
 def test_a_rollout_that_takes_too_long_is_taken_back(account: Account) -> None:
+    # What it goes back to must be there.
+    push("back-in-time", "v1")
     account.push("back-in-time")
     account.ticks()
     assert account.running("back-in-time") == "back-in-time:v2"

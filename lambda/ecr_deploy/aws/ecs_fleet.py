@@ -49,7 +49,7 @@ class EcsFleet(Ecs):
                     yield service._replace(cluster_tags=tags.result().get(service.cluster, {}))
 
     def repositories(self, services: Iterable[Service]) -> list[tuple[Service, tuple[Repository, ...] | CallError]]:
-        """The services, each with the ECR repositories that it runs; where ECS does not tell those, why."""
+        """The services, each with the ECR repositories that it runs; where ECS does not say, why."""
         known: list[Service] = []
         unknown: dict[str, CallError | None] = {}
 
@@ -61,8 +61,8 @@ class EcsFleet(Ecs):
                     yield from service.service_revisions
 
         batches = batched(unknown_service_revisions(), PER_DESCRIBE)
-        for told in [self._pool.submit(self._try_service_revisions, batch) for batch in batches]:
-            self._repositories.update(told.result())
+        for answer in [self._pool.submit(self._try_service_revisions, batch) for batch in batches]:
+            self._repositories.update(answer.result())
         untold = [arn for arn in unknown if arn not in self._repositories]
         for arn, revision in zip(untold, self._pool.map(self._try_revision, untold), strict=True):
             unknown[arn] = revision if isinstance(revision, CallError) else None
@@ -149,7 +149,7 @@ class EcsFleet(Ecs):
         try:
             return self._describe_service_deployments(arns)
         except CallError as error:
-            # What ECS tells with each service has to do.
+            # What DescribeServices says of each service has to do.
             if error.code != UNKNOWN_OPERATION:
                 raise
             return []
@@ -159,7 +159,7 @@ class EcsFleet(Ecs):
         try:
             found = self._service_revisions(arns)
         except CallError:
-            # Task definitions tell the same, one by one.
+            # Task definitions say the same, one by one.
             return {}
         return {
             revision["taskDefinition"]: images.repositories(

@@ -56,7 +56,7 @@ class Lease(NamedTuple):
 
 
 class Table:
-    """The module's table, as `name`; `holder` tells this writer from all others.
+    """The module's table, as `name`; `holder` identifies this writer.
 
     Every method raises CallError where DynamoDB refuses or does not answer, and OutOfTimeError where the invocation
     would end first.

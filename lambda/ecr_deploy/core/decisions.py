@@ -213,7 +213,7 @@ class Decision:
     def _change(self, container: Container, own: Container | None, winner: Standing) -> Change:
         before, after = (own or container).image, self.images[container.name]
         if before == after:
-            # The tag was moved: only the digests tell the two apart.
+            # The tag was moved: only the digests differ.
             known = memory.image_of(own or container, self._memory).digest
             before, after = f"{before}@{known}" if known else before, f"{after}@{winner.record.digest}"
         return Change(container.name, before, after)

@@ -1,6 +1,6 @@
 """The memory: what the table holds for one target, and how it is brought in line with what ECS says.
 
-What a service runs is always ECS's word; the memory adds what ECS can't tell: which digest a tag stood for, what is
+What a service runs is always ECS's word; the memory adds what ECS can't say: which digest a tag stood for, what is
 desired, what was rolled back, and what has been begun.
 """
 
@@ -82,7 +82,7 @@ class Memory(NamedTuple):
 
 
 def image_of(container: Container, memory: Memory) -> Image:
-    """What a container runs, as far as its text and the memory tell."""
+    """What a container runs, as far as its text and the memory say."""
     known = memory.images.get(container.name)
     if known and known.text == container.image:
         return known
