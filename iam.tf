@@ -242,7 +242,7 @@ resource "aws_iam_role_policy" "read" {
       {
         Sid      = "AllowReadTable"
         Effect   = "Allow"
-        Action   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+        Action   = ["dynamodb:BatchGetItem", "dynamodb:Query"]
         Resource = [local.table_arn]
       },
       ],
@@ -362,7 +362,7 @@ resource "aws_iam_role_policy" "deploy" {
       {
         Sid      = "AllowWriteTable"
         Effect   = "Allow"
-        Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+        Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
         Resource = [local.table_arn]
       },
       ],

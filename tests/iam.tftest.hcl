@@ -152,7 +152,7 @@ run "as_narrow_as_iam_allows" {
       {
         Sid      = "AllowReadTable"
         Effect   = "Allow"
-        Action   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+        Action   = ["dynamodb:BatchGetItem", "dynamodb:Query"]
         Resource = ["arn:aws:dynamodb:eu-west-1:123456789012:table/ecr-deploy"]
       },
     ]
@@ -218,7 +218,7 @@ run "as_narrow_as_iam_allows" {
       {
         Sid      = "AllowWriteTable"
         Effect   = "Allow"
-        Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+        Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
         Resource = ["arn:aws:dynamodb:eu-west-1:123456789012:table/ecr-deploy"]
       },
     ]

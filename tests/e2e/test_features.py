@@ -5,15 +5,16 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
 
+from ecr_deploy.core import memory
 from tests.harness.event_source import EventSourceMapping
 from tests.harness.lambda_runtime import Function
-from tests.harness.registry import push, put_event
+from tests.harness.registry import push, put_event, upload
 from tests.harness.road import ACCOUNT, REGION, definition
 from tests.harness.strict_ecs import StrictEcs
 from tests.harness.terraform import ZIP, unexpected_changes_of
@@ -64,6 +65,15 @@ class Account:
         parameter = f"/features/images/prod/{name}/main"
         value = boto3.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
         return str(value).rpartition("/")[2]
+
+    def age_rollout(self, service: str, age: timedelta) -> None:
+        """Write into the table that the newest rollout of a service began earlier."""
+        table = boto3.resource("dynamodb").Table("features")
+        item = table.get_item(Key={"target": f"service/prod/{service}", "item": "memory"})["Item"]
+        remembered = memory.from_text(str(item["memory"]))
+        newest = remembered.rollouts[0]
+        earlier = newest._replace(started_at=newest.started_at - age, since=newest.since - age)
+        table.put_item(Item={**item, "memory": memory.to_text(remembered.with_rollout(earlier))})
 
     def told(self) -> list[str]:
         """What people were told since they last looked."""
@@ -132,8 +142,7 @@ def test_a_rollout_that_takes_too_long_is_taken_back(account: Account) -> None:
     account.ticks()
     assert account.running("back-in-time") == "back-in-time:v2"
     # As if six minutes had passed.
-    since = (datetime.now(UTC) - timedelta(minutes=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    account.ecs.retag("back-in-time:2", {"ecr-deploy:rollout/prod/back-in-time": f"started {since} 1"})
+    account.age_rollout("back-in-time", timedelta(minutes=6))
     account.told()
 
     account.ticks()
@@ -143,6 +152,7 @@ def test_a_rollout_that_takes_too_long_is_taken_back(account: Account) -> None:
 
 
 def test_a_rollout_is_taken_back_on_request(account: Account) -> None:
+    upload("back-by-hand", "v1")
     account.push("back-by-hand")
     account.live("back-by-hand")
     account.told()
