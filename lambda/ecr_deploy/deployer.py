@@ -15,8 +15,9 @@ from typing import NamedTuple
 from ecr_deploy import fleet_reader
 from ecr_deploy.aws.calls import WORKERS
 from ecr_deploy.aws.table import KEYS_PER_GET
+from ecr_deploy.core import admission
 from ecr_deploy.core.errors import EcrDeployError, OutOfTimeError, OvertakenError
-from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, sum_up
+from ecr_deploy.core.outcomes import PushResult, TargetResult, sum_up
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
@@ -131,5 +132,5 @@ def _sum_up(push: Push, targets: Iterable[TargetResult], rules: Rules) -> PushRe
     targets = tuple(targets)
     if targets:
         return sum_up(targets)
-    reason = rules.rejection(push.record) or Reason("not-running", f"nothing in scope runs {push.repository}")
-    return PushResult(Outcome.SKIPPED, reason, suspicious=not rules.names_registry(push.repository.account))
+    decision = admission.nowhere(push.record, rules)
+    return PushResult(*decision, suspicious=not rules.names_registry(push.repository.account))

@@ -6,9 +6,9 @@ from itertools import islice
 
 from ecr_deploy import fleet_reader
 from ecr_deploy.aws.table import Known
-from ecr_deploy.core import memory, planner
+from ecr_deploy.core import admission, memory, planner
 from ecr_deploy.core.decisions import Verdict
-from ecr_deploy.core.errors import CallError, EcrDeployError, OvertakenError
+from ecr_deploy.core.errors import EcrDeployError, OvertakenError, Retry
 from ecr_deploy.core.fleet import Family, Target
 from ecr_deploy.core.outcomes import Outcome, Reason, TargetResult
 from ecr_deploy.core.planner import Plan, Step
@@ -25,8 +25,6 @@ logger = logging.getLogger("ecr_deploy")
 _MOST_PLANS = 3
 # How far below the newest revision of a family we look for one that a service may start from.
 _MOST_OLDER = 50
-# UpdateService of a service that is no more, or drains.
-_GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException"})
 
 # A revision that a target got, with its deployment's id; or why it did not.
 Done = tuple[Revision | None, str] | EcrDeployError
@@ -275,6 +273,6 @@ def _result(verdict: Verdict, done: Mapping[Target, Done], problems: Mapping[Tar
 
 def failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:
     """What came of a push for a target that could not be updated."""
-    if isinstance(error, CallError) and error.code in _GONE:
-        return TargetResult(target, Outcome.SKIPPED, Reason("deleted", "it was deleted meanwhile"), before, before)
-    return TargetResult(target, Outcome.FAILED, Reason.of(error), before, before, retry=error.retry)
+    outcome, reason = admission.by_refusal(error)
+    retry = error.retry if outcome is Outcome.FAILED else Retry.NEVER
+    return TargetResult(target, outcome, reason, before, before, retry=retry)

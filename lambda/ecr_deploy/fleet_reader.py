@@ -5,14 +5,13 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ecr_deploy.aws import ecr
-from ecr_deploy.aws.calls import INCOMPLETE
 from ecr_deploy.aws.table import Known
-from ecr_deploy.core import memory, planner
+from ecr_deploy.core import admission, memory, planner
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
 from ecr_deploy.core.fleet import Member, Service, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
-from ecr_deploy.core.outcomes import Outcome, Reason, TargetResult
+from ecr_deploy.core.outcomes import Reason, TargetResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Revision
@@ -260,7 +259,4 @@ def _standalone(run: Container[str], environment: Environment, rules: Rules) -> 
 
 
 def _unknown(service: Service, error: CallError) -> TargetResult:
-    # A definition that was deleted for good must not fail every push.
-    outcome = Outcome.SKIPPED if error.code in {"ClientException", INCOMPLETE} else Outcome.FAILED
-    reason = Reason("unknown", f"what it runs is unknown: {error}")
-    return TargetResult(service.target, outcome, reason, retry=error.retry)
+    return TargetResult(service.target, *admission.by_unknown(error), retry=error.retry)

@@ -8,7 +8,6 @@ from tests.harness.road import APP, Registry, Road, definition, pushed
 from tests.harness.strict_ecs import StrictEcs
 from tests.unit.test_rollouts import changed
 
-
 IS_NIGHT = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 
 

@@ -131,3 +131,10 @@ def test_errors_of_aws_are_translated_in_few_places() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_no_file_is_too_long(name: str) -> None:
     assert len(FILES[name].read_text().splitlines()) <= LONGEST
+
+
+def test_one_place_decides_that_a_push_does_not_reach_a_service() -> None:
+    """What is skipped beside pushes: events that are none, and targets of rules and schedules."""
+    others = {"dispatch.py", "follow_ups/scheduled_tasks.py"}
+    deciding = {name for name, file in FILES.items() if "Outcome.SKIPPED" in file.read_text()}
+    assert {name for name in deciding - others if not name.startswith("cli/")} == {"core/admission.py"}

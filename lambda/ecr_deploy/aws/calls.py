@@ -16,7 +16,7 @@ from botocore.parsers import ResponseParserError
 
 from ecr_deploy.aws import raw_json, trust
 from ecr_deploy.aws.pacing import CONNECT_SECONDS, READ_SECONDS, Pacer
-from ecr_deploy.core.errors import CallError, Retry, RuntimeTooOldError
+from ecr_deploy.core.errors import INCOMPLETE, CallError, Retry, RuntimeTooOldError
 
 logger = logging.getLogger("ecr_deploy")
 
@@ -85,8 +85,6 @@ _LONGEST_PAUSE = 20.0
 
 UNKNOWN_OPERATION = "UnknownOperation"
 """The code of an operation that the runtime's boto3 is too old for: a refusal, for which there is another way."""
-INCOMPLETE = "IncompleteAnswer"
-"""The code of an answer that came whole, but one of whose items lacks a member: it would come so again."""
 
 _NAMES = ("serviceName", "serviceArn", "Name", "Id", "Arn")
 

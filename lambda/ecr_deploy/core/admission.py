@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ecr_deploy.core.desires import Standing
+from ecr_deploy.core.errors import INCOMPLETE, CallError, EcrDeployError
 from ecr_deploy.core.fleet import CODE_DEPLOY, ECS, EXPRESS_MODE, Member, Service
 from ecr_deploy.core.memory import Image
 from ecr_deploy.core.outcomes import Outcome, Reason
 from ecr_deploy.core.records import Record
-from ecr_deploy.core.rules import Place
+from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.rules import Place, Rules
 from ecr_deploy.core.settings import Settings
 
 # A service with this tag stays where it is; the value may say why.
@@ -20,6 +22,9 @@ PINNED = "ecr-deploy:pinned"
 # How people write the value of a tag that says yes or no.
 _YES = frozenset({"true", "yes", "on", "1"})
 _NO = frozenset({"false", "no", "off", "0"})
+
+# UpdateService of a service that is no more, or drains.
+_GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException"})
 
 Decision = tuple[Outcome, Reason]
 
@@ -95,6 +100,36 @@ def to_target(push: Record, member: Member, settings: Settings) -> Reason | None
         allowing = ", ".join(f"rules[{index}]" for index in rules.allowing(push))
         return Reason("out-of-scope", f"it is not in the scope of {allowing}")
     return obstacle(member, settings)
+
+
+def nowhere(push: Record, rules: Rules) -> Decision:
+    """What becomes of a push that concerns no target, and why."""
+    return Outcome.SKIPPED, rules.rejection(push) or Reason("not-running", f"nothing in scope runs {push.repository}")
+
+
+def to_no_container(push: Record, base: Revision, rejection: Reason | None) -> Decision:
+    """What becomes of a push that reaches no container of a target: for the reason that it does not reach it at all."""
+    if rejection:
+        return Outcome.SKIPPED, rejection
+    if push.repository in base.repositories:
+        text = "no rule allows it into the containers that run the repository"
+        return Outcome.SKIPPED, Reason("no-container", text)
+    text = f"{base}, the newest revision of its family, runs the repository no longer"
+    return Outcome.SKIPPED, Reason("moved", text)
+
+
+def by_unknown(error: CallError) -> Decision:
+    """What becomes of a push where ECS does not say what a service runs."""
+    # A definition that was deleted for good must not fail every push.
+    outcome = Outcome.SKIPPED if error.code in {"ClientException", INCOMPLETE} else Outcome.FAILED
+    return outcome, Reason("unknown", f"what it runs is unknown: {error}")
+
+
+def by_refusal(error: EcrDeployError) -> Decision:
+    """What becomes of a push where a target could not be updated."""
+    if isinstance(error, CallError) and error.code in _GONE:
+        return Outcome.SKIPPED, Reason("deleted", "it was deleted meanwhile")
+    return Outcome.FAILED, Reason.of(error)
 
 
 def to_container(arrival: Arrival) -> Decision | None:

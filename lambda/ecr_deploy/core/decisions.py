@@ -221,8 +221,8 @@ class Decision:
     def _sum_up(self, push: Push, verdicts: Sequence[Verdict]) -> Verdict:
         """One verdict for all containers of the target, with every container whose image changes."""
         if not verdicts:
-            reason = self._rejections.get(push) or self._unreached(push)
-            return Verdict(push, self.member, Outcome.SKIPPED, reason)
+            decision = admission.to_no_container(push.record, self.base, self._rejections.get(push))
+            return Verdict(push, self.member, *decision)
         first = min(verdicts, key=lambda verdict: SEVERITY[verdict.outcome])
         changes = {change.container: change for verdict in verdicts for change in verdict.changes}
         if first.outcome is Outcome.DEPLOYED:
@@ -236,11 +236,6 @@ class Decision:
             after = self.images.get(container.name, container.image)
             if own and own.image != after and container.name not in self.winners:
                 yield Change(container.name, own.image, after)
-
-    def _unreached(self, push: Push) -> Reason:
-        if push.repository in self.base.repositories:
-            return Reason("no-container", "no rule allows it into the containers that run the repository")
-        return Reason("moved", f"{self.base}, the newest revision of its family, runs the repository no longer")
 
 
 def _heard(known: Memory, pushes: Iterable[Push], now: datetime) -> Memory:

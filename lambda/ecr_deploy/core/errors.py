@@ -16,6 +16,9 @@ EcrDeployError
 import json
 from enum import IntEnum
 
+INCOMPLETE = "IncompleteAnswer"
+"""The code of an answer that came whole, but one of whose items lacks a member: it would come so again."""
+
 
 class Retry(IntEnum):
     """Whether doing the same again can help; of several, the greater speaks for all."""

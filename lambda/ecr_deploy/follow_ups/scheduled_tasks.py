@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from ecr_deploy.aws.calls import INCOMPLETE
 from ecr_deploy.aws.scheduler import TARGETS_PER_PUT
-from ecr_deploy.core.errors import CallError, EcrDeployError
+from ecr_deploy.core.errors import INCOMPLETE, CallError, EcrDeployError
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TaskResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.rules import Rules
