@@ -8,6 +8,8 @@ PYTEST := $(RUN) pytest --quiet --numprocesses 2 -p no:terraform
 # In an environment of its own: it pins an older boto3.
 CHECKOV_VERSION := 3.3.30
 CHECKOV := build/checkov-$(CHECKOV_VERSION)
+OLDEST_BOTO3 := 1.35.16
+OLDEST := build/boto3-$(OLDEST_BOTO3)
 EXAMPLES := $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 TERRAFORM_ROOTS := . $(EXAMPLES)
 
@@ -34,7 +36,9 @@ demo: terraform $(VENV)/ready ## Watch a push roll out: real Terraform and funct
 test: $(VENV)/ready ## Run everything that CI runs
 	@$(MAKE) --no-print-directory --jobs 6 python-lint terraform-lint python e2e
 
-test-long: $(VENV)/ready ## Run unit and chaos tests with the nightly number of generated examples
+test-long: $(VENV)/ready $(OLDEST)/ready ## Run what takes longer: nightly numbers of examples, the oldest boto3
+	$(announce) 'Unit tests on the oldest boto3 that the function takes'
+	@$(OLDEST)/bin/python -m pytest --quiet --numprocesses 2 -m 'not newer_boto3' tests/unit
 	$(announce) 'Unit and chaos tests with the nightly profile'
 	@HYPOTHESIS_PROFILE=nightly $(PYTEST) tests/unit tests/chaos
 
@@ -117,6 +121,13 @@ terraform:
 	@mkdir -p build $(TF_PLUGIN_CACHE_DIR)
 	@# Before all others: of two that fill the cache at once, one would find half a provider.
 	@terraform init -backend=false -input=false >/dev/null
+
+$(OLDEST)/ready: pyproject.toml
+	$(announce) 'Setting up $(OLDEST), which takes a minute'
+	@$(PYTHON) -m venv $(OLDEST)
+	@sed -n 's/^    "\(.*\)",$$/\1/p' pyproject.toml | grep -v '^boto3==\|terraform\|mypy\|ruff' >$(OLDEST)/requirements.txt
+	@$(OLDEST)/bin/pip install --quiet boto3==$(OLDEST_BOTO3) botocore==$(OLDEST_BOTO3) --requirement $(OLDEST)/requirements.txt
+	@touch $@
 
 $(CHECKOV)/ready:
 	$(announce) 'Setting up $(CHECKOV), which takes a minute'

@@ -170,7 +170,7 @@ class Dispatcher:
 def _ended(push: Push, results: Results) -> Results:
     """What came of a push, and of what had to wait and came along, which is the business of the first message."""
     # A batch may hold the same push twice: each has its own results, which are the same.
-    ended = [(one, result) for one, result in results if one == push][:1]
+    ended = [(pushed, result) for pushed, result in results if pushed == push][:1]
     if push == next((first for first, _ in results), None):
         ended += [(late, result) for late, result in results if late.origin == "memory"]
     return ended
@@ -181,6 +181,6 @@ def retries(ended: Results) -> Results:
     found = []
     for push, result in ended:
         if result.outcome is Outcome.FAILED and result.retry is not Retry.NEVER:
-            targets = [one.target for one in result.targets if one.outcome is Outcome.FAILED and one.retry]
+            targets = [target.target for target in result.targets if target.outcome is Outcome.FAILED and target.retry]
             found.append((push._replace(targets=frozenset(targets) if targets else push.targets), result))
     return found

@@ -133,9 +133,8 @@ class Environment:
 
     def registry(self, region: str) -> Api:
         """ECR in a region."""
-        if region not in self._registries:
-            self._registries[region] = self._api("ecr", region_name=region)
-        return self._registries[region]
+        # Threads that ask for it at once get the same.
+        return self._registries.setdefault(region, self._api("ecr", region_name=region))
 
     def _api(self, service: str, pacer: Pacer | None = None, **where: str) -> Api:
         return Api(partial(self._make_client, service, config=CONFIG, **where), pacer or self.pacer)

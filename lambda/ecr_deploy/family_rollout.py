@@ -57,10 +57,14 @@ class FamilyRollout:
         family, results = self._read_family(read)
         if family is None:
             return results
-        memories = {target: one.memory for target, one in self._known.items()}
-        members = (fleet_reader.as_deployed(one, memories[one.target], self._environment) for one in family.members)
+        memories = {target: known.memory for target, known in self._known.items()}
+        members = (
+            fleet_reader.as_deployed(member, memories[member.target], self._environment) for member in family.members
+        )
         begun = {
-            target: self._environment.ecs.revision(one.start.base) for target, one in memories.items() if one.start
+            target: self._environment.ecs.revision(known.start.base)
+            for target, known in memories.items()
+            if known.start
         }
         family = family._replace(members=tuple(members), begun=begun)
         waits, problems = self._waits(family, memories)
@@ -95,11 +99,13 @@ class FamilyRollout:
         if isinstance(newest, EcrDeployError):
             raise newest
         members, unknown = fleet_reader.members_of(self._hit, self._environment)
-        unreadable = {one.target: error for one in members if isinstance(error := known[one.target], EcrDeployError)}
-        readable = tuple(one for one in members if one.target not in unreadable)
-        self._known = {one.target: item for one in readable if isinstance(item := known[one.target], Known)}
+        unreadable = {
+            member.target: error for member in members if isinstance(error := known[member.target], EcrDeployError)
+        }
+        readable = tuple(member for member in members if member.target not in unreadable)
+        self._known = {member.target: item for member in readable if isinstance(item := known[member.target], Known)}
         results = [
-            (push, one) for one in unknown for push, target, _ in self._hit.concerned if target == one.target
+            (push, result) for result in unknown for push, target, _ in self._hit.concerned if target == result.target
         ] + [
             (push, failed(target, before, unreadable[target]))
             for push, target, before in self._hit.concerned
@@ -107,7 +113,7 @@ class FamilyRollout:
         ]
         if not readable:
             return None, results
-        highest = max((one.running for one in readable), key=lambda one: one.number)
+        highest = max((member.running for member in readable), key=lambda revision: revision.number)
         self._newest = max(highest.number, newest.number if newest else 0)
         if newest is None or self._settings.base_revision == "running":
             return Family(highest, readable, self._spare(newest, highest)), results
@@ -152,7 +158,7 @@ class FamilyRollout:
         if not self._lease.was_interrupted:
             return (newest,)
         older = islice(self._environment.ecs.older(newest), _MOST_OLDER)
-        return (newest, *(one for one in older if one.number > highest.number))
+        return (newest, *(revision for revision in older if revision.number > highest.number))
 
     def _waits(
         self, family: Family, memories: Mapping[Target, memory.Memory]
@@ -171,7 +177,10 @@ class FamilyRollout:
             OvertakenError: another writer was quicker.
 
         """
-        desired = {target: self._known[target]._replace(memory=one) for target, one in plan.memories.items()}
+        desired = {
+            target: self._known[target]._replace(memory=desired_memory)
+            for target, desired_memory in plan.memories.items()
+        }
         refused = {}
         for target, written in self._environment.table.write(desired).items():
             if isinstance(written, OvertakenError):
@@ -184,7 +193,7 @@ class FamilyRollout:
 
     def _register_all(self, steps: Sequence[Step]) -> list[Revision | EcrDeployError]:
         revisions = [step.revision or self._register(step) for step in steps]
-        if None in [step.revision for step in steps] and all(isinstance(one, Revision) for one in revisions):
+        if None in [step.revision for step in steps] and all(isinstance(revision, Revision) for revision in revisions):
             self._lease.end_note()
         return revisions
 
@@ -203,10 +212,16 @@ class FamilyRollout:
         ECS has no compare-and-swap: ours would hide theirs for good.
         """
         known = self._newest
-        ours = {one.number: one for one in revisions if isinstance(one, Revision) and one.number > known}
+        ours = {
+            revision.number: revision
+            for revision in revisions
+            if isinstance(revision, Revision) and revision.number > known
+        }
         if self._settings.base_revision == "running" or len(ours) == max(ours, default=known) - known:
             return None
-        theirs = next((one for one in self._environment.ecs.older(ours[max(ours)]) if one.number not in ours), None)
+        theirs = next(
+            (revision for revision in self._environment.ecs.older(ours[max(ours)]) if revision.number not in ours), None
+        )
         return theirs if theirs and theirs.number > known and theirs.instance is None else None
 
     def _update_all(
@@ -221,8 +236,8 @@ class FamilyRollout:
             if isinstance(revision, EcrDeployError):
                 done |= dict.fromkeys((member.target for member in step.members), revision)
                 continue
-            services = [one.service for one in step.members if one.service and one.target not in refused]
-            done |= {one.target: (revision, "") for one in step.members if one.service is None}
+            services = [member.service for member in step.members if member.service and member.target not in refused]
+            done |= {member.target: (revision, "") for member in step.members if member.service is None}
             for service, answer in self._environment.controllers.update(services, revision, force=step.force):
                 done[service.target] = answer if isinstance(answer, EcrDeployError) else (revision, answer)
         return done

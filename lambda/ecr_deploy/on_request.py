@@ -75,12 +75,12 @@ def _history(environment: Environment, request: History) -> dict[str, Any]:
     known = environment.table.read([target])[target]
     if not isinstance(known, Known):
         raise known
-    found = {one.key: one for one in (*environment.table.history(target), *known.memory.rollouts)}
+    found = {rollout.key: rollout for rollout in (*environment.table.history(target), *known.memory.rollouts)}
     if not found and environment.ecs.service(target) is None:
         message = f"There is no active service {target.name} in cluster {target.cluster}."
         raise InvalidRequestError(message)
-    newest_first = sorted(found.values(), key=lambda one: (one.started_at, one.id), reverse=True)
-    history = [report.format_past(one) for one in newest_first]
+    newest_first = sorted(found.values(), key=lambda rollout: (rollout.started_at, rollout.id), reverse=True)
+    history = [report.format_past(rollout) for rollout in newest_first]
     return {"cluster": target.cluster, "service": target.name, "history": history}
 
 
@@ -96,7 +96,8 @@ def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
         image = request.image
         record = Record(image.repository, image.tag, image.digest or _NO_DIGEST, environment.now())
     push = Push(record, "request")
-    [result] = [one for known, one in deployer.deploy([push], environment, settings, everything=True) if known == push]
+    results = deployer.deploy([push], environment, settings, everything=True)
+    [result] = [result for planned, result in results if planned == push]
     [explained] = report.answer([(push, result)], dry_run=True)["pushes"]
     rules = [_explain_rule(index, rule, record, settings) for index, rule in enumerate(settings.rules.rules)]
     digest = None if record.digest == _NO_DIGEST else record.digest

@@ -1,9 +1,11 @@
 """The scheduled run: rollouts that nobody reported, pushes that had to wait, and pushes whose events were lost."""
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from ecr_deploy import fleet_reader, follow_ups, on_push, reconcile, report
 from ecr_deploy.aws import ecr
+from ecr_deploy.aws.calls import WORKERS
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission
 from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
@@ -90,13 +92,19 @@ def _watch(environment: Environment, event_id: str, members: Iterable[Member]) -
 
 
 def _tagged(environment: Environment, repositories: Iterable[Repository]) -> dict[Repository, list[Record]]:
-    tagged = {}
-    for repository in repositories:
+    """All tags of repositories, but of those whose registry is closed to us."""
+
+    def read(repository: Repository) -> list[Record] | None:
         try:
-            tagged[repository] = ecr.tagged(environment.registry(repository.region), repository)
+            return ecr.tagged(environment.registry(repository.region), repository)
         except CallError as error:
             # One registry that is closed to us must not keep the others from being looked at.
             if error.retry is not Retry.NEVER:
                 raise
             report.logger.warning(str(error))
-    return tagged
+            return None
+
+    repositories = list(repositories)
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="registry") as pool:
+        found = zip(repositories, pool.map(read, repositories), strict=True)
+        return {repository: tags for repository, tags in found if tags is not None}

@@ -83,11 +83,11 @@ class Watch:
         known = fleet_reader.read_memories(services, (), self._environment, self._settings)
         for member in services:
             try:
-                one = known[member.target]
-                if isinstance(one, EcrDeployError):
-                    raise one
-                if one.memory.rollout:
-                    ended = self._settle(member, one)
+                read = known[member.target]
+                if isinstance(read, EcrDeployError):
+                    raise read
+                if read.memory.rollout:
+                    ended = self._settle(member, read)
                     results += ended or self._roll_back_overdue(member)
             except EcrDeployError as error:
                 results.append(error)
@@ -129,7 +129,7 @@ class Watch:
     def _current(self, member: Member, known: Memory) -> Rollout | None:
         """The rollout that brought what the service runs, if that was ours and was not rolled back."""
         candidates = [*known.rollouts, *self._environment.table.history(member.target)] if known.rollouts else []
-        found = (one for one in candidates if one.revision == member.running.arn)
+        found = (rollout for rollout in candidates if rollout.revision == member.running.arn)
         current = next(found, None)
         return None if current is None or current.state in BAD else current
 
@@ -163,7 +163,7 @@ class Watch:
         # The history first: written twice it stays the same.
         self._environment.table.archive(target, ended)
         newest = now.rollouts[:1]
-        open_ones = [one for one in now.rollouts[1:] if one.state is State.STARTED]
+        open_ones = [rollout for rollout in now.rollouts[1:] if rollout.state is State.STARTED]
         changed = known._replace(memory=now._replace(rollouts=(*newest, *open_ones)))
         written = self._environment.table.write({target: changed})[target]
         if isinstance(written, EcrDeployError):

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ecr_deploy import reconcile
-from ecr_deploy.core import desires, memory, order_by, planner, revisions, versions
+from ecr_deploy.core import desires, items, memory, order_by, planner, revisions, versions
 from ecr_deploy.core.desires import Desire
 from ecr_deploy.core.fleet import Deployment, Family, Member, Service, Target
 from ecr_deploy.core.images import Repository
@@ -620,7 +620,7 @@ _members = st.builds(
 
 @given(_memories)
 def test_the_table_gives_back_what_was_remembered(known: Memory) -> None:
-    assert memory.from_text(memory.to_text(known)) == known
+    assert items.from_text(items.to_text(known)) == known
 
 
 @given(_memories, _members)

@@ -101,8 +101,11 @@ def test_every_block_of_shell_runs(block: Block, reader: Path, stand_ins: Path) 
     if "lambda invoke" in block.text:
         [answer] = map(json.loads, ran.stdout.splitlines())
         ended = [*answer.get("pushes", []), *([answer["rollback"]] if "rollback" in answer else [])]
-        deploys_nothing = "explain" in block.text or "adopt" in block.text
-        expected = [] if deploys_nothing else ["rolled-back" if "rollback" in block.text else "deployed"]
+        expected = (
+            []
+            if "explain" in block.text or "adopt" in block.text
+            else ["rolled-back" if "rollback" in block.text else "deployed"]
+        )
         assert [one["outcome"] for one in ended] == expected
 
 

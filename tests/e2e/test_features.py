@@ -5,16 +5,15 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 
-from ecr_deploy.core import memory
 from tests.harness.event_source import EventSourceMapping
 from tests.harness.lambda_runtime import Function
-from tests.harness.registry import push, put_event, upload
+from tests.harness.registry import push, put_event
 from tests.harness.road import ACCOUNT, REGION, definition
 from tests.harness.strict_ecs import StrictEcs
 from tests.harness.terraform import ZIP, unexpected_changes_of
@@ -35,6 +34,7 @@ class Account:
     mapping: EventSourceMapping
     queue_url: str
     people_url: str
+    table: str
 
     def push(self, repository: str, tag: str = "v2") -> str:
         digest = push(repository, tag)
@@ -66,15 +66,18 @@ class Account:
         value = boto3.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
         return str(value).rpartition("/")[2]
 
-    def age_rollout(self, service: str, age: timedelta) -> None:
-        """Write into the table that the newest rollout of a service began earlier."""
-        table = boto3.resource("dynamodb").Table("features")
-        item = table.get_item(Key={"target": f"service/prod/{service}", "item": "memory"})["Item"]
-        remembered = memory.from_text(str(item["memory"]))
-        newest, *older = remembered.rollouts
-        earlier = newest._replace(started_at=newest.started_at - age, since=newest.since - age)
-        aged = remembered._replace(rollouts=(earlier, *older))
-        table.put_item(Item={**item, "memory": memory.to_text(aged)})
+    def age(self, service: str, time: timedelta) -> None:
+        """Let the newest rollout of a service have begun earlier."""
+        table, key = (
+            boto3.resource("dynamodb").Table(self.table),
+            {"target": f"service/prod/{service}", "item": "memory"},
+        )
+        item = table.get_item(Key=key)["Item"]
+        known = json.loads(str(item["memory"]))
+        for member in ("started_at", "since"):
+            earlier = datetime.fromisoformat(known["rollouts"][0][member]) - time
+            known["rollouts"][0][member] = earlier.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        table.put_item(Item={**item, "memory": json.dumps(known)})
 
     def told(self) -> list[str]:
         """What people were told since they last looked."""
@@ -105,7 +108,14 @@ def account(features: Any, ecs: StrictEcs) -> Iterator[Account]:
     with ecs.serve() as url, pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "AWS_ENDPOINT_URL_ECS", url)
         with Function(outputs["function_name"], ZIP) as function:
-            yield Account(ecs, function, EventSourceMapping(function), outputs["queue_url"], outputs["people"])
+            yield Account(
+                ecs,
+                function,
+                EventSourceMapping(function),
+                outputs["queue_url"],
+                outputs["people"],
+                outputs["table_name"],
+            )
 
 
 def test_people_are_told_what_is_live_and_ecr_is_told_too(account: Account) -> None:
@@ -139,12 +149,12 @@ def taken_back(name: str, reason: str) -> str:
 
 
 def test_a_rollout_that_takes_too_long_is_taken_back(account: Account) -> None:
-    upload("back-in-time", "v1")
+    # What it goes back to must be there.
+    push("back-in-time", "v1")
     account.push("back-in-time")
     account.ticks()
     assert account.running("back-in-time") == "back-in-time:v2"
-    # As if six minutes had passed.
-    account.age_rollout("back-in-time", timedelta(minutes=6))
+    account.age("back-in-time", timedelta(minutes=6))
     account.told()
 
     account.ticks()
@@ -154,7 +164,8 @@ def test_a_rollout_that_takes_too_long_is_taken_back(account: Account) -> None:
 
 
 def test_a_rollout_is_taken_back_on_request(account: Account) -> None:
-    upload("back-by-hand", "v1")
+    # What it goes back to must be there.
+    push("back-by-hand", "v1")
     account.push("back-by-hand")
     account.live("back-by-hand")
     account.told()

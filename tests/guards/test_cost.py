@@ -8,18 +8,18 @@ import subprocess
 import sys
 from collections import Counter
 from math import ceil
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pytest
 
 import build_zip
 from ecr_deploy.core import settings
-from tests.harness.road import ACCOUNT, APP, REGION, Road, definition, pushed
+from tests.harness.road import ACCOUNT, APP, REGION, Registry, Road, definition, pushed
 from tests.harness.rounds import Rounds
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs
 
 # Raise it only for what every push needs; import the rest where it is used.
-MODULES_AT_START = 42
+MODULES_AT_START = 44
 
 
 class Fleet(NamedTuple):
@@ -137,6 +137,32 @@ def test_round_trips_one_after_the_other(inputs: dict[str, object], cold: int, w
     rounds.count = 0
     road.push(pushed("v3", time="2026-11-25T07:00:00Z"))
     assert rounds.count == warm
+
+
+class Counting(Road):
+    """Counts the clients that are made."""
+
+    made: ClassVar[Counter[str]] = Counter()
+
+    def client(self, service: str, **kwargs: object) -> object:
+        self.made[service] += 1
+        return super().client(service, **kwargs)
+
+
+def test_a_scheduled_run_makes_one_client_for_all_repositories_and_asks_them_side_by_side(ecs: StrictEcs) -> None:
+    registry = Registry()
+    for index in range(60):
+        name = f"app-{index}"
+        registry.push("v1", repository=name, time="2026-11-20T06:00:00Z")
+        ecs.add_service("prod", name, ecs.register(definition(name, f"{APP._replace(name=name)}:v1")))
+    Counting.made.clear()
+    road = Counting(ecs, inputs={"reconcile": True}, registry=registry)
+    tick = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+
+    assert road.deliver(tick) == []
+
+    assert road.made["ecr"] == 1
+    assert ecs.writes == []
 
 
 def test_services_that_roll_out_are_asked_whether_they_roll_back(ecs: StrictEcs) -> None:

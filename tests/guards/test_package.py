@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import build_zip
+from ecr_deploy.aws import calls
 
 SOURCES = {
     "__init__.py": "",
@@ -109,3 +110,9 @@ def test_function_can_import_from_the_archive(checkout: Path) -> None:
         [sys.executable, "-c", program], env={"PYTHONPATH": str(archive)}, capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == str(archive / "ecr_deploy" / "__init__.py")
+
+
+def test_the_oldest_boto3_is_the_same_everywhere() -> None:
+    oldest = ".".join(map(str, calls._OLDEST))  # noqa: SLF001 - the one place that says it to the function
+    assert f"OLDEST_BOTO3 := {oldest}\n" in (build_zip.HERE.parent / "Makefile").read_text()
+    assert f'dependencies = ["boto3>={oldest}"]' in (build_zip.HERE.parent / "pyproject.toml").read_text()

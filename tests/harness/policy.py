@@ -132,7 +132,7 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "SendMessageBatch": _queue,
     "ChangeMessageVisibility": _queue,
     "ChangeMessageVisibilityBatch": _queue,
-    **dict.fromkeys(("BatchGetItem", "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"), _table),
+    **dict.fromkeys(("BatchGetItem", "Query", "PutItem", "UpdateItem"), _table),
     "PutEvents": lambda arn, _: [f"{arn}:event-bus/default"],
     "ListTargetsByRule": _rule,
     "PutTargets": _rule,

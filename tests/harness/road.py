@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from jsonschema import Draft202012Validator
 
-from ecr_deploy.core import memory, settings
+from ecr_deploy.core import items, memory, settings
 from ecr_deploy.core.images import Repository, parse
 from ecr_deploy.core.records import Record
 from ecr_deploy.dispatch import Dispatcher
@@ -217,6 +217,11 @@ class Registry:
 _TABLES: "WeakKeyDictionary[StrictEcs, StrictTable]" = WeakKeyDictionary()
 
 
+def give_table(ecs: StrictEcs, table: StrictTable) -> None:
+    """Let whoever deploys to an account have a table of one's own making there."""
+    _TABLES[ecs] = table
+
+
 @dataclass
 class Road:
     """The product, ready to be handed events."""
@@ -281,7 +286,7 @@ class Road:
     def memory(self, cluster: str, service: str) -> memory.Memory:
         """What the table holds of a service."""
         item = self.table.items().get((f"service/{cluster}/{service}", "memory"))
-        return memory.from_text(item["memory"]["S"]) if item else memory.Memory()
+        return items.from_text(item["memory"]["S"]) if item else memory.Memory()
 
     def recorded(self, cluster: str = "prod", service: str = "api") -> dict[str, Record]:
         """The push that is known of each repository that a service runs."""

@@ -13,6 +13,7 @@ from moto.core.models import botocore_stubber
 
 from tests.harness.road import REGION, client
 from tests.harness.strict_ecs import Answer, Clock, StrictEcs
+from tests.harness.table import StrictTable
 
 Json = Any
 Change = Callable[[Json], Json]
@@ -81,6 +82,23 @@ UNUSUAL = (
 
 class UnusualEcs(StrictEcs):
     """ECS, with an unusual answer for one operation from some moment on."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.operation: str | None = None
+        self.unusual = UNUSUAL[0]
+        self.hits = 0
+
+    def handle(self, operation: str, body: bytes) -> Answer:
+        usual = super().handle(operation, body)
+        if operation != self.operation:
+            return usual
+        self.hits += 1
+        return self.unusual(json.loads(usual.body))
+
+
+class UnusualTable(StrictTable):
+    """The table, with an unusual answer for one operation from some moment on."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock=clock)

@@ -180,6 +180,7 @@ class TestRolledBackByEcs:
 
         assert tag(road) == "v2"
 
+    @pytest.mark.newer_boto3
     def test_without_ecs_own_list_the_service_says_it(self, ecs: StrictEcs, registry: Registry) -> None:
         road = road_of(ecs, "v1", registry)
         road.deliver(pushed("v2", time=NOW))

@@ -22,6 +22,7 @@ def road_of(ecs: StrictEcs) -> Road:
     return Road(ecs, inputs={"express_mode": True})
 
 
+@pytest.mark.newer_boto3
 def test_it_is_updated_by_an_operation_of_its_own(express: StrictEcs) -> None:
     result = road_of(express).push(pushed("v2"))
 
@@ -38,6 +39,7 @@ def test_it_is_not_managed_unless_asked_for(express: StrictEcs) -> None:
     assert found == {"app": ("skipped", "controller"), "web": ("deployed", None)}
 
 
+@pytest.mark.newer_boto3
 def test_a_tag_that_was_moved_gets_a_copy_of_the_revision(express: StrictEcs) -> None:
     road = road_of(express)
     road.push(pushed("v1", digest("one"), time="2026-11-23T06:00:00Z"))
@@ -53,6 +55,7 @@ def test_a_tag_that_was_moved_gets_a_copy_of_the_revision(express: StrictEcs) ->
     assert express.count("UpdateExpressGatewayService") == 2, "one for each image"
 
 
+@pytest.mark.newer_boto3
 def test_its_rollout_is_reported_and_a_rejected_image_stays_out(express: StrictEcs) -> None:
     road = road_of(express)
     road.push(pushed("v2", time="2026-11-23T06:00:00Z"))
@@ -67,6 +70,7 @@ def test_its_rollout_is_reported_and_a_rejected_image_stays_out(express: StrictE
     assert reasons["app"] == "rolled-back-before"
 
 
+@pytest.mark.newer_boto3
 def test_a_rollback_that_is_asked_for(express: StrictEcs) -> None:
     registry = Registry()
     registry.push("v1", time="2026-11-22T06:00:00Z")

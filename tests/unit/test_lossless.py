@@ -149,6 +149,7 @@ def paths(value: object, path: str = "") -> Iterator[str]:
 _MAPS = tuple(path.removesuffix("{}").rpartition(".")[2] for path in members(REQUEST) if path.endswith("{}"))
 
 
+@pytest.mark.newer_boto3
 def test_a_definition_with_every_member_of_the_model(fleet: Fleet) -> None:
     before = consistent(maximal(REQUEST))
     everything = {path for path in members(REQUEST) if not path.startswith(".tags")}
@@ -162,6 +163,7 @@ def test_a_definition_with_every_member_of_the_model(fleet: Fleet) -> None:
     assert after == with_new_image(before)
 
 
+@pytest.mark.newer_boto3
 def test_what_describe_adds_is_what_the_model_says() -> None:
     assert ANSWER.members.keys() - REQUEST.members.keys() == revisions.DESCRIBE_ONLY
     assert REQUEST.members.keys() - ANSWER.members.keys() == {"tags"}

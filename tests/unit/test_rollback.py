@@ -34,6 +34,7 @@ def told(road: Road) -> list[tuple[str, str | None]]:
     return [(detail["outcome"], detail["reason"]) for _, detail in road.events.taken]
 
 
+@pytest.mark.newer_boto3
 def test_a_rollout_that_is_not_live_in_time_is_taken_back_by_ecs(ecs: StrictEcs) -> None:
     build(ecs)
     road = updated(ecs)
@@ -64,6 +65,7 @@ def test_without_service_deployments_an_update_takes_it_back(ecs: StrictEcs) -> 
     assert ecs.task_definition("prod", "api") == ecs.revisions("api")[0]
 
 
+@pytest.mark.newer_boto3
 def test_a_deployment_that_ended_meanwhile_is_taken_back_by_an_update(ecs: StrictEcs) -> None:
     build(ecs)
     road = updated(ecs)

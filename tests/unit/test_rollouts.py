@@ -109,6 +109,7 @@ def test_live(api: StrictEcs, road: Road, caplog: pytest.LogCaptureFixture) -> N
     assert line["PushToLiveSeconds"] >= 0
 
 
+@pytest.mark.newer_boto3
 def test_a_circuit_breakers_way_back_is_never_live(api: StrictEcs, road: Road) -> None:
     api.move_deployment("prod", "api", "ROLLBACK_IN_PROGRESS", reason="circuit breaker")
     for event in (changed(FAILED), changed(IN_PROGRESS)):
@@ -230,6 +231,7 @@ def test_a_service_that_is_rolled_back_is_not_updated_until_that_is_over(api: St
     assert len(api.revisions("api")) == 2
 
 
+@pytest.mark.newer_boto3
 def test_what_had_to_wait_is_deployed_once_that_is_over(api: StrictEcs, road: Road, registry: Registry) -> None:
     api.move_deployment("prod", "api", "ROLLBACK_IN_PROGRESS")
     registry.push("v3", time=LATER)

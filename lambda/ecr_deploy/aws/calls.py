@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
-from ecr_deploy.aws import raw_json
+from ecr_deploy.aws import raw_json, trust
 from ecr_deploy.aws.pacing import CONNECT_SECONDS, READ_SECONDS, Pacer
 from ecr_deploy.core.errors import CallError, Retry, RuntimeTooOldError
 
@@ -171,7 +171,7 @@ class Api:
         """The boto3 client."""
         with self._lock:
             if self._client is None:
-                client = self._make_client()
+                client = trust.share(self._make_client())
                 for operation, least in self._whole:
                     raw_json.keep_whole(client, operation, least)
                 self._client = client

@@ -62,10 +62,13 @@ class Ecs:
             )["serviceDeployments"]
             if not listed:
                 return []
-            arns = [one["serviceDeploymentArn"] for one in listed]
-            described = {one["serviceDeploymentArn"]: one for one in self._describe_service_deployments(arns)}
-            targets = list(dict.fromkeys(one["targetServiceRevisionArn"] for one in listed))
-            revision_of = {one["serviceRevisionArn"]: one["taskDefinition"] for one in self._service_revisions(targets)}
+            arns = [listing["serviceDeploymentArn"] for listing in listed]
+            described = {found["serviceDeploymentArn"]: found for found in self._describe_service_deployments(arns)}
+            targets = list(dict.fromkeys(listing["targetServiceRevisionArn"] for listing in listed))
+            revision_of = {
+                service_revision["serviceRevisionArn"]: service_revision["taskDefinition"]
+                for service_revision in self._service_revisions(targets)
+            }
         except CallError as error:
             if error.code != UNKNOWN_OPERATION:
                 raise
@@ -73,13 +76,13 @@ class Ecs:
         return [
             Deployment(
                 arn,
-                revision_of[one["targetServiceRevisionArn"]],
-                one["status"],
+                revision_of[listing["targetServiceRevisionArn"]],
+                listing["status"],
                 None,
-                (described.get(arn, {}).get("rollback") or {}).get("reason") or one.get("statusReason"),
+                (described.get(arn, {}).get("rollback") or {}).get("reason") or listing.get("statusReason"),
             )
-            for arn, one in zip(arns, listed, strict=True)
-            if one["targetServiceRevisionArn"] in revision_of
+            for arn, listing in zip(arns, listed, strict=True)
+            if listing["targetServiceRevisionArn"] in revision_of
         ]
 
     def stop(self, service_deployment: str) -> None:
@@ -172,8 +175,12 @@ class Ecs:
             include=["TAGS"],
         )
         # One that is gone since it was listed stands in `failures`, with the reason MISSING.
-        active = [one for one in answer["services"] if one.get("status") == "ACTIVE" and "taskDefinition" in one]
-        return [ecs_services.read(cluster, one) for one in ecs_services.whole(active, cluster)]
+        active = [
+            service
+            for service in answer["services"]
+            if service.get("status") == "ACTIVE" and "taskDefinition" in service
+        ]
+        return [ecs_services.read(cluster, service) for service in ecs_services.whole(active, cluster)]
 
     def _describe_service_deployments(self, arns: list[str]) -> list[dict[str, Any]]:
         answer = self._api.call(
@@ -223,7 +230,7 @@ class Ecs:
         except (CallError, OutOfTimeError) as error:
             return error
         deployments = answer["service"].get("deployments") or ()
-        return next((str(one["id"]) for one in deployments if one["status"] == "PRIMARY"), "")
+        return next((str(deployment["id"]) for deployment in deployments if deployment["status"] == "PRIMARY"), "")
 
     def _try_update_express(self, service: Service, revision: Revision) -> str | CallError | OutOfTimeError:
         try:

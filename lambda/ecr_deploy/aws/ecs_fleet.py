@@ -49,7 +49,7 @@ class EcsFleet(Ecs):
                     yield service._replace(cluster_tags=tags.result().get(service.cluster, {}))
 
     def repositories(self, services: Iterable[Service]) -> list[tuple[Service, tuple[Repository, ...] | CallError]]:
-        """The services, each with the ECR repositories that it runs; where ECS does not tell those, why."""
+        """The services, each with the ECR repositories that it runs; where ECS does not say, why."""
         known: list[Service] = []
         unknown: dict[str, CallError | None] = {}
 
@@ -61,15 +61,15 @@ class EcsFleet(Ecs):
                     yield from service.service_revisions
 
         batches = batched(unknown_service_revisions(), PER_DESCRIBE)
-        for told in [self._pool.submit(self._try_service_revisions, batch) for batch in batches]:
-            self._repositories.update(told.result())
+        for answer in [self._pool.submit(self._try_service_revisions, batch) for batch in batches]:
+            self._repositories.update(answer.result())
         untold = [arn for arn in unknown if arn not in self._repositories]
         for arn, revision in zip(untold, self._pool.map(self._try_revision, untold), strict=True):
             unknown[arn] = revision if isinstance(revision, CallError) else None
         # What nobody runs any more would only pile up.
         run = {service.revision for service in known}
         self._revisions = {arn: revision for arn, revision in self._revisions.items() if arn in run}
-        return [(one, unknown.get(one.revision) or self._repositories[one.revision]) for one in known]
+        return [(service, unknown.get(service.revision) or self._repositories[service.revision]) for service in known]
 
     def families(self, globs: Sequence[str]) -> list[str]:
         """The active families whose name any of the globs matches."""
@@ -83,18 +83,18 @@ class EcsFleet(Ecs):
 
     def waiting(self, services: Iterable[Service]) -> dict[Target, Reason]:
         """Why services must not be updated now: those that are being rolled back."""
-        suspects = [one for one in services if rollouts.is_rolling_out(one.deployments)]
-        arns = [one.service_deployment for one in suspects if one.service_deployment]
+        suspects = [service for service in services if rollouts.is_rolling_out(service.deployments)]
+        arns = [service.service_deployment for service in suspects if service.service_deployment]
         batches = list(batched(arns, PER_DESCRIBE))
         status_of = {
-            one["serviceDeploymentArn"]: one["status"]
+            deployment["serviceDeploymentArn"]: deployment["status"]
             for found in self._pool.map(self._try_service_deployments, batches)
-            for one in found
+            for deployment in found
         }
         return {
-            one.target: _ROLLING_BACK
-            for one in suspects
-            if rollouts.is_rolling_back(one.deployments, status_of.get(one.service_deployment or ""))
+            service.target: _ROLLING_BACK
+            for service in suspects
+            if rollouts.is_rolling_back(service.deployments, status_of.get(service.service_deployment or ""))
         }
 
     def all_newest(self, families: Iterable[str]) -> dict[str, Revision | EcrDeployError | None]:
@@ -149,7 +149,7 @@ class EcsFleet(Ecs):
         try:
             return self._describe_service_deployments(arns)
         except CallError as error:
-            # What ECS tells with each service has to do.
+            # What DescribeServices says of each service has to do.
             if error.code != UNKNOWN_OPERATION:
                 raise
             return []
@@ -159,12 +159,14 @@ class EcsFleet(Ecs):
         try:
             found = self._service_revisions(arns)
         except CallError:
-            # Task definitions tell the same, one by one.
+            # Task definitions say the same, one by one.
             return {}
         return {
-            one["taskDefinition"]: images.repositories(container["image"] for container in one["containerImages"])
-            for one in found
-            if one.get("containerImages")
+            revision["taskDefinition"]: images.repositories(
+                container["image"] for container in revision["containerImages"]
+            )
+            for revision in found
+            if revision.get("containerImages")
         }
 
     def _try_newest(self, family: str) -> Revision | EcrDeployError | None:

@@ -11,6 +11,8 @@ from http import HTTPStatus
 from typing import Any
 
 _REQUEST = "ecr_deploy_request"
+# Of what DescribeServices answers, nine tenths are the services' events: up to 100 for each, which nobody asked for.
+_EVENTS = b'"events":'
 
 
 def keep_whole(client: Any, operation: str, least: Mapping[str, Any]) -> None:
@@ -24,11 +26,45 @@ def keep_whole(client: Any, operation: str, least: Mapping[str, Any]) -> None:
     events.register(f"before-call.{service}.{operation}", _send_request_as_given)
 
 
-def _answer_as_received(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+def without_events(body: bytes) -> bytes:
+    """Empty the members called `events` of JSON, before it is parsed, where they are plain lists of objects.
+
+    A text with a bracket or an escaped sign in it is not plain: to look for its end takes longer than to parse it.
+    """
+    kept, at = [], 0
+    while (found := body.find(_EVENTS, at)) >= 0:
+        begin = found + len(_EVENTS)
+        begin += len(body[begin : begin + 2]) - len(body[begin : begin + 2].lstrip())
+        end = _end_of_list(body, begin + 1) if body[begin : begin + 1] == b"[" else None
+        # Within a text its first quote would be escaped.
+        if end is None or body[found - 1 : found] == b"\\":
+            kept.append(body[at:begin])
+            at = begin
+        else:
+            kept.append(body[at : begin + 1])
+            at = end
+    return b"".join([*kept, body[at:]])
+
+
+def _end_of_list(body: bytes, begin: int) -> int | None:
+    """Where the list of objects ends whose first begins there; None where that is not seen at a glance."""
+    end = body.find(b"}]", begin)
+    objects = body[begin:end]
+    is_plain = end >= 0 and not any(sign in objects for sign in (b"[", b"]", b"\\"))
+    # Else the end stands within a text.
+    return end + 1 if is_plain and objects.count(b'"') % 2 == 0 else None
+
+
+def _answer_as_received(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], operation_model: Any, **_: object
+) -> None:
     if response_dict["status_code"] != HTTPStatus.OK:
         return
+    body = response_dict["body"]
+    if operation_model.name == "DescribeServices":
+        body = without_events(body)
     try:
-        answer = json.loads(response_dict["body"])
+        answer = json.loads(body)
     except ValueError:
         return
     if isinstance(answer, dict):

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ecr_deploy.aws.calls import Api, batched
-from ecr_deploy.core import memory, rollouts
+from ecr_deploy.core import items, rollouts
 from ecr_deploy.core.errors import BusyError, CallError, EcrDeployError, MalformedItemError, OvertakenError, Retry
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.memory import Memory
@@ -56,7 +56,7 @@ class Lease(NamedTuple):
 
 
 class Table:
-    """The module's table, as `name`; `holder` tells this writer from all others.
+    """The module's table, as `name`; `holder` identifies this writer.
 
     Every method raises CallError where DynamoDB refuses or does not answer, and OutOfTimeError where the invocation
     would end first.
@@ -74,7 +74,7 @@ class Table:
 
     def start_read(self, targets: Iterable[Target]) -> Callable[[], dict[Target, Known | EcrDeployError]]:
         """Begin to read what is known of targets; the function that it gives waits for the answers."""
-        keys = {memory.target_key(target): target for target in targets}
+        keys = {items.target_key(target): target for target in targets}
         batches = batched((_key(key, "memory") for key in keys), KEYS_PER_GET)
         answers = [self._pool.submit(self._get, batch) for batch in batches]
 
@@ -173,7 +173,7 @@ class Table:
     def archive(self, target: Target, ended: Sequence[Rollout]) -> None:
         """Write rollouts into the history of a target."""
         for rollout in ended:
-            key = memory.target_key(target)
+            key = items.target_key(target)
             item = {
                 **_key(key, f"rollout/{rollout.key}"),
                 "rollout": {"S": json.dumps(rollouts.to_json(rollout))},
@@ -195,7 +195,7 @@ class Table:
 
     def history(self, target: Target, limit: int = MOST_ROLLOUTS) -> Iterator[Rollout]:
         """The rollouts of a target, the newest first."""
-        key = memory.target_key(target)
+        key = items.target_key(target)
         page: dict[str, Any] = {}
         while limit > 0:
             answer = self._call(
@@ -236,7 +236,7 @@ class Table:
         target, known = change
         if known.memory == known.stored:
             return known
-        key = memory.target_key(target)
+        key = items.target_key(target)
         condition = "version = :version" if known.version else "attribute_not_exists(version)"
         values: dict[str, Any] = {}
         if known.version:
@@ -244,7 +244,7 @@ class Table:
         item = {
             **_key(key, "memory"),
             "version": {"N": str(known.version + 1)},
-            "memory": {"S": memory.to_text(known.memory)},
+            "memory": {"S": items.to_text(known.memory)},
         }
         try:
             self._call("PutItem", key, {}, Item=item, ConditionExpression=condition, **values)
@@ -271,7 +271,7 @@ def _known(key: str, item: Mapping[str, Any] | None) -> Known | EcrDeployError:
     if item is None:
         return Known(Memory(), 0, Memory())
     try:
-        stored = memory.from_text(item["memory"]["S"])
+        stored = items.from_text(item["memory"]["S"])
         return Known(stored, int(item["version"]["N"]), stored)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         return MalformedItemError(key, error)

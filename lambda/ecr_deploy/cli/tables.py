@@ -48,18 +48,19 @@ def of_rollouts(rollouts: Iterable[Mapping[str, Any]]) -> list[Table]:
 
 def of_rollback(answer: Mapping[str, Any]) -> list[Table]:
     """What a rollback took back, or would."""
-    one = answer["rollback"]
-    back = f"{one['to']} → {one['from']}"
-    row = [*_place(one), back, _short(one["image"] or ""), one["outcome"]]
+    rollback = answer["rollback"]
+    back = f"{rollback['to']} → {rollback['from']}"
+    row = [*_place(rollback), back, _short(rollback["image"] or ""), rollback["outcome"]]
     title = "Would be taken back" if answer["dry_run"] else "Taken back"
     return [_table(title, ["Cluster", "Service", "Revision", "Image that goes", "Outcome"], [row])]
 
 
 def of_explanation(answer: Mapping[str, Any]) -> list[Table]:
     """Which rules allow a push, and what becomes of it where the image runs."""
-    rules = [[f"rules[{one['rule']}]", _yes(one["matches"]), one["reason"] or ""] for one in answer["rules"]]
+    rules = [[f"rules[{rule['rule']}]", _yes(rule["matches"]), rule["reason"] or ""] for rule in answer["rules"]]
     reached = [
-        [*_place(one), one["outcome"], one["reason"] or ""] for one in [*answer["services"], *answer["families"]]
+        [*_place(target), target["outcome"], target["reason"] or ""]
+        for target in [*answer["services"], *answer["families"]]
     ]
     return [
         _table(answer["image"], ["Rule", "Allows it", "Why not, or not now"], rules),

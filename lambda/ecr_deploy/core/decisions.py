@@ -133,10 +133,12 @@ class Decision:
                 base=self.base.arn,
                 deployment=primary.id if primary else None,
                 images={
-                    name: Image(self.images[name], one.record.tag, one.record.digest, one.record.pushed_at)
-                    for name, one in self.winners.items()
+                    name: Image(
+                        self.images[name], standing.record.tag, standing.record.digest, standing.record.pushed_at
+                    )
+                    for name, standing in self.winners.items()
                 },
-                pushes=tuple(dict.fromkeys(one.record for one in self.winners.values())),
+                pushes=tuple(dict.fromkeys(standing.record for standing in self.winners.values())),
                 by=next((push.by for push in self._found if push.by), None),
             )
         )
@@ -169,7 +171,9 @@ class Decision:
             if not rules.allows(push.record, target, container.name):
                 continue
             held = rules.holds(push.record, target, container.name)
-            image = next(one for one in (waiting if held else ranked) if one.record.digest == push.record.digest)
+            image = next(
+                standing for standing in (waiting if held else ranked) if standing.record.digest == push.record.digest
+            )
             leaves_latest = self._leaves_latest(kept, running, image.record)
             hold = self._waits or held
             arrival = Arrival(push.record, running, current, image, winner, leaves_latest, hold)
@@ -185,13 +189,13 @@ class Decision:
 
     def _winner(self, kept: Container, running: Image, current: Place, ranked: Sequence[Standing]) -> Standing | None:
         """The greatest image that may run now, if it is not what runs."""
-        for one in ranked:
-            leaves_latest = self._leaves_latest(kept, running, one.record)
-            if one.place <= current and not leaves_latest:
+        for standing in ranked:
+            leaves_latest = self._leaves_latest(kept, running, standing.record)
+            if standing.place <= current and not leaves_latest:
                 return None
-            if one.is_superseded or one.rejection or not admission.follows(one.record.tag, running.tag):
+            if standing.is_superseded or standing.rejection or not admission.follows(standing.record.tag, running.tag):
                 continue
-            return None if one.record.digest == running.digest and not leaves_latest else one
+            return None if standing.record.digest == running.digest and not leaves_latest else standing
         return None
 
     def _leaves_latest(self, kept: Container, running: Image, record: Record) -> bool:
@@ -209,7 +213,7 @@ class Decision:
     def _change(self, container: Container, own: Container | None, winner: Standing) -> Change:
         before, after = (own or container).image, self.images[container.name]
         if before == after:
-            # The tag was moved: only the digests tell the two apart.
+            # The tag was moved: only the digests differ.
             known = memory.image_of(own or container, self._memory).digest
             before, after = f"{before}@{known}" if known else before, f"{after}@{winner.record.digest}"
         return Change(container.name, before, after)

@@ -105,13 +105,13 @@ def rejecting(desire: Desire, record: Record, at: datetime) -> Desire:
     return merge(desire, Desire(rejections={record.digest: rejection}))
 
 
-def merge(one: Desire, other: Desire) -> Desire:
+def merge(first: Desire, second: Desire) -> Desire:
     """Join what two desires know: associative, commutative and idempotent."""
     return Desire(
-        pushes=_join(one.pushes, other.pushes, _latest),
-        floor=max(filter(None, (one.floor, other.floor)), default=None),
-        rejections=_join(one.rejections, other.rejections, max),
-        since=max(one.since, other.since),
+        pushes=_join(first.pushes, second.pushes, _latest),
+        floor=max(filter(None, (first.floor, second.floor)), default=None),
+        rejections=_join(first.rejections, second.rejections, max),
+        since=max(first.since, second.since),
     )
 
 
@@ -128,7 +128,7 @@ def narrowed(desire: Desire, repository: Repository, counts: Callable[[Record], 
 
 def standings(desire: Desire, repository: Repository, order: Order) -> list[Standing]:
     """All images of a desire that somebody asked for, the greatest first."""
-    return sorted(_standings(desire, repository, order), key=lambda one: one.place, reverse=True)
+    return sorted(_standings(desire, repository, order), key=lambda standing: standing.place, reverse=True)
 
 
 def place_of(record: Record, desire: Desire, order: Order) -> Place:
@@ -147,14 +147,14 @@ def compact(desire: Desire, repository: Repository, current: Record | None, orde
     """
     kept: list[tuple[Place, Name]] = []
     for name, times in desire.pushes.items():
-        one = place_of(Record(repository, *name, times.pushed_at), desire, order)
+        place = place_of(Record(repository, *name, times.pushed_at), desire, order)
         if (
             current is None
-            or one >= place_of(current, desire, order)
+            or place >= place_of(current, desire, order)
             or times.pushed_at > current.pushed_at
             or name.digest == current.digest
         ):
-            kept.append((one, name))
+            kept.append((place, name))
     kept = sorted(kept, reverse=True)[:MOST_PUSHES]
     rejections = sorted(desire.rejections.items(), key=lambda item: item[1], reverse=True)[:MOST_REJECTIONS]
     return desire._replace(pushes={name: desire.pushes[name] for _, name in kept}, rejections=dict(rejections))
@@ -174,7 +174,8 @@ def to_json(desire: Desire) -> dict[str, Any]:
         written["forced"] = {**desire.floor._asdict(), "at": format_time(desire.floor.at)}
     if desire.rejections:
         written["rejected"] = {
-            digest: {"tag": one.tag, "at": format_time(one.at)} for digest, one in desire.rejections.items()
+            digest: {"tag": rejection.tag, "at": format_time(rejection.at)}
+            for digest, rejection in desire.rejections.items()
         }
     return written
 
@@ -189,14 +190,15 @@ def from_json(written: Mapping[str, Any]) -> Desire:
     floor = written.get("forced")
     return Desire(
         pushes={
-            Name(one["tag"], one["digest"]): Times(
-                parse_time(one["pushed_at"]), parse_time(one.get("asked_at", one["pushed_at"]))
+            Name(push["tag"], push["digest"]): Times(
+                parse_time(push["pushed_at"]), parse_time(push.get("asked_at", push["pushed_at"]))
             )
-            for one in written["pushes"]
+            for push in written["pushes"]
         },
         floor=Floor(parse_time(floor["at"]), floor["tag"], floor["digest"]) if floor else None,
         rejections={
-            digest: Rejection(parse_time(one["at"]), one["tag"]) for digest, one in written.get("rejected", {}).items()
+            digest: Rejection(parse_time(rejection["at"]), rejection["tag"])
+            for digest, rejection in written.get("rejected", {}).items()
         },
         since=parse_time(written["since"]),
     )
@@ -223,12 +225,12 @@ def _standings(desire: Desire, repository: Repository, order: Order) -> Iterator
         yield Standing(record, place, rejection if rejection and rejection.at >= asked[digest] else None)
 
 
-def _latest(one: Times, other: Times) -> Times:
-    return Times(max(one.pushed_at, other.pushed_at), max(one.asked_at, other.asked_at))
+def _latest(first: Times, second: Times) -> Times:
+    return Times(max(first.pushed_at, second.pushed_at), max(first.asked_at, second.asked_at))
 
 
-def _join(one: Mapping[_Key, Any], other: Mapping[_Key, Any], join: Any) -> dict[_Key, Any]:
-    joined = dict(one)
+def _join(known: Mapping[_Key, Any], other: Mapping[_Key, Any], join: Any) -> dict[_Key, Any]:
+    joined = dict(known)
     for key, value in other.items():
         joined[key] = join(joined[key], value) if key in joined else value
     return joined

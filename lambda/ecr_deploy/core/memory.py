@@ -1,20 +1,19 @@
 """The memory: what the table holds for one target, and how it is brought in line with what ECS says.
 
-What a service runs is always ECS's word; the memory adds what ECS can't tell: which digest a tag stood for, what is
+What a service runs is always ECS's word; the memory adds what ECS can't say: which digest a tag stood for, what is
 desired, what was rolled back, and what has been begun.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ecr_deploy.core import desires, rollouts
 from ecr_deploy.core.desires import Desire
-from ecr_deploy.core.fleet import Member, Target
+from ecr_deploy.core.fleet import Member
 from ecr_deploy.core.images import Repository, parse
-from ecr_deploy.core.records import LONG_AGO, Record, format_time, parse_time
+from ecr_deploy.core.records import LONG_AGO, Record
 from ecr_deploy.core.revisions import Container, Revision
 from ecr_deploy.core.rollouts import Rollout, State
 
@@ -77,13 +76,13 @@ class Memory(NamedTuple):
 
     def with_rollout(self, rollout: Rollout) -> "Memory":
         """The same with a rollout in the place of what was known of it, or as the newest."""
-        if rollout.key in [one.key for one in self.rollouts]:
-            return self._replace(rollouts=tuple(rollout if one.key == rollout.key else one for one in self.rollouts))
-        return self._replace(rollouts=(rollout, *self.rollouts)[:MOST_ROLLOUTS])
+        known = {older.key: older for older in self.rollouts}
+        now = {**known, rollout.key: rollout} if rollout.key in known else {rollout.key: rollout, **known}
+        return self._replace(rollouts=tuple(now.values())[:MOST_ROLLOUTS])
 
 
 def image_of(container: Container, memory: Memory) -> Image:
-    """What a container runs, as far as its text and the memory tell."""
+    """What a container runs, as far as its text and the memory say."""
     known = memory.images.get(container.name)
     if known and known.text == container.image:
         return known
@@ -159,22 +158,24 @@ def adopt(  # noqa: PLR0913, PLR0917 - all that is known at that moment
     if member.service and (primary := rollouts.primary_of(member.service.deployments)):
         began = primary.started_at
     known = list(found)
-    moved = {(one.repository, one.tag) for one in news if began and one.pushed_at > began}
+    moved = {(push.repository, push.tag) for push in news if began and push.pushed_at > began}
     images = dict(memory.images)
     for container in member.running.containers:
         repository = container.repository
         if repository is None or repository not in repositories or is_known(container, memory):
             continue
         image = image_of(container, memory)
-        pushes = [one for one in known if one.repository == repository]
-        behind = [one for one in pushes if one.digest == image.digest or (not image.digest and one.tag == image.tag)]
+        pushes = [push for push in known if push.repository == repository]
+        behind = [
+            push for push in pushes if push.digest == image.digest or (not image.digest and push.tag == image.tag)
+        ]
         is_old = began is None or (behind and behind[0].pushed_at <= began and (repository, image.tag) not in moved)
         if behind and (image.digest or is_old):
-            same = [one for one in pushes if one.digest == behind[0].digest]
-            tag = image.tag or max(one.tag for one in same)
+            same = [push for push in pushes if push.digest == behind[0].digest]
+            tag = image.tag or max(push.tag for push in same)
             image = image._replace(tag=tag, digest=behind[0].digest, pushed_at=behind[0].pushed_at)
-            for one in same:
-                memory = memory.with_desire(repository, desires.of_tag(one))
+            for push in same:
+                memory = memory.with_desire(repository, desires.of_tag(push))
         images[container.name] = image
         if repository not in memory.desires or memory.desires[repository].since == LONG_AGO:
             memory = memory.with_desire(repository, Desire(since=now))
@@ -214,7 +215,7 @@ def compact(memory: Memory, member: Member, orders: "Mapping[Repository, Order]"
     kept = dict(memory.desires)
     is_rolling_out = memory.rollout is not None and memory.rollout.state is State.STARTED
     for repository in kept.keys() & orders.keys():
-        running = [one for one in member.running.containers if one.repository == repository]
+        running = [container for container in member.running.containers if container.repository == repository]
         current = None
         if len(running) == 1 and not is_rolling_out:
             image = image_of(running[0], memory)
@@ -224,76 +225,7 @@ def compact(memory: Memory, member: Member, orders: "Mapping[Repository, Order]"
     return memory._replace(desires=kept)
 
 
-def to_text(memory: Memory) -> str:
-    """Write a memory as JSON, for the table."""
-    written: dict[str, Any] = {
-        "desires": {
-            rollouts.repository_key(repository): desires.to_json(desire)
-            for repository, desire in memory.desires.items()
-        },
-        "images": {name: _image_to_json(image) for name, image in memory.images.items()},
-        "rollouts": [rollouts.to_json(one) for one in memory.rollouts],
-        "line": list(memory.line),
-    }
-    if start := memory.start:
-        written["start"] = {
-            "at": format_time(start.at),
-            "revision": start.revision,
-            "base": start.base,
-            "deployment": start.deployment,
-            "images": {name: _image_to_json(image) for name, image in start.images.items()},
-            "pushes": [rollouts.record_to_json(push) for push in start.pushes],
-            "by": start.by,
-        }
-    return json.dumps(written, separators=(",", ":"))
-
-
-def from_text(text: str) -> Memory:
-    """Read what `to_text` gave.
-
-    Raises:
-        KeyError, ValueError, TypeError: it is not that.
-
-    """
-    written = json.loads(text)
-    start = written.get("start")
-    return Memory(
-        desires={
-            rollouts.repository_from_key(key): desires.from_json(desire) for key, desire in written["desires"].items()
-        },
-        images={name: _image_from_json(image) for name, image in written["images"].items()},
-        start=Start(
-            at=parse_time(start["at"]),
-            revision=start["revision"],
-            base=start["base"],
-            deployment=start["deployment"],
-            images={name: _image_from_json(image) for name, image in start["images"].items()},
-            pushes=tuple(rollouts.record_from_json(push) for push in start["pushes"]),
-            by=start["by"],
-        )
-        if start
-        else None,
-        rollouts=tuple(rollouts.from_json(one) for one in written["rollouts"]),
-        line=tuple(written["line"]),
-    )
-
-
-def target_key(target: Target) -> str:
-    """Name a target in the table: `service/CLUSTER/NAME`, or `family/NAME` for a family that no service runs."""
-    return f"service/{target.cluster}/{target.name}" if target.cluster else f"family/{target.name}"
-
-
 def _by_digest(image: Image) -> str:
     if image.digest is None or image.digest in image.text:
         return image.text
     return f"{image.text}@{image.digest}"
-
-
-def _image_to_json(image: Image) -> dict[str, str | None]:
-    pushed_at = None if image.pushed_at == LONG_AGO else format_time(image.pushed_at)
-    return {"text": image.text, "tag": image.tag, "digest": image.digest, "pushed_at": pushed_at}
-
-
-def _image_from_json(written: Mapping[str, str | None]) -> Image:
-    pushed_at = parse_time(written["pushed_at"]) if written["pushed_at"] else LONG_AGO
-    return Image(written["text"] or "", written["tag"], written["digest"], pushed_at)

@@ -126,7 +126,7 @@ def _is_one_line(family: Family, known: Collection[str]) -> bool:
 
 def _step(group: Sequence[Decision], family: Family) -> Step:
     first = group[0]
-    members = tuple(one.member for one in group)
+    members = tuple(decision.member for decision in group)
     if first.force:
         return Step(members, first.base, first.request, first.member.running, force=True)
     running = {member.running.arn for member in members if member.service}

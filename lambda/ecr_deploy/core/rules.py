@@ -153,7 +153,7 @@ class Rules(NamedTuple):
     def in_scope(self, cluster: str) -> bool:
         """Whether any service of the cluster could be reached."""
         globs = [scope.clusters for scope in self.scopes]
-        return all(matches(cluster, one) for one in globs) and any(
+        return all(matches(cluster, names) for names in globs) and any(
             matches(cluster, rule.clusters) for rule in self.rules
         )
 

@@ -154,3 +154,7 @@ output "queue_url" {
 output "people" {
   value = aws_sqs_queue.people.url
 }
+
+output "table_name" {
+  value = module.ecr_deploy.table_name
+}
