@@ -16,7 +16,7 @@ from ecr_deploy import fleet_reader
 from ecr_deploy.aws.calls import WORKERS
 from ecr_deploy.aws.table import KEYS_PER_GET
 from ecr_deploy.core import admission
-from ecr_deploy.core.errors import EcrDeployError, OutOfTimeError, OvertakenError
+from ecr_deploy.core.errors import EcrDeployError, OutOfTimeError, OvertakenError, Retry
 from ecr_deploy.core.outcomes import PushResult, TargetResult, sum_up
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.rules import Rules
@@ -97,21 +97,25 @@ class _Batch(NamedTuple):
     def _roll_out(self, hit: Hit, reading: "Future[Reading]") -> list[tuple[Push, TargetResult]]:
         """Roll one family out, whatever becomes of others."""
         try:
-            if self.is_over.is_set():
-                raise OutOfTimeError
-            with FamilyLease(hit.family, self.environment, is_needed=not self.settings.dry_run) as lease:
-                read: Callable[[], Reading] = reading.result
-                for _ in range(_MOST_PLANS):
-                    try:
-                        return FamilyRollout(hit, self.pushes, self.environment, self.settings, lease).run(read)
-                    except OvertakenError as error:
-                        overtaken = error
-                        read = partial(self._read, [hit])
-                raise overtaken
+            results = self._try_roll_out(hit, reading)
         except EcrDeployError as error:
-            if isinstance(error, OutOfTimeError):
-                self.is_over.set()
-            return [(push, failed(target, before, error)) for push, target, before in hit.concerned]
+            results = [(push, failed(target, before, error)) for push, target, before in hit.concerned]
+        if any(result.retry is Retry.AT_ONCE for _, result in results):
+            self.is_over.set()
+        return results
+
+    def _try_roll_out(self, hit: Hit, reading: "Future[Reading]") -> list[tuple[Push, TargetResult]]:
+        if self.is_over.is_set():
+            raise OutOfTimeError
+        with FamilyLease(hit.family, self.environment, is_needed=not self.settings.dry_run) as lease:
+            read: Callable[[], Reading] = reading.result
+            for _ in range(_MOST_PLANS):
+                try:
+                    return FamilyRollout(hit, self.pushes, self.environment, self.settings, lease).run(read)
+                except OvertakenError as error:
+                    overtaken = error
+                    read = partial(self._read, [hit])
+            raise overtaken
 
 
 def _waves(hits: Iterable[Hit]) -> Iterator[list[Hit]]:

@@ -9,6 +9,7 @@ import pytest
 from moto.backends import get_backend
 
 from ecr_deploy import deployer
+from ecr_deploy.aws.calls import WORKERS
 from tests.harness.road import ACCOUNT, APP, REGION, Context, Queues, Road, definition, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 
@@ -205,6 +206,22 @@ def test_a_rollout_longer_than_the_function_goes_on_in_a_new_message(
     assert road.deliver(rest) == []
     assert ecs.count("RegisterTaskDefinition") == 30
     assert {road.image("prod", name) for name in names} == {f"{APP}:v2"}
+
+
+def test_once_the_time_is_over_no_further_family_is_begun(ecs: StrictEcs, aws_queues: Queues) -> None:
+    """Each that is begun takes its lease, and would only find that the time is over."""
+    for index in range(250):
+        name = f"service-{index}"
+        ecs.add_service("prod", name, ecs.register(definition(name, f"{APP}:v1")))
+    road = Road(ecs, queues=aws_queues)
+
+    assert road.deliver(pushed("v2"), seconds=45) == []
+
+    updated = ecs.count("UpdateService")
+    leases = {target for target, item in road.table.items() if item == "lease"}
+    assert 20 <= updated <= len(leases) <= updated + WORKERS
+    [rest] = aws_queues.waiting()
+    assert len(json.loads(rest)["detail"]["targets"]) == 250 - updated
 
 
 def test_no_time_at_all_is_a_failure_and_no_new_message(ecs: StrictEcs, road: Road, aws_queues: Queues) -> None:
