@@ -101,6 +101,27 @@ def test_a_bad_value(values: dict[str, Any], name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ({"semver": ">1 <"}, "The setting rules[0].semver must be a range of semantic versions, but "),
+        (
+            {"order_by": {"pattern": "main", "type": "number"}},
+            'The setting rules[0].order_by can\'t order pushes: The pattern "main" has no group: put what counts in ',
+        ),
+        (
+            {"order_by": {"pattern": "(a)"}},
+            "The setting rules[0].order_by must be an object with pattern and type, but ",
+        ),
+    ],
+)
+def test_a_rule_that_can_not_be_read(rule: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidSettingsError) as caught:
+        read(rules=[rule])
+
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
     ("values", "sentence"),
     [
         ({"dryrun": True}, "There is no setting dryrun, but it is true."),

@@ -242,3 +242,44 @@ def test_a_long_history_is_answered_newest_first(road: Road) -> None:
     assert key[0] == "service/prod/api"
     assert [one["to"] for one in history[:2]] == ["api:3", "api:2"]
     assert road.ecs.count("DescribeTaskDefinition") + road.ecs.count("ListTaskDefinitions") == 0
+
+
+def test_a_lease_that_ran_out_and_was_taken_stays_with_its_new_holder(ecs: StrictEcs) -> None:
+    ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v1")))
+    road = Road(ecs)
+    real = ecs.handle
+    taken = {
+        "target": {"S": "lease/api"},
+        "item": {"S": "lease"},
+        "holder": {"S": "another"},
+        "until": {"N": "9999999999999"},
+    }
+
+    def handle(operation: str, body: bytes) -> Any:
+        if operation == "UpdateService":
+            road.table.put(taken)
+        return real(operation, body)
+
+    ecs.handle = handle  # type: ignore[method-assign]
+    road.cold_start()
+
+    assert outcome(road.push(pushed("v2", time=NOW))) == ("deployed", None)
+    assert road.table.items()["lease/api", "lease"] == taken
+    later = road.push(pushed("v3", time=LATER))
+    assert outcome(later) == ("failed", "busy")
+    assert later["reason"] == "another deployment of family api is under way"
+
+
+def test_a_long_rollout_keeps_its_lease(ecs: StrictEcs) -> None:
+    """A service for each of 60 programs in one family: RegisterTaskDefinition's pace is slower than a lease."""
+    for number in range(60):
+        revision = ecs.register(definition("web", f"{APP}:v1", cpu=str(number)))
+        ecs.add_service("prod", f"web-{number}", revision)
+    road = Road(ecs)
+
+    assert outcome(road.push(pushed("v2", time=NOW), seconds=900)) == ("deployed", None)
+
+    [lease] = [item for (target, _), item in road.table.items().items() if target == "lease/web"]
+    assert "holder" not in lease
+    extended = [call for call in road.table.calls if call.request.get("ReturnValues") == "ALL_NEW"]
+    assert len(extended) > 1
