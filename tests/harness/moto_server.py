@@ -26,12 +26,12 @@ def moto_server(log: Path) -> Iterator[str]:
         if not port:
             message = f"moto server did not start:\n{log.read_text()}"
             raise RuntimeError(message)
-        with _only_aws(f"http://127.0.0.1:{port}") as address:
+        with only_aws(f"http://127.0.0.1:{port}") as address:
             yield address
 
 
 @contextmanager
-def _only_aws(address: str) -> Iterator[str]:
+def only_aws(address: str) -> Iterator[str]:
     """Replace every AWS setting of the environment, a person's own account included, until the end."""
     before = dict(os.environ)
     for name in before:
