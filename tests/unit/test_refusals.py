@@ -114,6 +114,59 @@ def refusal(code: str, message: str = "No.", status: int = 400) -> ClientError:
     )
 
 
+USER = "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: "
+UPDATE = f"{USER}ecs:UpdateService on resource: s"
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        (
+            f"{UPDATE} because no identity-based policy allows the action",
+            (
+                "the statement AllowUpdateServices of the role's policy, made from clusters, should allow it: "
+                "apply the module"
+            ),
+        ),
+        (
+            f"{UPDATE} with an explicit deny in a service control policy",
+            "a service control policy of the organization refuses it, which no input can change",
+        ),
+        (
+            f"{UPDATE} because no service control policy allows the action",
+            "a service control policy of the organization refuses it, which no input can change",
+        ),
+        (
+            f"{UPDATE} because no permissions boundary allows the action",
+            "the role's permissions boundary must allow it, too: widen permissions_boundary",
+        ),
+        (
+            f"{USER}ecr:DescribeImages on resource: r because no resource-based policy allows the action",
+            "the policy of that resource must allow the function's role",
+        ),
+        (
+            f"{USER}kms:Decrypt on resource: k because no identity-based policy allows the kms:Decrypt action",
+            "the policy of the key (kms_key_arn) must let the function's role use it",
+        ),
+        (
+            f"{USER}dynamodb:PutItem on resource: t with an explicit deny in an identity-based policy",
+            "a policy that somebody attached to the function's role denies it",
+        ),
+    ],
+)
+def test_a_refusal_names_what_mends_it(detail: str, said: str) -> None:
+    explained = calls.translate(refusal("AccessDeniedException", detail), "UpdateService", "it")
+
+    assert str(explained) == f"UpdateService of it is not allowed: {detail}; {said}"
+    assert explained.kind == "denied"
+
+
+def test_a_key_that_may_not_be_used_is_named() -> None:
+    explained = calls.translate(refusal("KMS.AccessDeniedException", "The ciphertext refers to"), "Query", "it")
+
+    assert str(explained).endswith("; the policy of the key (kms_key_arn) must let the function's role use it")
+
+
 CONCURRENT = "Too many concurrent attempts to create a new revision of the specified family."
 
 

@@ -77,7 +77,6 @@ _PASSING_MESSAGES = (
     # Somebody deregistered a revision before a service got it: planned again, the service gets another one.
     "TaskDefinition is inactive",
 )
-_PASS_ROLE = re.compile(r"iam:PassRole on resource: (\S+)")
 _TOO_MANY_REQUESTS, _SERVER_FAULT = 429, 500
 
 _MOST_FAULTS = 6
@@ -279,11 +278,10 @@ def translate(error: ClientError | BotoCoreError, operation: str, subject: str) 
     code = str(answer.get("Error", {}).get("Code") or "")
     detail = str(answer.get("Error", {}).get("Message") or "")
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if role := _PASS_ROLE.search(detail):
-        message = f"the role {role[1]} may not be passed: add it to the module's input pass_role_arns"
-        return CallError(message, operation, "PassRole", Retry.NEVER, "denied")
-    if code in _DENIED:
-        return CallError(f"{call} is not allowed: {detail}", operation, code, Retry.NEVER, "denied")
+    if code in _DENIED or code.startswith("KMS") or "iam:PassRole" in detail:
+        from ecr_deploy.aws import refusals  # noqa: PLC0415 - most need not load it
+
+        return CallError(refusals.explain(call, code, detail), operation, code, Retry.NEVER, "denied")
     message = f"{call} was refused: {code}: {detail}"
     if code in THROTTLING or status == _TOO_MANY_REQUESTS:
         return CallError(message, operation, code, Retry.LATER, "throttled")
