@@ -57,9 +57,7 @@ class Dispatcher:
             return report.answer([(news, results[0])], dry_run=dry_run)
         if not isinstance(news, NoPush):
             news = NoPush("this event is handled only when it comes through the queue", news.event_id)
-        result = PushResult(Outcome.SKIPPED, Reason("no-push", news.reason))
-        report.log(news, result, dry_run=dry_run)
-        return report.answer([(news, result)], dry_run=dry_run)
+        return report.answer([(news, self._skip(news))], dry_run=dry_run)
 
     def _handle_batch(self, records: object) -> dict[str, Any]:
         if not isinstance(records, list):
@@ -88,9 +86,14 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - a bug of ours must not keep all other messages
             return report.log_unexpected(error, message.id, f"message {message.id}")
         if isinstance(news, NoPush):
-            result = PushResult(Outcome.SKIPPED, Reason("no-push", news.reason))
-            report.log(news, result, dry_run=self.environment.settings.dry_run)
+            self._skip(news)
         return news
+
+    def _skip(self, news: NoPush) -> PushResult:
+        """Report news that deploys nothing."""
+        result = PushResult(Outcome.SKIPPED, Reason("no-push", news.reason))
+        report.log(news, result, dry_run=self.environment.settings.dry_run)
+        return result
 
     def _finish(
         self, message: Message, news: News | InvalidEventError | PushResult, results: Mapping[Push, PushResult]

@@ -91,7 +91,7 @@ def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
     running.sort(key=lambda member: (member.target.cluster or "", member.target.name))
     explained = [(member, _explain_target(planned.get(member.target), record, settings)) for member in running]
     return {
-        "image": f"{record.repository}:{record.tag}",
+        "image": push.image,
         "rules": [_explain_rule(index, rule, record, settings) for index, rule in enumerate(settings.rules.rules)],
         "services": [
             {"cluster": member.target.cluster, "service": member.target.name, **one}
@@ -112,8 +112,4 @@ def _explain_target(planned: TargetResult | None, push: Record, settings: Settin
     """What a dry run says of a target; where it says nothing, no rule takes the push there."""
     outcome = planned.outcome if planned else Outcome.SKIPPED
     reason = planned.reason if planned else admission.out_of_scope(push, settings.rules)
-    return {
-        "outcome": str(outcome),
-        "reason": reason.text if reason else None,
-        "reason_kind": reason.kind if reason else None,
-    }
+    return {"outcome": str(outcome), **report.format_reason(reason)}

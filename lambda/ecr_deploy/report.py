@@ -161,7 +161,7 @@ def _format_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
         "image": push.image,
         "digest": push.record.digest if isinstance(push, Push) else None,
         "outcome": str(result.outcome),
-        **_format_reason(result.reason),
+        **format_reason(result.reason),
         "services": [
             {"cluster": target.target.cluster, "service": target.target.name, **_format(target)}
             for target in result.targets
@@ -184,11 +184,12 @@ def _format(result: TargetResult) -> dict[str, Any]:
 def _format_end(result: "TargetResult | TaskResult") -> dict[str, Any]:
     return {
         "outcome": str(result.outcome),
-        **_format_reason(result.reason),
+        **format_reason(result.reason),
         "from": result.before,
         "to": result.after,
     }
 
 
-def _format_reason(reason: Reason | None) -> dict[str, str | None]:
+def format_reason(reason: Reason | None) -> dict[str, str | None]:
+    """Format a reason, or that there is none, for an answer or a log line."""
     return {"reason": reason.text if reason else None, "reason_kind": reason.kind if reason else None}
