@@ -179,9 +179,14 @@ class Watch:
         if service is None or not known.rollouts:
             return []
         ends: Ends = []
-        for rollout in known.rollouts:
-            is_newest = rollout is known.rollouts[0]
-            end = self._end_of(service, rollout, is_newest=is_newest) if rollout.state is State.STARTED else None
+        for number, rollout in enumerate(known.rollouts):
+            is_newest = number == 0
+            end = None
+            if rollout.state is State.STARTED:
+                # Of two with one revision, because a tag was moved meanwhile, ECS speaks of the newer.
+                is_repeated = any(newer.revision == rollout.revision for newer in known.rollouts[:number])
+                superseded = End(State.SUPERSEDED, None) if is_repeated else None
+                end = superseded or self._end_of(service, rollout, is_newest=is_newest)
             if end is None and is_newest and self._was_taken_away(member, rollout, known):
                 reason = f"{service.runs} was put in its place by somebody else"
                 end = End(State.ROLLED_BACK, reason)

@@ -1,8 +1,10 @@
 """Whatever happens, in whatever order: in the end every container runs the newest push, and all else is its owner's.
 
 Hypothesis makes up the story: pushes of several images, events that come late, twice, together or not at all at first,
-a process that dies at any call, calls that fail, messages that are dead-lettered and redriven, and a Terraform that
-registers revisions with new settings and stale images, at its own pace or just before our turn, and may deploy them.
+a process that dies at any call, calls that fail, ECS's and the table's, messages that are dead-lettered and redriven,
+another writer beside us, a Terraform that registers revisions with new settings and stale images, at its own pace or
+just before our turn, and may deploy them, to all services of a family or to one alone, and services that are rolled
+back: by ECS, on request, in the console. Clusters share a family, and have rules of their own.
 """
 
 import copy
@@ -18,15 +20,23 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from ecr_deploy.aws import pacing
 from ecr_deploy.core import records
+from ecr_deploy.core.errors import InvalidRequestError
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.rules import by_time
 from tests.harness.road import APP, Road, definition, digest, pushed
 from tests.harness.strict_ecs import Answer, Died, FakeClock, Fault, StrictEcs, reuse_clients
+from tests.harness.table import TableFault
+from tests.unit.test_rollouts import changed
 
 SIDE = APP._replace(name="side")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-RULES = [{"repositories": ["app"], "exclude_tags": ["*-rc"]}, {"repositories": ["side"]}]
+RULES = [
+    {"repositories": ["app"], "exclude_tags": ["*-rc"], "clusters": ["prod", "batch"]},
+    {"repositories": ["app"], "clusters": ["staging"]},
+    {"repositories": ["side"]},
+]
+TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 
 
 class Family(NamedTuple):
@@ -37,10 +47,17 @@ class Family(NamedTuple):
 
 
 FAMILIES = {
-    "api": Family((f"{APP}:v0", f"{SIDE}:v0"), (("prod", "api"), ("prod", "canary"))),
+    "api": Family((f"{APP}:v0", f"{SIDE}:v0"), (("prod", "api"), ("prod", "canary"), ("staging", "api"))),
     "web": Family((f"{APP}:latest", "nginx"), (("prod", "web"),)),
     "jobs": Family((f"{SIDE}:v0", f"{APP}-worker:v0"), (("batch", "jobs"),)),
 }
+SERVICES = [service for family in FAMILIES.values() for service in family.services]
+TABLE_FAULTS = [
+    (fault, operation)
+    for fault in TableFault
+    for operation in ("BatchGetItem", "PutItem", "UpdateItem")
+    if fault.can_hit(operation)
+]
 PASSING = [fault for fault in Fault if fault not in (Fault.MISSING, Fault.INACTIVE)]
 FAULTS = [(fault, operation) for fault in PASSING for operation in pacing._BUCKET_OF if fault.can_hit(operation)]  # noqa: SLF001 - the one list of all operations that the function calls
 
@@ -93,6 +110,10 @@ class Story(RuleBasedStateMachine):
         self.pushes: list[Record] = []
         self.events: list[dict[str, Any]] = []
         self.settings: dict[str, list[dict[str, Any]]] = {name: [] for name in FAMILIES}
+        # Families of which Terraform moved one service alone: they are different programs from then on.
+        self.apart: set[str] = set()
+        self.rejected: dict[tuple[str, str], dict[tuple[Repository, str], datetime]] = {one: {} for one in SERVICES}
+        self.seen: set[tuple[tuple[str, str], str]] = set()
         for name, family in FAMILIES.items():
             revision = self._register(name)
             for cluster, service in family.services:
@@ -106,8 +127,8 @@ class Story(RuleBasedStateMachine):
     def start(self, image_reference: str, base_revision: str, seed: int) -> None:
         self.random = Random(seed)  # noqa: S311 - no secret
         self.base_revision = base_revision
-        inputs = {"rules": RULES, "image_reference": image_reference, "base_revision": base_revision}
-        self.road = Road(self.ecs, inputs=inputs, clients={"sqs": Sqs()})
+        self.inputs = {"rules": RULES, "image_reference": image_reference, "base_revision": base_revision}
+        self.road = self._road()
 
     @rule(
         repository=st.sampled_from([APP, SIDE]),
@@ -118,6 +139,7 @@ class Story(RuleBasedStateMachine):
     )
     def push(self, repository: Repository, tags: list[str], image: int, seconds: int, *, both: bool) -> None:
         """Push an image under a tag or two; an account with a trail gets a second event, a second later."""
+        self.now = max(self.now, datetime.fromtimestamp(self.ecs.clock.time(), UTC).replace(microsecond=0))
         for tag in tags:
             self.now += timedelta(seconds=seconds)
             self._announce(Record(repository, tag, digest(image), self.now))
@@ -148,14 +170,78 @@ class Story(RuleBasedStateMachine):
         self.deliver(picks)
         self.ecs.heal()
 
-    @rule(name=st.sampled_from(sorted(FAMILIES)), moves=st.booleans(), deregisters=st.booleans())
-    def apply(self, name: str, *, moves: bool, deregisters: bool) -> None:
+    @precondition(lambda self: self.events)
+    @rule(picks=_picks, fault=st.sampled_from(TABLE_FAULTS), nth=st.integers(1, 4), times=st.sampled_from([1, 2, 100]))
+    def deliver_while_the_table_fails(
+        self, picks: list[int], fault: tuple[TableFault, str], nth: int, times: int
+    ) -> None:
+        self.road.table.inject(fault[1], fault[0], nth, times=times)
+        self.deliver(picks)
+        self.road.table.heal()
+        # What could not be given back ends by itself.
+        self.ecs.clock.sleep(61)
+
+    @precondition(lambda self: self.events)
+    @rule(picks=_picks, others=_picks)
+    def deliver_beside_another_writer(self, picks: list[int], others: list[int]) -> None:
+        """Just before we register, another invocation handles other events."""
+        other = self._road()
+        events = [self.events[pick % len(self.events)] for pick in others]
+        self.ecs.rivals.append(lambda: other.deliver(*events))
+        self.deliver(picks)
+        self.ecs.rivals.clear()
+
+    @rule(service=st.sampled_from(SERVICES))
+    def circuit_breaks(self, service: tuple[str, str]) -> None:
+        """ECS rolls back what rolls out, and says so."""
+        rollout = self.road.memory(*service).rollout
+        is_ours = rollout is not None and rollout.state == "started"
+        if not is_ours or rollout is None or self.ecs.task_definition(*service) != rollout.revision:
+            return
+        if service[0] == "batch":
+            return
+        self.ecs.break_circuit(*service)
+        self._say_changed(service)
+
+    @rule(service=st.sampled_from(SERVICES))
+    def roll_back(self, service: tuple[str, str]) -> None:
+        """Somebody asks to roll a service back, where there is something to."""
+        try:
+            self.road.request(rollback={"cluster": service[0], "service": service[1], "force": True})
+        except InvalidRequestError:
+            return
+        self._note_rejections()
+
+    @precondition(lambda self: self.events)
+    @rule()
+    def scheduled_run(self) -> None:
+        self._deliver([TICK])
+        self._note_rejections()
+
+    @rule(service=st.sampled_from(SERVICES))
+    def rollout_ends(self, service: tuple[str, str]) -> None:
+        """A rollout is live, and ECS says so."""
+        if service[0] != "batch":
+            self.ecs.end_deployments()
+            self._say_changed(service)
+
+    @rule(
+        name=st.sampled_from(sorted(FAMILIES)),
+        moves=st.sampled_from(["none", "all", "one"]),
+        deregisters=st.booleans(),
+    )
+    def apply(self, name: str, moves: str, *, deregisters: bool) -> None:
         """Terraform: new settings with the images that it knows; it may deploy them, and drop what was there before."""
         before = self.ecs.revisions(name)[-1]
         revision = self._register(name)
-        if moves:
-            for cluster, service in FAMILIES[name].services:
-                self.ecs.update_service(cluster, service, revision)
+        services = FAMILIES[name].services
+        if moves == "one" and len(services) > 1:
+            self.apart.add(name)
+            services = services[:1]
+        elif moves == "all":
+            self.apart.discard(name)
+        for cluster, service in services if moves != "none" else ():
+            self.ecs.update_service(cluster, service, revision)
         if deregisters:
             self.ecs.deregister(before)
 
@@ -172,8 +258,10 @@ class Story(RuleBasedStateMachine):
         if not hasattr(self, "road"):
             return
         self.ecs.rivals.clear()
+        self._settle()
         for event in self._shuffled():
             self._deliver([event])
+        self._settle()
         self.check()
         writes = len(self.ecs.writes)
         self._deliver(self._shuffled())
@@ -185,9 +273,17 @@ class Story(RuleBasedStateMachine):
         self.check()
         if self.base_revision == "latest":
             for name, family in FAMILIES.items():
+                if name in self.apart:
+                    continue
                 for cluster, service in family.services:
                     assert without_images(self.ecs.running(cluster, service)) == self.settings[name][-1]
         reuse_clients()
+
+    def _settle(self) -> None:
+        """Let all rollouts end, and ECS say so."""
+        self.ecs.end_deployments()
+        for service in SERVICES:
+            self._say_changed(service)
 
     def check(self) -> None:
         for name, family in FAMILIES.items():
@@ -195,28 +291,56 @@ class Story(RuleBasedStateMachine):
                 running = self.ecs.running(cluster, service)
                 assert without_images(running) in self.settings[name]
                 for container, terraforms in zip(running["containerDefinitions"], family.images, strict=True):
-                    self._check_image(container["image"], terraforms, self._records(cluster, service))
+                    self._check_image(container["image"], terraforms, (cluster, service))
 
-    def _check_image(self, image: str, terraforms: str, recorded: dict[str, Record]) -> None:
-        newest = self._newest(terraforms)
+    def _check_image(self, image: str, terraforms: str, service: tuple[str, str]) -> None:
+        recorded = self.road.recorded(*service)
+        newest = self._newest(terraforms, service)
         if newest is None:
-            assert image == terraforms
+            assert image == terraforms or self.rejected[service]
             return
         spelled = {f"{newest.repository}:{push.tag}" for push in self.pushes if push.digest == newest.digest}
         spelled |= {f"{one}@{newest.digest}" for one in (*spelled, newest.repository)}
         assert image in spelled
         assert recorded[newest.repository.name].digest == newest.digest
 
-    def _newest(self, terraforms: str) -> Record | None:
+    def _newest(self, terraforms: str, service: tuple[str, str]) -> Record | None:
         """The push that a container ends with that began with an image of Terraform's."""
         repository, _, tag = terraforms.rpartition(":")
         mine = [push for push in self.pushes if str(push.repository) == repository]
-        allowed = [push for push in mine if push.repository != APP or not push.tag.endswith("-rc")]
+        allowed = [
+            push for push in mine if push.repository != APP or service[0] == "staging" or not push.tag.endswith("-rc")
+        ]
         followed = [push for push in allowed if push.tag != "latest" or tag == "latest"]
-        return max(followed, key=by_time, default=None)
+        return max(
+            (push for push in followed if not self._is_rejected(push, allowed, service)), key=by_time, default=None
+        )
 
-    def _records(self, cluster: str, service: str) -> dict[str, Record]:
-        return self.road.recorded(cluster, service)
+    def _is_rejected(self, push: Record, allowed: Sequence[Record], service: tuple[str, str]) -> bool:
+        """Whether an image was rolled back from a service, and was not pushed again since."""
+        at = self.rejected[service].get((push.repository, push.digest))
+        pushes = [one.pushed_at for one in allowed if (one.repository, one.digest) == (push.repository, push.digest)]
+        return at is not None and at >= max(pushes)
+
+    def _note_rejections(self) -> None:
+        """Take note of what was rolled back, and from where: it must not come again."""
+        for service in SERVICES:
+            for rollout in self.road.memory(*service).rollouts:
+                if rollout.state not in ("rolled-back", "failed") or (service, rollout.key) in self.seen:
+                    continue
+                self.seen.add((service, rollout.key))
+                for push in rollout.pushes:
+                    self.rejected[service][push.repository, push.digest] = rollout.since
+
+    def _say_changed(self, service: tuple[str, str]) -> None:
+        event = changed(service=service[1])
+        event["resources"] = [f"arn:aws:ecs:eu-west-1:123456789012:service/{service[0]}/{service[1]}"]
+        event["detail"]["clusterArn"] = f"arn:aws:ecs:eu-west-1:123456789012:cluster/{service[0]}"
+        self._deliver([event])
+        self._note_rejections()
+
+    def _road(self) -> Road:
+        return Road(self.ecs, inputs=self.inputs, clients={"sqs": Sqs()})
 
     def _register(self, name: str) -> str:
         members = {"cpu": str(256 + len(self.settings[name])), "inventedLater": {"by": name}}
@@ -239,7 +363,8 @@ class Story(RuleBasedStateMachine):
 
 
 Story.TestCase.settings = settings(
-    max_examples=settings().max_examples * (1 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 4),
+    max_examples=int(os.environ.get("STORIES", "0"))
+    or settings().max_examples * (1 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 6),
     stateful_step_count=15,
 )
 test_every_story_ends_well = Story.TestCase

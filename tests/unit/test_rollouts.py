@@ -273,3 +273,26 @@ def test_not_even_after_another_image_of_the_definition_was_deployed(ecs: Strict
     assert Road(ecs).push(pushed("v2"))["outcome"] == "skipped"
     assert Road(ecs).push(pushed("v3", time=LATER))["outcome"] == "deployed"
     assert not [key for key in ecs.tags(ecs.revisions("api")[-1]) if "rejected" in key]
+
+
+def test_a_tag_that_was_moved_during_its_rollout_is_rolled_back_alone(api: StrictEcs, registry: Registry) -> None:
+    """Both rollouts have one revision, and ECS goes back to what ran before the first."""
+    api.deregister(api.revisions("api")[0])
+    api.add_service("prod", "moved", api.register(definition("moved", f"{APP}:v1")), service_revisions=True)
+    road = Road(api, registry=registry)
+    first, second = (
+        pushed("v2", digest(image), time=time)
+        for image, time in (("one", "2026-11-23T06:00:00Z"), ("two", "2026-11-23T07:00:00Z"))
+    )
+    road.push(first)
+    road.push(second)
+    api.break_circuit("prod", "moved")
+
+    assert road.deliver(changed(service="moved")) == []
+
+    told = [(detail["outcome"], detail["service"]) for _, detail in road.events.taken if detail["outcome"] != "started"]
+    assert told.count(("rolled-back", "moved")) == 1
+    again = {service["service"]: service["reason_kind"] for service in road.push(second)["services"]}
+    assert again["moved"] == "rolled-back-before"
+    # The first was never live, but nobody rolled it back.
+    assert road.memory("prod", "moved").images["main"].digest == digest("one")

@@ -340,11 +340,13 @@ class StrictEcs:
             end_task(self._account, task, codes, reason)
 
     def end_deployments(self) -> None:
-        """Let all services run what they were told to, but for deployments that wait at a hook."""
+        """Let all rollouts end well, forward or back, but for deployments that wait at a hook."""
         with self._lock:
             for service in self._account.services():
-                if service.deployments and not (service.deployments[-1].finished or service.deployments[-1].waits):
-                    self._account.move_deployment(service, "SUCCESSFUL", None)
+                if not service.deployments or service.deployments[-1].finished or service.deployments[-1].waits:
+                    continue
+                is_back = service.deployments[-1].status.startswith("ROLLBACK_")
+                self._account.move_deployment(service, "ROLLBACK_SUCCESSFUL" if is_back else "SUCCESSFUL", None)
 
     def task_definition(self, cluster: str, name: str) -> str | None:
         """Give the ARN of the revision that a service runs."""
