@@ -198,6 +198,10 @@ def rolled_back(memory: Memory, rollout: Rollout, running: Revision, at: datetim
         container, before = running.container(name), parse(text)
         if container is None or container.repository is None or container.repository != before.ecr:
             continue
+        if container.digest != before.digest and container.tag not in (None, before.tag):
+            # ECS went further back: what that was is asked again.
+            images.pop(name, None)
+            continue
         desire = memory.desires.get(container.repository, Desire())
         # Of two rollouts that follow each other quickly, the second begins with what the first was rolled back from.
         digest = None if before.digest in desire.rejections else before.digest
