@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from ecr_deploy.core import desires, rollouts
+from ecr_deploy.core import desires, revisions, rollouts
 from ecr_deploy.core.desires import Desire
 from ecr_deploy.core.fleet import Member
 from ecr_deploy.core.images import Repository, parse
@@ -208,7 +208,9 @@ def rolled_back(memory: Memory, rollout: Rollout, running: Revision, at: datetim
         tag = container.tag or before.tag or image_of(container, memory).tag
         times = desire.pushes.get(desires.Name(tag or "", digest or ""))
         images[name] = Image(container.image, tag, digest, times.pushed_at if times else LONG_AGO)
-    return memory._replace(images=images)
+    # What it has now is not another program's, but behind.
+    line = dict.fromkeys((*memory.line, revisions.fingerprint(running)) if memory.line else ())
+    return memory._replace(images=images, line=tuple(line))
 
 
 def compact(memory: Memory, member: Member, orders: "Mapping[Repository, Order]") -> Memory:
