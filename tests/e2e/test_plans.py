@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from moto.events.models import EventPattern
 
@@ -220,3 +221,19 @@ def test_an_adopters_own_check_of_a_plan(plan_check: Path) -> None:
 def check_plan(directory: Path, plan: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "check_plan.py"]
     return subprocess.run(command, cwd=directory, input=json.dumps(plan), capture_output=True, text=True, check=False)
+
+
+def test_an_alias_of_the_provider(tmp_path: Path) -> None:
+    """All of an instance is in the region of the provider that it is given."""
+    root = Root(copy_module(tmp_path) / "plans")
+    try:
+        root.apply(inputs={}, elsewhere=True)
+
+        assert root.unexpected_changes() == []
+        assert boto3.client("iam").get_role(RoleName="elsewhere-us-east-1")
+        function = boto3.client("lambda", region_name="us-east-1").get_function_configuration(FunctionName="elsewhere")
+        assert function["FunctionArn"].split(":")[3] == "us-east-1"
+        table = boto3.client("dynamodb", region_name="us-east-1").describe_table(TableName="elsewhere")["Table"]
+        assert table["TableArn"].split(":")[3] == "us-east-1"
+    finally:
+        root.destroy()

@@ -77,3 +77,25 @@ module "unknown" {
   permissions_boundary   = terraform_data.unknown.output.permissions_boundary
   tags                   = terraform_data.unknown.output.tags
 }
+
+variable "elsewhere" {
+  description = "Whether there is an instance in another region, by an alias of the provider. Default: false."
+  type        = bool
+  default     = false
+}
+
+provider "aws" {
+  alias  = "elsewhere"
+  region = "us-east-1"
+}
+
+module "elsewhere" {
+  source = "../.."
+  count  = var.elsewhere ? 1 : 0
+
+  providers = {
+    aws = aws.elsewhere
+  }
+
+  name = "elsewhere"
+}
