@@ -492,6 +492,11 @@ def cases(draw: st.DrawFn, most: int = 5) -> Case:
             unique_by=(lambda one: one[:2]) if ages else (lambda one: one),
         )
     )
+    if ages:
+        # Of an image that gets a further tag later, ECR says when it was pushed, and the event when the tag came: until
+        # both are old enough, it depends on whom one asks.
+        first = {one.digest: one.minute for one in sorted(news, key=lambda one: one.minute, reverse=True)}
+        news = [one._replace(minute=first[one.digest]) for one in news]
     # ECR takes no image twice under one tag, and can't say of one that left a tag and came back that it did.
     news = [one for one in news if (one.digest, one.tag) not in {(S, tag) for tag in (*named, known)}]
     broken: set[str] = set()

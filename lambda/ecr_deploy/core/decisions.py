@@ -171,9 +171,12 @@ class Decision:
             if not rules.allows(push.record, target, container.name):
                 continue
             held = rules.holds(push.record, target, container.name)
-            image = next(
-                standing for standing in (waiting if held else ranked) if standing.record.digest == push.record.digest
-            )
+            image = None if held else _of_image(ranked, push.record)
+            if image is None:
+                # Held, or it was pushed again meanwhile, and that push is.
+                image = _of_image(waiting, push.record)
+                assert image is not None  # noqa: S101 - it was just written down
+                held = held or rules.holds(image.record, target, container.name)
             leaves_latest = self._leaves_latest(kept, running, image.record)
             hold = self._waits or held
             arrival = Arrival(push.record, running, current, image, winner, leaves_latest, hold)
@@ -236,6 +239,11 @@ class Decision:
             after = self.images.get(container.name, container.image)
             if own and own.image != after and container.name not in self.winners:
                 yield Change(container.name, own.image, after)
+
+
+def _of_image(standings: Iterable[Standing], push: Record) -> Standing | None:
+    """The standing of what was pushed, under whichever tag."""
+    return next((standing for standing in standings if standing.record.digest == push.digest), None)
 
 
 def _heard(known: Memory, pushes: Iterable[Push], now: datetime) -> Memory:
