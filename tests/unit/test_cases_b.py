@@ -306,3 +306,15 @@ class TestTheFirstRun:
 
         assert tag(road) == "v2"
         assert road.image("prod", "new") == f"{APP}:v1"
+
+
+def test_the_late_event_of_a_push_that_was_made_again_waits_with_it(ecs: StrictEcs, registry: Registry) -> None:
+    """The earlier of the two would be old enough."""
+    road = road_of(ecs, "v1", registry, rules=[{"minimum_image_age": 60}])
+    ecs.clock.sleep(3600)
+    assert outcome(road.push(pushed("v2", time="2026-11-24T00:50:00Z"))) == ("waiting", "too-young")
+
+    assert outcome(road.push(pushed("v2", time=BEFORE))) == ("waiting", "too-young")
+
+    ecs.clock.sleep(3600)
+    assert outcome(road.push(pushed("v2", time=BEFORE))) == ("deployed", None)
