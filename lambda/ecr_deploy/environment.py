@@ -4,7 +4,6 @@ What most invocations do not need is made, and imported, where it is first neede
 """
 
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 _SECONDS_TO_REPORT = 10
 
 MakeClient = Callable[..., Any]
-"""Makes a client of a service, as `boto3.client` does."""
+"""Makes a client of a service, as botocore's `Session.create_client` does."""
 
 
 class Environment:
@@ -95,7 +94,7 @@ class Environment:
     @cached_property
     def table(self) -> Table:
         """The table of what targets are to run."""
-        holder = f"{self.function_name}-{secrets.token_hex(8)}"
+        holder = f"{self.function_name}-{os.urandom(8).hex()}"
         # What was done is recorded also when the time for doing more is over.
         return Table(self._api("dynamodb", self._reporting), self.settings.table_name, holder)
 

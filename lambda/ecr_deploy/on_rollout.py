@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ecr_deploy import follow_ups, on_push, report
+from ecr_deploy import follow_ups, report, waiting
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.events import DeploymentChange, GroupChange
 from ecr_deploy.core.fleet import Target
@@ -40,5 +40,5 @@ def _track(environment: Environment, targets: Iterable[Target], event_id: str) -
             problems.append(report.log_failed(event_id, f"tracking {target.name}: {error}", error))
     if reached:
         problems += follow_ups.after_rollouts(environment, event_id, results, reached)
-    failed, pushes = on_push.deploy_waiting(environment, event_id, reached)
+    failed, pushes = waiting.deploy(environment, event_id, reached)
     return problems + failed, pushes

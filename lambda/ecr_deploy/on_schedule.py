@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ecr_deploy import fleet_reader, follow_ups, on_push, reconcile, report
+from ecr_deploy import fleet_reader, follow_ups, on_push, reconcile, report, waiting
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.calls import WORKERS
 from ecr_deploy.aws.table import Known
@@ -34,7 +34,7 @@ def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results
     if not settings.dry_run:
         problems += _watch(environment, event_id, members)
     managed = [member for member in members if not admission.obstacle(member, settings)]
-    memories, failed = on_push.read_memories(environment, event_id, managed, settings)
+    memories, failed = waiting.read_memories(environment, event_id, managed, settings)
     problems += failed
     known = [member for member in managed if member.target in memories]
     pushes = reconcile.remembered(known, memories, settings.rules, event_id)

@@ -1,7 +1,7 @@
 """Promotion: an image that is live everywhere in a rule gets the rule's `promote_tag` in ECR."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ecr_deploy import fleet_reader, report
 from ecr_deploy.aws import ecr
@@ -17,7 +17,9 @@ from ecr_deploy.core.revisions import Container
 from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.rules import Rule, Rules, by_time, by_version
 from ecr_deploy.follow_ups import FollowUp
-from ecr_deploy.rollout_watch import RolloutResult
+
+if TYPE_CHECKING:
+    from ecr_deploy.rollout_watch import RolloutResult
 
 
 class Due(NamedTuple):
@@ -62,7 +64,7 @@ class UnknownFleetError(EcrDeployError):
 class Promotion(FollowUp):
     """Gives the tags of rules to what is live everywhere in them."""
 
-    def after_rollouts(self, event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]) -> None:
+    def after_rollouts(self, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]) -> None:
         """Promote once a service has a rollout of ours live, however often that is said."""
         del results
         read = self.environment.table.read(targets).values()
