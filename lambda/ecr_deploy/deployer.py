@@ -12,7 +12,7 @@ from functools import partial
 from threading import Event
 from typing import NamedTuple
 
-from ecr_deploy import fleet_reader
+from ecr_deploy import fleet_reader, memory_reader
 from ecr_deploy.aws.calls import WORKERS
 from ecr_deploy.aws.table import KEYS_PER_GET
 from ecr_deploy.core import admission
@@ -23,8 +23,9 @@ from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 from ecr_deploy.family_rollout import FamilyRollout, failed
-from ecr_deploy.fleet_reader import Hit, Reading
+from ecr_deploy.fleet_reader import Hit
 from ecr_deploy.leases import FamilyLease
+from ecr_deploy.memory_reader import Reading
 
 logger = logging.getLogger("ecr_deploy")
 
@@ -92,7 +93,7 @@ class _Batch(NamedTuple):
     def _read(self, wave: Sequence[Hit]) -> Reading:
         if self.is_over.is_set():
             raise OutOfTimeError
-        return fleet_reader.read_families(wave, self.pushes, self.environment, self.settings)
+        return memory_reader.read_families(wave, self.pushes, self.environment, self.settings)
 
     def _roll_out(self, hit: Hit, reading: "Future[Reading]") -> list[tuple[Push, TargetResult]]:
         """Roll one family out, whatever becomes of others."""

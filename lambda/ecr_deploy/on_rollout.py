@@ -1,4 +1,4 @@
-"""News of a rollout: how it ended, what follows from that, and what had to wait for its end."""
+"""News of a rollout: that a service changes, how it ended, what follows from that, and what had to wait for its end."""
 
 from collections.abc import Iterable
 
@@ -17,9 +17,13 @@ def track(environment: Environment, news: DeploymentChange | GroupChange) -> tup
 
     Gives what failed of it, and what came of the pushes that waited.
     """
+    if isinstance(news, DeploymentChange):
+        environment.ecs.forget(news.target)
     if environment.settings.dry_run:
         return [], []
     if isinstance(news, DeploymentChange):
+        if news.begins:
+            return [], []
         return _track(environment, [news.target], news.event_id)
     try:
         targets = environment.controllers.services(news.application, news.group)

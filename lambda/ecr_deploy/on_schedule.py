@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ecr_deploy import fleet_reader, follow_ups, on_push, reconcile, report, waiting
+from ecr_deploy import fleet_reader, follow_ups, memory_reader, on_push, reconcile, report, waiting
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.calls import WORKERS
 from ecr_deploy.aws.table import Known
@@ -55,7 +55,7 @@ def adopt(environment: Environment) -> list[Target]:
     """
     settings = environment.settings
     members, _ = fleet_reader.read_fleet(environment, settings)
-    found = fleet_reader.read_memories(members, (), environment, settings)
+    found = memory_reader.read_memories(members, (), environment, settings)
     new = {target: known for target, known in found.items() if isinstance(known, Known) and known.version == 0}
     for written in environment.table.write(new).values():
         if isinstance(written, EcrDeployError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from ecr_deploy import fleet_reader, on_push, reconcile, report
+from ecr_deploy import fleet_reader, memory_reader, on_push, reconcile, report
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Member, Target
@@ -33,7 +33,7 @@ def read_memories(
     """What is known of members; one that was never seen is recorded as it runs."""
     memories: dict[Target, Memory] = {}
     problems: list[PushResult] = []
-    found = fleet_reader.read_memories(members, (), environment, settings)
+    found = memory_reader.read_memories(members, (), environment, settings)
     readable = {target: known for target, known in found.items() if isinstance(known, Known)}
     written = dict(readable) if settings.dry_run else environment.table.write(readable)
     for target in found:

@@ -6,11 +6,11 @@ the text of the design, by nothing of the core that decides.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
-from itertools import chain, combinations
+from itertools import chain, combinations, count
 from typing import Any, NamedTuple
 
 from hypothesis import example, given, settings
@@ -195,14 +195,19 @@ def expected(case: Case, container: str, now: datetime) -> End:
 
 
 class Running(NamedTuple):
-    """What a service runs: the texts of its images, the images behind them, and what it ran before."""
+    """What a service runs: the texts of its images and the images behind them, by the so manieth deployment of them."""
 
     texts: tuple[str, ...]
     digests: tuple[str, ...]
+    number: int = 0
 
     @property
     def deployment(self) -> str:
         return f"ecs-svc/{hash(self)}"
+
+    def apart_from(self, ids: Collection[str]) -> "Running":
+        """The same by a deployment that is not among those."""
+        return next(running for number in count() if (running := self._replace(number=number)).deployment not in ids)
 
 
 class World(NamedTuple):
@@ -300,7 +305,8 @@ class Explorer:
         assert known.start
         digests = dict(zip(self.case.containers, world.running.digests, strict=True))
         digests |= {name: image.digest or "" for name, image in known.start.images.items()}
-        running = Running(texts, tuple(digests.values()))
+        ids = {world.running.deployment, *(rollout.id for rollout in known.rollouts)}
+        running = Running(texts, tuple(digests.values())).apart_from(ids)
         begun = World(known, running, world.before if self.is_broken(world) else world.running)
         if stop == "record":
             return begun
@@ -372,7 +378,7 @@ def end_of(case: Case, world: World, now: datetime) -> list[End]:
     """What runs, and its recorded place, of which the rules and gates of now are the judge."""
     ends = []
     desire = world.known.desires.get(APP, Desire())
-    for name, text, digest in zip(case.containers, *world.running, strict=True):
+    for name, text, digest in zip(case.containers, world.running.texts, world.running.digests, strict=True):
         image = world.known.images[name]
         assert image.text == text
         assert image.digest in {digest, None}
@@ -538,6 +544,10 @@ HELD_TAG = Case(
 MOVED_TAG = Case((ANYTHING,), (f"@{S}",), "v1.0.0", (News("latest", S, 1), News("v1.0.0", C, 1)), frozenset({C}))
 # What was rolled back does not come back, and what it superseded does.
 BROKEN = Case((ANYTHING,), (":v1.0.0",), "v1.0.0", (News("v1.1.0", A, 1), News("v2.0.0", B, 2)), frozenset({B}))
+# One tag is moved to and fro, so that deployments of the same image follow each other.
+LATEST = News("latest", A, 1)
+TO_AND_FRO = Case((ANYTHING,), ("",), None, (LATEST, News("latest", A, 2), News("latest", B, 1)), frozenset({A}))
+BACK_AGAIN = Case((ANYTHING,), ("",), None, (News("v1.0.0", A, 1), *TO_AND_FRO.news[1:]), frozenset({A}))
 
 
 @settings(max_examples=5000 if NIGHTLY else 500, deadline=None)
@@ -547,6 +557,8 @@ BROKEN = Case((ANYTHING,), (":v1.0.0",), "v1.0.0", (News("v1.1.0", A, 1), News("
 @example(HELD_TAG)
 @example(MOVED_TAG)
 @example(BROKEN)
+@example(TO_AND_FRO)
+@example(BACK_AGAIN)
 def test_all_orders_end_alike(case: Case) -> None:
     explore(case)
 

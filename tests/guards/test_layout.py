@@ -20,6 +20,7 @@ ROOMS = (
         "fleet_reader.py",
         "follow_ups",
         "leases.py",
+        "memory_reader.py",
         "page",
         "reconcile.py",
         "report.py",

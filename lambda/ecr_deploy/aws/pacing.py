@@ -16,6 +16,8 @@ _LIMITS = {
     "service deployment": (50, 20),
     "cluster read": (50, 20),
 }
+# Of what is sustained of reads, the rest is for all others of the account.
+_OUR_SHARE = 0.5
 _BUCKET_OF = {
     "RegisterTaskDefinition": "task definition modify",
     "DeregisterTaskDefinition": "task definition modify",
@@ -77,6 +79,12 @@ class Bucket:
         if wait:
             self._clock.sleep(wait)
 
+    def spare(self) -> int:
+        """How many tokens there are without waiting."""
+        with self._lock:
+            self._refill()
+            return max(0, int(self._tokens))
+
     def empty(self) -> None:
         """Forget the tokens left: AWS refused a call, so others in the account took them."""
         with self._lock:
@@ -94,7 +102,10 @@ class Pacer:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._buckets = {name: Bucket(*limits, clock) for name, limits in _LIMITS.items()}
+        self._buckets = {
+            name: Bucket(burst, per_second * (1 if name.endswith("modify") else _OUR_SHARE), clock)
+            for name, (burst, per_second) in _LIMITS.items()
+        }
         self._throttled: list[str] = []
         self.deadline = float("inf")
 
@@ -114,6 +125,14 @@ class Pacer:
             self._buckets[_BUCKET_OF[operation]].take(latest)
         elif self._clock.time() > latest:
             raise OutOfTimeError
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._clock.time()
+
+    def spare(self, operation: str) -> int:
+        """How many calls of an operation of ECS need not wait."""
+        return self._buckets[_BUCKET_OF[operation]].spare()
 
     def note_throttled(self, operation: str) -> None:
         """Take note of a call that AWS throttled."""

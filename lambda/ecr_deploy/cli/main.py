@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError
 from rich.console import Console, RenderableType
 from rich.prompt import Confirm
 
-from ecr_deploy import fleet_reader, on_request
+from ecr_deploy import fleet_reader, memory_reader, on_request
 from ecr_deploy.aws.pacing import Clock
 from ecr_deploy.cli import arguments, connection, status, tables, waiting
 from ecr_deploy.cli.waiting import Expected
@@ -207,7 +207,7 @@ def _status(caller: _Caller) -> int:
     with caller.screen.working("Looking"):
         narrowed = settings._replace(rules=settings.rules.within(scope))
         members, unknown = fleet_reader.read_fleet(caller.environment, narrowed)
-        known = fleet_reader.read_memories(members, (), caller.environment, narrowed)
+        known = memory_reader.read_memories(members, (), caller.environment, narrowed)
     answer = status.of(members, known, settings)
     caller.screen.show(answer, tables.of_status(answer))
     for result in unknown:

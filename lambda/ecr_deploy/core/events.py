@@ -41,10 +41,11 @@ class Tick(NamedTuple):
 
 
 class DeploymentChange(NamedTuple):
-    """News of a deployment of a service, ours or not."""
+    """News of a deployment of a service, ours or not; `begins` while it has not ended."""
 
     target: Target
     event_id: str
+    begins: bool = False
 
 
 class GroupChange(NamedTuple):
@@ -156,7 +157,9 @@ def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
         field = "resources"
         raise InvalidEventError(field, resources)
     cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
-    return DeploymentChange(Target(cluster, match["service"]), event_id)
+    detail = event.get("detail")
+    begins = isinstance(detail, Mapping) and detail.get("eventName") == "SERVICE_DEPLOYMENT_IN_PROGRESS"
+    return DeploymentChange(Target(cluster, match["service"]), event_id, begins)
 
 
 def _push(  # noqa: PLR0913 - one path for each field of a push

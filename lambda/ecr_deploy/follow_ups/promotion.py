@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ecr_deploy import fleet_reader, report
+from ecr_deploy import fleet_reader, memory_reader, report
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission, memory, rollouts
@@ -83,7 +83,7 @@ class Promotion(FollowUp):
                 raise UnknownFleetError(result)
         problems: list[EcrDeployError] = []
         managed = [member for member in members if not admission.obstacle(member, settings)]
-        read = fleet_reader.read_memories(managed, (), self.environment, settings)
+        read = memory_reader.read_memories(managed, (), self.environment, settings)
         memories = {target: known.memory for target, known in read.items() if isinstance(known, Known)}
         if error := next((known for known in read.values() if not isinstance(known, Known)), None):
             raise error
