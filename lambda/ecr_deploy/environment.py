@@ -4,7 +4,8 @@ What most invocations do not need is made, and imported, where it is first neede
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ from ecr_deploy.core.settings import Settings
 if TYPE_CHECKING:
     from ecr_deploy.aws.scheduler import Scheduler
 
+# Of long work from the queue: what is pushed behind it waits no longer. Calls that take too long are not begun.
+_SLICE_SECONDS = 25
 # Kept back of the function's time for the queue, the bus and the log.
 _SECONDS_TO_REPORT = 10
 
@@ -57,9 +60,20 @@ class Environment:
         self._reporting.deadline = end
         self.pacer.deadline = end - _SECONDS_TO_REPORT
 
-    def begin_slice(self, seconds: float) -> None:
-        """Let no call begin that could end later than so many seconds from now: news waits for the rest."""
-        self.pacer.deadline = min(self.pacer.deadline, self._clock.time() + seconds)
+    def begin_slice(self) -> None:
+        """Let no call begin that could end after the slice of a long piece of work: news waits for the rest."""
+        self.pacer.deadline = min(self.pacer.deadline, self._clock.time() + _SLICE_SECONDS)
+
+    @contextmanager
+    def slice(self) -> Iterator[None]:
+        """Let no call begin within the block that could end after a slice."""
+        deadline = self.pacer.deadline
+        if self.slices:
+            self.begin_slice()
+        try:
+            yield
+        finally:
+            self.pacer.deadline = deadline
 
     def now(self) -> datetime:
         """The time, in UTC, to the millisecond."""

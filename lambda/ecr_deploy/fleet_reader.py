@@ -1,7 +1,9 @@
 """The fleet reader: what is in scope, what it runs, and what is known of it."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from ecr_deploy.core import admission, planner
@@ -20,11 +22,15 @@ logger = logging.getLogger("ecr_deploy")
 # A service, and the repositories that it runs, or why ECS does not say it.
 Run = tuple[Service, tuple[Repository, ...] | CallError]
 
+# About as many as a slice can update.
+_MOST_FRESH = 200
+
 
 class Hit(NamedTuple):
     """A family that pushes concern: all services in scope that run it, and which push concerns which target.
 
     What a push concerns comes with what that runs, as `family:number`. `newest` is there where no service runs it.
+    One that `is_late` is for a later slice, before which its services are to be described again.
     """
 
     family: str
@@ -32,6 +38,7 @@ class Hit(NamedTuple):
     concerned: Sequence[tuple[Push, Target, str]]
     waits: Mapping[Target, Reason]
     newest: Revision | None = None
+    is_late: bool = False
 
     @property
     def targets(self) -> list[Target]:
@@ -39,15 +46,19 @@ class Hit(NamedTuple):
         return [Target(None, self.family)] if self.newest else [service.target for service in self.services]
 
 
-def read_fleet(environment: Environment, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
+def read_fleet(
+    environment: Environment, settings: Settings, since: datetime | None = None
+) -> tuple[list[Member], list[TargetResult]]:
     """What is in scope, with the revisions that run; and what came of services whose revision ECS does not give.
+
+    Services that were described `since` a time are as they were then.
 
     Raises:
         CallError: ECS does not say what is in scope.
         OutOfTimeError: the invocation ends before that is known.
 
     """
-    services = list(environment.ecs.services(settings.rules))
+    services = list(environment.ecs.services(settings.rules, since))
     members, unknown = read_members(services, environment)
     standalone = _standalone({service.family for service in services}, environment, settings.rules)
     return [*members, *(Member(None, revision) for revision in standalone)], unknown
@@ -89,7 +100,8 @@ def find_hits(
             return [push for push in pushes if push.repository in repositories]
         return planner.concerned(pushes, target, repositories, settings)
 
-    for service, repositories in _runs(environment, rules, lambda *run: bool(concerning(*run))):
+    runs, later = _runs(environment, rules, concerning)
+    for service, repositories in runs:
         families.setdefault(service.family, []).append(service)
         if isinstance(repositories, CallError):
             unknown.append(_unknown(service, repositories))
@@ -105,21 +117,22 @@ def find_hits(
     hit = [service for family in concerned for service in families.get(family, ())]
     waits = environment.ecs.waiting(hit)
     return [
-        Hit(family, families.get(family, ()), found, waits, standalone.get(family))
+        Hit(family, families.get(family, ()), found, waits, standalone.get(family), is_late=family in later)
         for family, found in concerned.items()
     ], unknown
 
 
 def _runs(
-    environment: Environment, rules: Rules, is_concerned: Callable[[Target, Collection[Repository]], bool]
-) -> Collection[Run]:
+    environment: Environment, rules: Rules, concerning: Callable[[Target, Collection[Repository]], Collection[Push]]
+) -> tuple[Collection[Run], set[str]]:
     """The services in scope with the repositories that they run, or why ECS does not say it.
 
-    For a batch of the queue, those that nothing concerns may be as they were some minutes ago.
+    For a batch of the queue, those that nothing concerns may be as they were some minutes ago; so may those of the
+    families that are named with them, which are too many for a slice.
     """
     ecs = environment.ecs
     if not environment.slices:
-        return ecs.repositories(ecs.services(rules))
+        return ecs.repositories(ecs.services(rules)), set()
     fresh: set[Target] = set()
 
     def services() -> Iterator[Service]:
@@ -129,26 +142,46 @@ def _runs(
             yield service
 
     runs = {service.target: (service, found) for service, found in ecs.repositories(services())}
-    while stale := _stale(runs.values(), fresh, is_concerned):
+    while True:
+        stale, later = _stale(runs.values(), fresh, concerning)
+        if not stale:
+            return runs.values(), later
         described = ecs.describe(stale)
         fresh.update(service.target for service in stale)
         gone = {service.target for service in stale} - described.keys()
         again = {service.target: (service, found) for service, found in ecs.repositories(described.values())}
         runs = {target: again.get(target, run) for target, run in runs.items() if target not in gone}
-    return runs.values()
 
 
 def _stale(
-    runs: Iterable[Run], fresh: Container[Target], is_concerned: Callable[[Target, Collection[Repository]], bool]
-) -> list[Service]:
-    """The services of families that are concerned, but for those that ECS has described just now."""
-    runs = list(runs)
-    families = {
-        service.family
-        for service, repositories in runs
-        if isinstance(repositories, CallError) or is_concerned(service.target, repositories)
-    }
-    return [service for service, _ in runs if service.family in families and service.target not in fresh]
+    runs: Iterable[Run],
+    fresh: Container[Target],
+    concerning: Callable[[Target, Collection[Repository]], Collection[Push]],
+) -> tuple[list[Service], set[str]]:
+    """The services of families that are concerned, but for those that ECS has described just now.
+
+    Of more than a slice can update, those that pushes concern few of; and the families of the others.
+    """
+    members: dict[str, list[Service]] = {}
+    concerned: dict[str, set[Push]] = {}
+    size: Counter[Push] = Counter()
+    for service, repositories in runs:
+        members.setdefault(service.family, []).append(service)
+        pushes = () if isinstance(repositories, CallError) else concerning(service.target, repositories)
+        if pushes or isinstance(repositories, CallError):
+            concerned.setdefault(service.family, set()).update(pushes)
+            size.update(pushes)
+    stale: list[Service] = []
+    later: set[str] = set()
+    count = 0
+    for family in sorted(concerned, key=lambda family: min((size[push] for push in concerned[family]), default=0)):
+        old = [service for service in members[family] if service.target not in fresh]
+        if old and count >= _MOST_FRESH:
+            later.add(family)
+        else:
+            stale += old
+            count += len(members[family])
+    return stale, later
 
 
 def members_of(hit: Hit, environment: Environment) -> tuple[list[Member], list[TargetResult]]:

@@ -1,10 +1,9 @@
 """The memory reader: what is known of what is in scope, brought in line with what it runs."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import memory
 from ecr_deploy.core.errors import EcrDeployError, Retry
@@ -44,10 +43,19 @@ def read_memories(
     return _in_line(members, known, list(news), environment, settings)
 
 
-def read_families(hits: Sequence[Hit], news: Sequence[Push], environment: Environment, settings: Settings) -> Reading:
-    """What is known of families, and of all that they hold."""
-    # Asked for at once, while ECS says what the services run.
-    reading = environment.table.start_read(target for hit in hits for target in hit.targets)
+def start_read(hits: Sequence[Hit], environment: Environment) -> Callable[[], Memories]:
+    """Begin to read what the table holds of families; the function that it gives waits for the answers."""
+    return environment.table.start_read(target for hit in hits for target in hit.targets)
+
+
+def read_families(
+    hits: Sequence[Hit],
+    reading: Callable[[], Memories],
+    news: Sequence[Push],
+    environment: Environment,
+    settings: Settings,
+) -> Reading:
+    """What is known of families, and of all that they hold, once the table has been read."""
     # The newest revision first, because it is mostly what the services run, too.
     newest = environment.ecs.all_newest([hit.family for hit in hits if hit.newest is None])
     newest |= {hit.family: hit.newest for hit in hits if hit.newest}
@@ -139,6 +147,8 @@ def _adopt(
 def _ask(
     repository: Repository, images: Mapping[str, Collection[str]], environment: Environment
 ) -> list[Record] | EcrDeployError:
+    from ecr_deploy.aws import ecr  # noqa: PLC0415 - once for each image that nobody recorded
+
     try:
         return ecr.describe(environment.registry(repository.region), repository, images["tags"], images["digests"])
     except EcrDeployError as error:

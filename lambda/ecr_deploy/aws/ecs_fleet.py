@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -36,9 +37,14 @@ class EcsFleet(Ecs):
         named = rules.exact_clusters()
         return tuple(name for name in self._clusters() if rules.in_scope(name)) if named is None else named
 
-    def services(self, rules: Rules) -> Iterator[Service]:
-        """All ACTIVE services that any rule reaches, each described now, as they become known."""
-        return (service for service, _ in self._read(_Query(rules, {}, is_new=True)))
+    def services(self, rules: Rules, since: datetime | None = None) -> Iterator[Service]:
+        """All ACTIVE services that any rule reaches, as they become known, each described now, or `since` a time."""
+        known = self._seen.since(since.timestamp()) if since else {}
+        return (service for service, _ in self._read(_Query(rules, known, is_new=True)))
+
+    def progress(self) -> int:
+        """How much is known: it grows with all that is read, so that a reading can go on in another invocation."""
+        return len(self._revisions) + len(self._seen.since(0))
 
     def known_services(self, rules: Rules) -> Iterator[tuple[Service, bool]]:
         """All ACTIVE services that any rule reaches, and whether each was described just now, as they become known.

@@ -56,6 +56,10 @@ class KnownServices:
         again = set(outdated[: max(0, most)])
         return {target: seen.service for target, seen in list(self._seen.items()) if target not in again}
 
+    def since(self, time: float) -> dict[Target, Service]:
+        """The services that were described at that time (seconds since the epoch) or after it."""
+        return {target: seen.service for target, seen in list(self._seen.items()) if seen.at >= time}
+
     def revisions(self) -> set[str]:
         """The ARNs of what they ran."""
         return {seen.service.revision for seen in list(self._seen.values())}

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, cast, get_args
 
@@ -34,10 +35,21 @@ class NoPush(NamedTuple):
     image: str | None = None
 
 
+_REST_OF_RUN = ("ecr-deploy", "Rest of Scheduled Run")
+
+
 class Tick(NamedTuple):
-    """The schedule's turn: time to look for pushes whose events were lost."""
+    """A scheduled run, or what is left of one: `began_at` is when it began, `done` the last repository that it did."""
 
     event_id: str
+    began_at: datetime | None = None
+    done: str | None = None
+
+    def rest(self, began_at: datetime, done: str | None) -> str:
+        """The body of a message that goes on with the run."""
+        source, detail_type = _REST_OF_RUN
+        detail = {"began_at": records.format_time(began_at), "done": done}
+        return json.dumps({"source": source, "detail-type": detail_type, "id": self.event_id, "detail": detail})
 
 
 class DeploymentChange(NamedTuple):
@@ -256,6 +268,13 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
     )
 
 
+def _rest_of_run(event: Mapping[str, Any], event_id: str) -> Tick:
+    """Read what `Tick.rest` wrote."""
+    done = _optional(event, "detail.done")
+    began_at = records.parse_time(_text(event, "detail.began_at", records.is_time))
+    return Tick(event_id, began_at, done if isinstance(done, str) else None)
+
+
 # By source and detail-type.
 _READERS: dict[
     tuple[str, str], Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | GroupChange]
@@ -265,6 +284,7 @@ _READERS: dict[
     ("aws.ecr", "AWS API Call via CloudTrail"): _cloudtrail,
     ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
+    _REST_OF_RUN: _rest_of_run,
     pushes.RETRY: _retry,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,
 }

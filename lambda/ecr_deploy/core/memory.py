@@ -152,7 +152,8 @@ def adopt(  # noqa: PLR0913, PLR0917 - all that is known at that moment
 ) -> Memory:
     """Write down what a target runs of some repositories that was never recorded; `found` is what ECR says of it.
 
-    A tag that was pushed after the service's deployment began, as `news` or ECR say it, is not what the service runs.
+    A tag that was pushed after the service's deployment began, as `news` or ECR say it, is not what the service runs,
+    nor is one that stands for an image that was rolled back: ECS goes back to the image that the tag stood for before.
     """
     began = None
     if member.service and (primary := rollouts.primary_of(member.service.deployments)):
@@ -169,7 +170,9 @@ def adopt(  # noqa: PLR0913, PLR0917 - all that is known at that moment
         behind = [
             push for push in pushes if push.digest == image.digest or (not image.digest and push.tag == image.tag)
         ]
+        rejected = memory.desires.get(repository, Desire()).rejections
         is_old = began is None or (behind and behind[0].pushed_at <= began and (repository, image.tag) not in moved)
+        is_old = is_old and not (behind and behind[0].digest in rejected)
         if behind and (image.digest or is_old):
             same = [push for push in pushes if push.digest == behind[0].digest]
             tag = image.tag or max(push.tag for push in same)
