@@ -1,4 +1,4 @@
-"""AWS in a process of its own, over TLS: python -m bench.aws SERVICES REPOSITORIES DIRECTORY.
+"""AWS in a process of its own, over TLS: python -m bench.aws SERVICES HIT DIRECTORY.
 
 ECS is the strict double, with 100 events for each service, as ECS keeps them; the table is that of DynamoDB. The
 certificate comes with two others above it, as AWS's do. What the bench wants of it comes over plain HTTP.
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import certifi
 import trustme
 
-from bench.cases import CLUSTER, LATENCY, Case
+from bench.cases import LATENCY, Case
 from tests.harness.road import ACCOUNT, digest
 from tests.harness.strict_ecs import StrictEcs, SystemClock
 from tests.harness.table import StrictTable
@@ -45,6 +45,7 @@ class Account:
         self.ecs = StrictEcs(clock=SystemClock())
         case.build(self.ecs)
         self.table = StrictTable(clock=SystemClock())
+        self.queue: list[str] = []
         self.connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self.forget()
@@ -65,6 +66,9 @@ class Account:
             entries = json.loads(body)["Entries"]
             status = 200
             content = json.dumps({"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in entries]}).encode()
+        elif service == "AmazonSQS":
+            self.queue.append(json.loads(body)["MessageBody"])
+            status, content = 200, b'{"MessageId": "1"}'
         elif service == "AmazonEC2ContainerRegistry_V20150921":
             status, content = 200, self._images(json.loads(body))
         else:
@@ -98,15 +102,19 @@ class Account:
             self.ecs.end_deployments()
         elif path == "/forget":
             self.forget()
+        elif path == "/receive":
+            bodies, self.queue = self.queue, []
+            return {"bodies": bodies}
         seen = {"connects": self.connects, "bytes": self.sent, "updated_at": self.updated_at}
         return {**seen, "calls": dict(self.calls)}
 
 
-def main(services: int, repositories: int, directory: Path) -> None:
-    """Serve until standard input ends; the first line of output has the URLs."""
-    account = Account(Case(services, services if repositories > 1 else 1))
-    if repositories > 1:
-        _give_each_its_repository(account, services)
+def main(services: int, hit: int, directory: Path) -> None:
+    """Serve until standard input ends; the first line of output has the URLs.
+
+    Where no service is hit, each has a repository of its own.
+    """
+    account = Account(Case(services, hit))
 
     class Aws(_Handler):
         def setup(self) -> None:
@@ -125,16 +133,6 @@ def main(services: int, repositories: int, directory: Path) -> None:
     aws, control = _serve(Aws, directory), _serve(Control)
     print(json.dumps({"url": f"https://localhost:{aws}", "control": f"http://localhost:{control}"}), flush=True)
     sys.stdin.read()
-
-
-def _give_each_its_repository(account: Account, services: int) -> None:
-    for index in range(services):
-        definition = account.ecs.running(CLUSTER, f"service-{index}")
-        containers = [{**one} for one in definition["containerDefinitions"]]
-        containers[0]["image"] = containers[0]["image"].replace("/app:", f"/app-{index}:")
-        arn = account.ecs.register({**definition, "containerDefinitions": containers})
-        account.ecs.update_service(CLUSTER, f"service-{index}", arn)
-    account.ecs.end_deployments()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -60,9 +60,12 @@ def start():
     handler = Dispatcher(Environment(read, os.environ["AWS_REGION"], botocore.session.Session().create_client, clock))
 
 def deliver(event):
-    message = {**json.loads(os.environ["MESSAGE"]), "body": json.dumps(event)}
-    answer = handler({"Records": [message]}, Context())
-    assert answer == {"batchItemFailures": []}, answer
+    bodies = [json.dumps(event)]
+    while bodies:
+        message = {**json.loads(os.environ["MESSAGE"]), "body": bodies.pop(0)}
+        answer = handler({"Records": [message]}, Context())
+        assert answer == {"batchItemFailures": []}, answer
+        bodies += control("/receive")["bodies"]
 
 found["start"] = measured(start)
 for name, event, skip in json.loads(os.environ["STORY"]):
@@ -82,8 +85,8 @@ print(time.process_time() - start)
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 
 
-def pushes(services: int, memory: int | None = None) -> dict[str, Any]:
-    """Push to one of so many services: cold, minutes after that, and at once after that."""
+def pushes(services: int, memory: int | None = None, hit: int = 1) -> dict[str, Any]:
+    """Push to some of so many services: cold, minutes after that, and at once after that."""
     story = [
         ("cold", pushed("v2", time="2026-11-23T01:00:00Z"), 0),
         ("warm up", pushed("v3", time="2026-11-23T02:00:00Z"), 600),
@@ -91,13 +94,13 @@ def pushes(services: int, memory: int | None = None) -> dict[str, Any]:
         ("soon", pushed("v5", time="2026-11-23T04:00:00Z"), 120),
         ("hot", pushed("v6", time="2026-11-23T05:00:00Z"), 2),
     ]
-    return _run(services, 1, story, {}, memory)
+    return _run(services, hit, story, {}, memory)
 
 
 def scheduled_run(services: int) -> dict[str, Any]:
     """Look for lost pushes to so many services, each with a repository of its own."""
     story = [("first", TICK, 0), ("next", TICK, 600)]
-    return _run(services, services, story, {"reconcile": True}, None)
+    return _run(services, 0, story, {"reconcile": True}, None)
 
 
 def bare_client() -> float:
@@ -116,7 +119,7 @@ def has_quota() -> bool:
 
 
 def _run(
-    services: int, repositories: int, story: Sequence[Any], inputs: Mapping[str, Any], memory: int | None
+    services: int, hit: int, story: Sequence[Any], inputs: Mapping[str, Any], memory: int | None
 ) -> dict[str, Any]:
     values = {
         "account_id": ACCOUNT,
@@ -125,19 +128,14 @@ def _run(
         "dead_letter_queue_url": "https://dead",
         **inputs,
     }
-    with tempfile.TemporaryDirectory() as directory, _aws(services, repositories, directory) as urls:
+    with tempfile.TemporaryDirectory() as directory, aws(services, hit, directory) as urls:
         zipfile.ZipFile(build_zip.COMMITTED).extractall(directory)
         environment = {
+            **client_environment(urls, directory),
             "PATH": os.environ["PATH"],
             "PYTHONPATH": directory,
             "PYTHONDONTWRITEBYTECODE": "1",
             "AWS_LAMBDA_FUNCTION_NAME": "ecr-deploy",
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "none",
-            "AWS_SECRET_ACCESS_KEY": "none",
-            "AWS_ENDPOINT_URL": urls["url"],
-            "AWS_CA_BUNDLE": str(Path(directory, "bundle.pem")),
             "CONTROL": urls["control"],
             "STORY": json.dumps(story),
             "MESSAGE": json.dumps(batch("")["Records"][0]),
@@ -151,9 +149,22 @@ def _run(
     return dict(json.loads(ran.stderr.splitlines()[-1]))
 
 
+def client_environment(urls: Mapping[str, str], directory: str) -> dict[str, str]:
+    """Variables by which the SDK finds that AWS, and trusts it."""
+    return {
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_ENDPOINT_URL": urls["url"],
+        "AWS_CA_BUNDLE": str(Path(directory, "bundle.pem")),
+    }
+
+
 @contextmanager
-def _aws(services: int, repositories: int, directory: str) -> Iterator[dict[str, str]]:
-    command = [sys.executable, "-m", "bench.aws", str(services), str(repositories), directory]
+def aws(services: int, hit: int, directory: str) -> Iterator[dict[str, str]]:
+    """AWS over TLS in a process of its own, with so many services, of which so many run the image that is pushed."""
+    command = [sys.executable, "-m", "bench.aws", str(services), str(hit), directory]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None  # noqa: S101 - it is a pipe
         assert server.stdout is not None  # noqa: S101
@@ -177,3 +188,30 @@ def _share(memory: int | None) -> Iterator[list[str]]:
         yield ["sh", "-c", f'echo $$ >{group}/cgroup.procs && exec "$@"', "sh"]
     finally:
         group.rmdir()
+
+
+def measure() -> dict[str, Any]:
+    """Measure pushes to one of 100 and of 1,000 services, on a core and on shares of it, and scheduled runs."""
+    found: dict[str, Any] = {"bare_client_cpu": round(bare_client(), 3), "quota": has_quota(), "pushes": []}
+    for services in (100, 1000):
+        for memory in (None, *(MEMORIES if has_quota() else ())):
+            ran = pushes(services, memory)
+            for state in ("cold", "idle", "hot"):
+                row = {"services": services, "memory": memory, "state": state, **_rounded(ran[state])}
+                found["pushes"].append(row)
+                print("function", row, flush=True)
+    found["scheduled_runs"] = [
+        {"services": services, **_rounded(scheduled_run(services)["next"])} for services in (100, 1000)
+    ]
+    print("scheduled runs", found["scheduled_runs"], flush=True)
+    return found
+
+
+def _rounded(ran: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "cpu": round(ran["cpu"], 3),
+        "wall": round(ran["wall"], 2),
+        "connections": ran["connects"],
+        "bytes": ran["bytes"],
+        "calls": ran["calls"],
+    }
