@@ -101,6 +101,28 @@ def test_calls_are_the_formula(ecs: StrictEcs, fleet: Fleet) -> None:
     fleet.check_table(road)
 
 
+@pytest.mark.parametrize("fleet", [fleet for fleet in FLEETS if fleet.families_hit <= 20], ids=str)
+def test_a_push_soon_after_another_describes_what_it_hits(ecs: StrictEcs, fleet: Fleet) -> None:
+    fleet.build(ecs)
+    road = Road(ecs)
+    road.deliver(pushed("v2"))
+    ecs.end_deployments()
+    # What the function has updated itself is described again with the next push.
+    ecs.clock.sleep(200)
+    road.deliver(pushed("v1", repository="nobody"))
+    ecs.clock.sleep(60)
+    ecs.calls.clear()
+    road.table.calls.clear()
+
+    road.deliver(pushed("v3", time="2026-11-23T07:00:00Z"))
+
+    hit = min(fleet.services, fleet.families_hit * fleet.per_family)
+    formula = {**fleet.calls(cold=False), "DescribeServices": ceil(hit / 10)}
+    assert Counter(call.operation for call in ecs.calls) == formula
+    assert fleet != Fleet(1000) or sum(formula.values()) == 16
+    fleet.check_table(road)
+
+
 def test_a_push_that_no_rule_lets_in_costs_no_call(ecs: StrictEcs) -> None:
     Fleet(10).build(ecs)
 
