@@ -17,8 +17,9 @@ from ecr_deploy.aws.pacing import Clock, Pacer
 from ecr_deploy.aws.sqs import Queue
 from ecr_deploy.aws.table import Table
 from ecr_deploy.core.fleet import CODE_DEPLOY, EXPRESS_MODE
+from ecr_deploy.core.gates import Facts
 from ecr_deploy.core.records import to_milliseconds
-from ecr_deploy.core.rules import Moment, Rules
+from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Environment:
             from ecr_deploy.aws import calendars  # noqa: PLC0415
 
             closed = calendars.closed(self.systems_manager, names)
-        return settings._replace(rules=settings.rules.at(Moment(self.now(), closed)))
+        return settings._replace(rules=settings.rules.given(Facts(self.now(), closed)))
 
     @cached_property
     def controllers(self) -> Controllers:

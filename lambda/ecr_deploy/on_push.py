@@ -46,4 +46,5 @@ def _deploy(environment: Environment, pushes: Sequence[Push], settings: Settings
 
 def _is_known(push: Push, result: PushResult) -> bool:
     """Whether all was said of a push that still waits, or came to nothing after it had waited."""
-    return push.origin == "memory" and result.outcome not in {Outcome.DEPLOYED, Outcome.FAILED}
+    is_over = result.reason is not None and result.reason.kind == "expired"
+    return push.origin == "memory" and result.outcome not in {Outcome.DEPLOYED, Outcome.FAILED} and not is_over

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
-from ecr_deploy import follow_ups, report, waiting
+from ecr_deploy import follow_ups, on_push, report, waiting
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.events import DeploymentChange, GroupChange
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.outcomes import PushResult
+from ecr_deploy.core.pushes import Push
+from ecr_deploy.core.rollouts import State
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
 from ecr_deploy.rollout_watch import RolloutResult, Watch
@@ -45,4 +47,12 @@ def _track(environment: Environment, targets: Iterable[Target], event_id: str) -
     if reached:
         problems += follow_ups.after_rollouts(environment, event_id, results, reached)
     failed, pushes = waiting.deploy(environment, event_id, reached)
-    return problems + failed, pushes
+    # What is live there may go on to where a rule waited for that.
+    passed = [
+        Push(record, event_id)
+        for result in results
+        if result.state is State.LIVE
+        for record in result.rollout.pushes
+        if environment.settings.rules.is_stage(result.target, record.repository)
+    ]
+    return problems + failed, [*pushes, *on_push.deploy(environment, passed, environment.settings)]

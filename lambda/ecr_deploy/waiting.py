@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from ecr_deploy import fleet_reader, memory_reader, on_push, reconcile, report
+from ecr_deploy import fleet_reader, memory_reader, on_push, reconcile, report, stages
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Member, Target
@@ -23,6 +23,10 @@ def deploy(environment: Environment, event_id: str, targets: Iterable[Target]) -
         return [report.log_failed(event_id, f"looking for what waits: {error}", error)], []
     memories, problems = read_memories(environment, event_id, members, settings)
     known = [member for member in members if member.target in memories]
+    try:
+        settings = stages.look_at(environment, settings, reconcile.repositories(known, settings.rules))
+    except EcrDeployError as error:
+        return [*problems, report.log_failed(event_id, f"looking at stages: {error}", error)], []
     pushes = reconcile.remembered(known, memories, settings.rules, event_id)
     return problems, on_push.deploy(environment, pushes, environment.settings)
 

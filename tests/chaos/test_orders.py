@@ -20,13 +20,14 @@ from ecr_deploy import reconcile
 from ecr_deploy.core import desires, items, memory, order_by, planner, revisions, versions
 from ecr_deploy.core.desires import Desire
 from ecr_deploy.core.fleet import Deployment, Family, Member, Service, Target
+from ecr_deploy.core.gates import Facts, Gates
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import LONG_AGO, Record
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rollouts import Rollout, State
-from ecr_deploy.core.rules import Moment, Rule, Rules
+from ecr_deploy.core.rules import Rule, Rules
 from ecr_deploy.core.settings import Settings
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -99,7 +100,7 @@ class Case(NamedTuple):
         closed = {"freeze": "13:00"} if now < OPENING else {}
         values: dict[str, Any] = dict.fromkeys(Settings._fields)
         values |= {
-            "rules": Rules(self.rules).at(Moment(now, closed)),
+            "rules": Rules(self.rules).given(Facts(now, closed)),
             "image_reference": self.reference,
             "base_revision": "latest",
             "enabled_tag_key": "ecr-deploy:enabled",
@@ -140,7 +141,7 @@ def lets(rule: Rule, tag: str, container: str) -> bool:
 
 def is_open(rule: Rule, at: datetime, now: datetime) -> bool:
     """Whether a rule's gates are open for what was pushed at a time."""
-    return (now >= OPENING or not rule.change_calendars) and at + rule.minimum_image_age <= now
+    return (now >= OPENING or not rule.gates.change_calendars) and at + rule.gates.minimum_image_age <= now
 
 
 def place_in(case: Case, tag: str, at: datetime, digest: str, floor: News | None) -> Place:
@@ -412,9 +413,9 @@ def explore(case: Case, stops: Sequence[str] = ()) -> int:
     seen: dict[object, None] = {}
     ahead = [(explorer.first(), frozenset[News](), ARRIVAL)]
     ends = {now: [expected(case, name, now) for name in case.containers] for now in (ARRIVAL, OPENING)}
-    gates = any(rule.change_calendars or rule.minimum_image_age for rule in case.rules)
+    gates = any(rule.gates.change_calendars or rule.gates.minimum_image_age for rule in case.rules)
     # ECR does not say when a tag came, or left: until all is old enough, it depends on whom one asks.
-    ages = any(rule.minimum_image_age for rule in case.rules)
+    ages = any(rule.gates.minimum_image_age for rule in case.rules)
     while ahead:
         world, delivered, now = ahead.pop()
         key = (world.key(), delivered, now)
@@ -462,8 +463,7 @@ def _rules(draw: st.DrawFn) -> tuple[Rule, ...]:
                 semver=draw(_ranges) if own == "semver" else None,
                 order_by=BUILDS if own == "order_by" else None,
                 containers=draw(st.sampled_from([("*",), ("*",), ("*",), ("web",), ("php",)])),
-                change_calendars=calendars,
-                minimum_image_age=timedelta(minutes=age),
+                gates=Gates(calendars, timedelta(minutes=age)),
             )
         )
     return tuple(rules)
@@ -483,8 +483,8 @@ def cases(draw: st.DrawFn, most: int = 5) -> Case:
             [None, *(tag for tag in named if tag != "hotfix"), *(["v1.0.0", "main-1"] if not named else [])]
         )
     )
-    no_gates = not any(rule.change_calendars or rule.minimum_image_age for rule in rules)
-    ages = any(rule.minimum_image_age for rule in rules)
+    no_gates = not any(rule.gates.change_calendars or rule.gates.minimum_image_age for rule in rules)
+    ages = any(rule.gates.minimum_image_age for rule in rules)
     one_pool = all(rule.containers == ("*",) for rule in rules)
     news = draw(
         st.lists(
@@ -535,7 +535,7 @@ TWO_PROGRAMS = Case(
 )
 # A tag that waits gives no place to the image that runs under another.
 HELD_TAG = Case(
-    (Rule((ACCOUNT,), tags=("v*",), change_calendars=("freeze",)), Rule((ACCOUNT,), tags=("main-*",))),
+    (Rule((ACCOUNT,), tags=("v*",), gates=Gates(("freeze",))), Rule((ACCOUNT,), tags=("main-*",))),
     (":main-1",),
     "main-1",
     (News("main-2", A, 1), News("v2.0.0", A, 4), News("main-10", B, 3)),

@@ -34,7 +34,7 @@ def of(members: Iterable[Member], memories: Memories, settings: Settings) -> dic
 
 
 def _left_alone(member: Member, settings: Settings) -> str | None:
-    obstacle = admission.obstacle(member, settings)
+    obstacle = admission.obstacle(member.service, settings)
     return obstacle.text if obstacle else None
 
 

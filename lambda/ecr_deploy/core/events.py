@@ -257,6 +257,7 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
     )
     origin = _text(event, "detail.origin", get_args(pushes.Origin).__contains__)
     by = _optional(event, "detail.by")
+    answer = _optional(event, "detail.answer")
     targets = _optional(event, "detail.targets")
     return Push(
         record,
@@ -265,6 +266,7 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
         force=_optional(event, "detail.force") is True,
         targets=frozenset(Target(*target) for target in targets) if isinstance(targets, list) else None,
         by=by if isinstance(by, str) else None,
+        answer=cast("pushes.Answer", answer) if answer in get_args(pushes.Answer) else None,
     )
 
 
