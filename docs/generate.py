@@ -86,7 +86,9 @@ def _speed() -> str:
     latency = f"{results['latency_seconds'] * 1000:.0f} ms a call"
     how = "the kernel's quotas" if measured["quota"] else "CPU seconds divided by the share"
     machine = f"Measured by `make bench` on {cores} with {python}; shares of a core by {how}"
-    double = f"AWS is a double over TLS with {latency}, 100 events for each service, and connections that died when idle"
+    double = (
+        f"AWS is a double over TLS with {latency}, 100 events for each service, and connections that died when idle"
+    )
     rows = [
         (
             f"{services:,}",
@@ -172,7 +174,14 @@ def _one_line(text: str) -> str:
     return line[0].upper() + line[1:].replace("*", "\\*")
 
 
-_PARTS = {"inputs": _inputs, "outputs": _outputs, "versions": _versions, "speed": _speed, "all-hit": _all_hit, "peers": _peers}
+_PARTS = {
+    "inputs": _inputs,
+    "outputs": _outputs,
+    "versions": _versions,
+    "speed": _speed,
+    "all-hit": _all_hit,
+    "peers": _peers,
+}
 
 if __name__ == "__main__":
     for page in PAGES:

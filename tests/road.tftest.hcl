@@ -179,7 +179,7 @@ run "rules_and_what_comes_after" {
     clusters = ["prod-?", "[ab]*", "web"]
     rules = [
       { repositories = ["app"], tags = ["main-*"], exclude_tags = ["*-rc"], registries = ["210987654321"] },
-      { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, promote_tag = "production" },
+      { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, approval = { expires_hours = 72 }, promote_tag = "production" },
     ]
     change_calendars           = ["holidays"]
     reconcile_schedule         = "rate(15 minutes)"
@@ -201,7 +201,7 @@ run "rules_and_what_comes_after" {
       clusters   = ["prod-?", "[ab]*", "web"]
       rules = [
         { repositories = ["app"], tags = ["main-*"], exclude_tags = ["*-rc"], registries = ["210987654321"] },
-        { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, promote_tag = "production" },
+        { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, approval = { expires_hours = 72 }, promote_tag = "production" },
       ]
       change_calendars           = ["holidays"]
       enabled_tag_key            = "deploy"
