@@ -128,7 +128,7 @@ def _skip() -> float:
     return round(median(seconds) * 1000, 3)
 
 
-def _exponents(measured: Sequence[Measured], memory_mib: dict[str, dict[int, float]]) -> dict[str, dict[str, float]]:
+def _exponents(measured: Sequence[Measured], memory_mib: dict[int, float]) -> dict[str, dict[str, float]]:
     """How time and memory grow with the services, as a power; time beside how the bound does."""
     kinds: dict[str, Callable[[Case], bool]] = {
         "one hit, cold": lambda case: case.hit == 1 and case.cold,
@@ -144,11 +144,10 @@ def _exponents(measured: Sequence[Measured], memory_mib: dict[str, dict[int, flo
                 "measured": _exponent([(one.case.services, one.seconds) for one in found]),
                 "bound": _exponent([(one.case.services, one.case.bound) for one in found]),
             }
-    for name, by_size in memory_mib.items():
-        # What small fleets need is lost in what differs from start to start.
-        needed = [(size, mib) for size, mib in by_size.items() if mib >= 1]
-        if len(needed) > 1:
-            exponents[f"memory, by {name}"] = {"measured": _exponent(needed)}
+    # What small fleets need is lost in what differs from start to start.
+    needed = [(size, mib) for size, mib in memory_mib.items() if mib >= 1]
+    if len(needed) > 1:
+        exponents["memory"] = {"measured": _exponent(needed)}
     return exponents
 
 

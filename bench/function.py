@@ -16,8 +16,15 @@ from typing import Any
 from uuid import uuid4
 
 import build_zip
+from ecr_deploy.core import settings
 from tests.harness.road import ACCOUNT, REGION, batch, pushed
 
+SETTINGS = {
+    "account_id": ACCOUNT,
+    "table_name": "ecr-deploy",
+    "queue_url": "https://queue",
+    "dead_letter_queue_url": "https://dead",
+}
 MEMORIES = (256, 512, 1024, 1769)
 """Of MiB, of which the last gives a whole core. https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 _WHOLE_CORE = 1769
@@ -73,6 +80,8 @@ for name, event, skip in json.loads(os.environ["STORY"]):
         control("/rest")
     clock.skipped += skip
     found[name] = measured(lambda: deliver(event))
+# getrusage would count the memory that the parent of the process had, too.
+found["peak_kib"] = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 print(json.dumps(found), file=sys.stderr)
 """
 _BARE = """
@@ -95,6 +104,12 @@ def pushes(services: int, memory: int | None = None, hit: int = 1) -> dict[str, 
         ("hot", pushed("v6", time="2026-11-23T05:00:00Z"), 2),
     ]
     return _run(services, hit, story, {}, memory)
+
+
+def peak_kib(services: int) -> int:
+    """The most memory that a push to one of so many services takes, from a cold start."""
+    story = [("cold", pushed("v2", time="2026-11-23T01:00:00Z"), 0)]
+    return int(_run(services, 1, story, {}, None)["peak_kib"])
 
 
 def scheduled_run(services: int) -> dict[str, Any]:
@@ -121,13 +136,6 @@ def has_quota() -> bool:
 def _run(
     services: int, hit: int, story: Sequence[Any], inputs: Mapping[str, Any], memory: int | None
 ) -> dict[str, Any]:
-    values = {
-        "account_id": ACCOUNT,
-        "table_name": "ecr-deploy",
-        "queue_url": "https://queue",
-        "dead_letter_queue_url": "https://dead",
-        **inputs,
-    }
     with tempfile.TemporaryDirectory() as directory, aws(services, hit, directory) as urls:
         zipfile.ZipFile(build_zip.COMMITTED).extractall(directory)
         environment = {
@@ -139,7 +147,7 @@ def _run(
             "CONTROL": urls["control"],
             "STORY": json.dumps(story),
             "MESSAGE": json.dumps(batch("")["Records"][0]),
-            "ECR_DEPLOY_SETTINGS": json.dumps(values),
+            settings.VARIABLE: json.dumps({**SETTINGS, **inputs}),
         }
         with _share(memory) as enter:
             command = [*enter, sys.executable, "-c", _PROGRAM]

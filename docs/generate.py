@@ -179,7 +179,7 @@ _PARTS = {
     "outputs": _outputs,
     "versions": _versions,
     "speed": _speed,
-    "all-hit": _all_hit,
+    "families": _all_hit,
     "peers": _peers,
 }
 

@@ -1,6 +1,5 @@
 """The fleet reader: what is in scope, what it runs, and what is known of it."""
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -16,8 +15,6 @@ from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
-
-logger = logging.getLogger("ecr_deploy")
 
 # A service, and the repositories that it runs, or why ECS does not say it.
 Run = tuple[Service, tuple[Repository, ...] | CallError]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ecr_deploy import fleet_reader, follow_ups, memory_reader, on_push, reconcile, report, stages, waiting
+from ecr_deploy import fleet_reader, follow_ups, memory_reader, on_push, reconcile, report, waiting
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.calls import WORKERS, batched
 from ecr_deploy.aws.table import Known
@@ -46,13 +46,8 @@ def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results
         problems += follow_ups.on_schedule(environment, event_id, members, unknown)
         problems += _watch(environment, event_id, members)
     managed = [member for member in members if not admission.obstacle(member.service, settings)]
-    memories, failed = waiting.read_memories(environment, event_id, managed, settings)
+    known, memories, settings, failed = waiting.look_at(environment, event_id, managed, settings)
     problems += failed
-    known = [member for member in managed if member.target in memories]
-    try:
-        settings = stages.look_at(environment, settings, reconcile.repositories(known, settings.rules))
-    except EcrDeployError as error:
-        problems.append(report.log_failed(event_id, f"looking at stages: {error}", error))
     pushes = [] if tick.done else reconcile.remembered(known, memories, settings.rules, event_id)
     done = None
     if settings.reconcile:

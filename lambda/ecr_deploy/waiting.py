@@ -21,20 +21,19 @@ def deploy(environment: Environment, event_id: str, targets: Iterable[Target]) -
         members, _ = fleet_reader.read_members(services, environment)
     except EcrDeployError as error:
         return [report.log_failed(event_id, f"looking for what waits: {error}", error)], []
-    memories, problems = read_memories(environment, event_id, members, settings)
-    known = [member for member in members if member.target in memories]
-    try:
-        settings = stages.look_at(environment, settings, reconcile.repositories(known, settings.rules))
-    except EcrDeployError as error:
-        return [*problems, report.log_failed(event_id, f"looking at stages: {error}", error)], []
+    known, memories, settings, problems = look_at(environment, event_id, members, settings)
     pushes = reconcile.remembered(known, memories, settings.rules, event_id)
     return problems, on_push.deploy(environment, pushes, environment.settings)
 
 
-def read_memories(
+def look_at(
     environment: Environment, event_id: str, members: Sequence[Member], settings: Settings
-) -> tuple[dict[Target, Memory], list[PushResult]]:
-    """What is known of members; one that was never seen is recorded as it runs."""
+) -> tuple[list[Member], dict[Target, Memory], Settings, list[PushResult]]:
+    """What is known of members, and of what their pushes wait for.
+
+    Gives those that can be read, their memories, the settings with what stages say, and what failed of it. A member
+    that was never seen is recorded as it runs.
+    """
     memories: dict[Target, Memory] = {}
     problems: list[PushResult] = []
     found = memory_reader.read_memories(members, (), environment, settings)
@@ -46,4 +45,10 @@ def read_memories(
             problems.append(report.log_failed(event_id, f"remembering {target.name}: {known}", known))
         else:
             memories[target] = known.memory
-    return memories, problems
+    known_members = [member for member in members if member.target in memories]
+    try:
+        settings = stages.look_at(environment, settings, reconcile.repositories(known_members, settings.rules))
+    except EcrDeployError as error:
+        # What waits for a stage waits on.
+        problems.append(report.log_failed(event_id, f"looking at stages: {error}", error))
+    return known_members, memories, settings, problems

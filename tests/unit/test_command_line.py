@@ -438,7 +438,7 @@ def test_as_a_module() -> None:
 
     assert (helped.returncode, helped.stderr) == (0, "")
     assert re.findall(r"^    (\w+) ", helped.stdout, re.MULTILINE) == [
-        *("plan", "deploy", "explain", "history", "rollback", "status")
+        *("plan", "deploy", "explain", "history", "rollback", "approve", "reject", "status")
     ]
     assert (refused.returncode, refused.stderr) == (1, "The command line needs its extra: install ecr-deploy[cli].\n")
 
@@ -457,3 +457,12 @@ def test_stopped_by_hand(run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
     assert run("status") == 130
     assert "the same command says where it stands" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "image"), [("approve", "v2"), ("reject", "v1")])
+def test_an_answer_to_what_waits(road: Road, functions: Functions, run: Run, command: str, image: str) -> None:
+    functions.environment = environment(rules=[{"approval": {}}])
+
+    assert run(command, "app:v2", "--cluster", "prod", "--function", "ecr-deploy") == 0
+
+    assert road.image("prod", "api") == f"{APP}:{image}"

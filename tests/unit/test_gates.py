@@ -106,13 +106,18 @@ class World:
         self.road.request(repository="app", tag=tag)
 
     def approve(self, tag: str, by: str) -> None:
-        if tag not in self.registry.pushed["app"]:
-            self.registry.push(tag, time="2026-11-24T00:00:30Z")
-            self.last = tag
+        self._exists(tag)
         self.road.request(approve={"repository": "app", "tag": tag}, by=by)
 
     def reject(self, tag: str, by: str) -> None:
+        self._exists(tag)
         self.road.request(reject={"repository": "app", "tag": tag, "clusters": ["prod"]}, by=by)
+
+    def _exists(self, tag: str) -> None:
+        """An image whose push no event has reported, if need be."""
+        if tag not in self.registry.pushed["app"]:
+            self.registry.push(tag, time="2026-11-24T00:00:30Z")
+            self.last = tag
 
     def decided(self) -> str:
         """Outcome and kind of reason of the last push in production."""

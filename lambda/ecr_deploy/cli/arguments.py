@@ -1,6 +1,7 @@
 """Arguments: what may be written behind `python -m ecr_deploy`, read into an operator's request."""
 
 import argparse
+import getpass
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,14 +47,16 @@ def _parser() -> argparse.ArgumentParser:
     explain = command("explain", "Say why a push of an image would deploy, or would not.")
     history = command("history", "Say what was deployed to a service when.")
     rollback = command("rollback", "Take a service back to what it ran before.")
+    approve = command("approve", "Let an image go where it waits for an approval.")
+    reject = command("reject", "Keep an image out where it waits for an approval.")
     status = command("status", "Say what the services in scope run, and where their rollouts stand.")
-    for subparser in (plan, deploy, explain):
+    for subparser in (plan, deploy, explain, approve, reject):
         subparser.add_argument(
             "image", type=_image, help="app:v2, app:v2@sha256:…, or the same with its registry's host"
         )
     for subparser in (plan, deploy):
         subparser.add_argument("--force", action="store_true", help="replace a newer image, too")
-    for subparser in (plan, deploy, status):
+    for subparser in (plan, deploy, approve, reject, status):
         subparser.add_argument(
             "--cluster", action="append", metavar="GLOB", help="only these clusters; may be repeated"
         )
@@ -107,8 +110,16 @@ def _image(text: str) -> dict[str, str]:
 
 
 def _deployment(read: argparse.Namespace) -> dict[str, Any]:
+    return {**_scoped_image(read), "force": read.force}
+
+
+def _scoped_image(read: argparse.Namespace) -> dict[str, Any]:
     scope = {"clusters": read.cluster, "services": read.service}
-    return {**read.image, "force": read.force, **{name: globs for name, globs in scope.items() if globs}}
+    return {**read.image, **{name: globs for name, globs in scope.items() if globs}}
+
+
+def _answer(read: argparse.Namespace) -> dict[str, Any]:
+    return {read.command: {**_scoped_image(read), "by": getpass.getuser()}}
 
 
 def _service(read: argparse.Namespace) -> dict[str, str]:
@@ -121,5 +132,7 @@ _REQUESTS: dict[str, Callable[[argparse.Namespace], dict[str, Any] | None]] = {
     "explain": lambda read: {"explain": read.image},
     "history": lambda read: {"history": _service(read)},
     "rollback": lambda read: {"rollback": _service(read)},
+    "approve": _answer,
+    "reject": _answer,
     "status": lambda _: None,
 }

@@ -161,6 +161,13 @@ def _deploy(caller: _Caller) -> int:
     return max(_exit_code(answer), _show(caller, answer, shown, deployed, since))
 
 
+def _answer(caller: _Caller) -> int:
+    _refuse_dry_run(caller)
+    answer = caller.ask("Answering")
+    caller.screen.show(answer, tables.of_pushes(answer))
+    return FAILED if _outcome(answer) is Outcome.FAILED else DONE
+
+
 def _roll_back(caller: _Caller) -> int:
     _refuse_dry_run(caller)
     if not caller.read.yes:
@@ -236,5 +243,7 @@ _COMMANDS: dict[str, Callable[[_Caller], int]] = {
     "explain": _explain,
     "history": _history,
     "rollback": _roll_back,
+    "approve": _answer,
+    "reject": _answer,
     "status": _status,
 }

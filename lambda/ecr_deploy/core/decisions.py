@@ -182,7 +182,9 @@ class Decision:
             if image is None:
                 # Held, or it was pushed again meanwhile, and that push is.
                 image = _of_image(waiting, push.record)
-                assert image is not None  # noqa: S101 - it was just written down
+                if image is None:
+                    # It waited, and expired meanwhile.
+                    continue
                 held = held or rules.holds(image.record, target, container.name, all_allowed.approvals)
             leaves_latest = self._leaves_latest(kept, running, image.record)
             if held and held.kind == "expired":
@@ -258,13 +260,12 @@ def _of_image(standings: Iterable[Standing], push: Record) -> Standing | None:
 def _heard(known: Memory, pushes: Iterable[Push], now: datetime) -> Memory:
     """The memory once it knows of the pushes."""
     for push in pushes:
-        if push.answer == "reject":
-            desire = known.desires.get(push.repository, Desire())
-            rejected = desires.rejecting(desire, push.record, now, push.by or "somebody")
-            known = known.with_desire(push.repository, rejected)
-        elif push.origin != "memory":
+        if push.origin != "memory":
             asked_at = now if push.origin == "request" and not push.answer else None
             known = known.with_desire(push.repository, desires.of_push(push.record, asked_at, force=push.force))
+        if push.answer == "reject":
+            rejected = desires.rejecting(known.desires[push.repository], push.record, now, push.by or "somebody")
+            known = known.with_desire(push.repository, rejected)
         if push.answer == "approve":
             approval = desires.of_approval(push.record, Approval(now, push.by or "somebody"))
             known = known.with_desire(push.repository, approval)
