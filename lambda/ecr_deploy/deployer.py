@@ -12,7 +12,7 @@ from functools import partial
 from threading import Event
 from typing import NamedTuple
 
-from ecr_deploy import fleet_reader, memory_reader, stages
+from ecr_deploy import fleet_reader, memory_reader
 from ecr_deploy.aws.calls import WORKERS, batched
 from ecr_deploy.aws.table import KEYS_PER_GET
 from ecr_deploy.core import admission
@@ -58,7 +58,11 @@ def deploy(
     if found:
         news = tuple(found)
         hits, unknown = fleet_reader.find_hits(news, environment, settings, everything=everything)
-        settings = stages.look_at(environment, settings, {push.repository for push in news})
+        repositories = {push.repository for push in news}
+        if any(map(rules.stages, repositories)):
+            from ecr_deploy import stages  # noqa: PLC0415 - most users need not load it
+
+            settings = stages.look_at(environment, settings, repositories)
         if environment.slices:
             environment.begin_slice()
         for push, result in _Batch(news, environment, settings, Event()).roll_out(hits):
