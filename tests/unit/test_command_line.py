@@ -1,16 +1,19 @@
 """The command line, in this process: what is typed goes in, ECS is in a new state, and the exit code says so."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.hooks import HierarchicalEmitter
 
+import ecr_deploy
 from ecr_deploy.aws.calls import CONFIG
 from ecr_deploy.cli.main import main
 from ecr_deploy.core import settings
@@ -429,7 +432,10 @@ def test_what_is_no_image(run: Run, capsys: pytest.CaptureFixture[str], image: s
 
 def test_as_a_module() -> None:
     def ran(program: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        # Wherever it is installed: from here.
+        environment = {**os.environ, "PYTHONPATH": str(Path(ecr_deploy.__file__).parents[1])}
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     run_it = "import runpy, sys; sys.argv[1:] = ['--help']; runpy.run_module('ecr_deploy', run_name='__main__')"
     without_rich = f"import sys; sys.modules['rich'] = None; {run_it}"
