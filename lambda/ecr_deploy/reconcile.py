@@ -92,8 +92,8 @@ def _missing(
     """The push that one container should run instead of what it runs."""
     repository = held[0].repository
     order = rules.order(repository, member.target)
-    desire = decisions.allowed(known, repository, rules, member.target, container.name)
-    desire = decisions.passed(desire, repository, rules, member.target, container.name)
+    allowed = decisions.allowed(known, repository, rules, member.target, container.name)
+    desire = decisions.passed(allowed, repository, rules, member.target, container.name)
     running = memory.image_of(container, known)
     current = decisions.running_place(running, repository, desire, order)
     behind_tag = next((record for record in held if record.tag == running.tag), None)
@@ -104,11 +104,10 @@ def _missing(
         if not admission.follows(push.tag, running.tag) or not rules.allows(push, member.target, container.name):
             continue
         place = desires.place_of(push, desire, order)
-        if (
-            place > current
-            and (newest is None or place > newest[0])
-            and rules.holds(push, member.target, container.name, desire.approvals) is None
-        ):
+        # What has to wait is found once, because somebody may have to approve it.
+        hold = rules.holds(push, member.target, container.name, desire.approvals)
+        is_over = hold and (hold.kind == "expired" or desires.Name(push.tag, push.digest) in allowed.pushes)
+        if place > current and (newest is None or place > newest[0]) and not is_over:
             newest = place, push
     if newest:
         return newest[1]

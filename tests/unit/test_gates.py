@@ -1,8 +1,9 @@
 """Gates: histories of news, and what each comes to on each target, as data.
 
-A history is a line of steps. `push v2` pushes an image under that tag, `live staging` ends what rolls out there well,
-`break staging` lets ECS's circuit breaker roll it back, `approve v2 ann`, `reject v2 ann` and `deploy v2` are requests,
-`wait 30` lets minutes pass, `run` is a scheduled run, `pin staging` and `opt-out staging` tag a service.
+A history is a line of steps. `push v2` pushes an image under that tag, `upload v2` does it and no event reports it,
+`live staging` ends what rolls out there well, `break staging` lets ECS's circuit breaker roll it back,
+`approve v2 ann`, `reject v2 ann` and `deploy v2` are requests, `wait 30` lets minutes pass, `run` is a scheduled run,
+`pin staging` and `opt-out staging` tag a service.
 """
 
 import json
@@ -68,6 +69,12 @@ class World:
             self.registry.push(tag, time=now)
         self.last = tag
         self.deliver(pushed(tag, time=now))
+
+    def upload(self, tag: str) -> None:
+        """A push that no event reports."""
+        now = f"{datetime.fromtimestamp(self.ecs.clock.time(), UTC):%Y-%m-%dT%H:%M:%SZ}"
+        self.registry.push(tag, time=now)
+        self.last = tag
 
     def live(self, cluster: str) -> None:
         self.lost(cluster)
@@ -143,3 +150,14 @@ def test_what_waits_and_what_passes(ecs: StrictEcs, rules: str, steps: str, runs
     found = {cluster: world.road.image(cluster, "api").rpartition(":")[2] for cluster in ("staging", "canary", "prod")}
     assert found | dict(text.split() for text in runs.split(", ")) == found
     assert world.decided() == decided
+
+
+@pytest.mark.parametrize("first", ["push", "upload"])
+def test_what_waits_and_what_expires_is_reported_once(ecs: StrictEcs, first: str) -> None:
+    world = World(ecs, RULES["expires"])
+    for step in (f"{first} v2", "run", "run", "wait 60", "run", "run", "run"):
+        world.step(*step.split())
+
+    reported = [detail["outcome"] for _, detail in world.road.events.taken if detail["cluster"] == "prod"]
+
+    assert reported == ["waiting", "superseded"]
