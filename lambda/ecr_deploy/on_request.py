@@ -10,7 +10,7 @@ from ecr_deploy.core import requests
 from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
-from ecr_deploy.core.requests import Adopt, Deploy, Explain, History, Image, Rollback
+from ecr_deploy.core.requests import Adopt, Deploy, Explain, History, Image, Plan, Rollback
 from ecr_deploy.core.rules import Rule
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
@@ -38,6 +38,9 @@ def answer(environment: Environment, event: Mapping[str, Any]) -> dict[str, Any]
         return _deploy(environment, request, by)
     if isinstance(request, Explain):
         return _explain(environment, request)
+    if isinstance(request, Plan):
+        results, services = on_schedule.plan(environment, request.scope, adopted_long_ago=request.adopted_long_ago)
+        return {**report.answer(results, dry_run=True), "looked_at": services}
     if isinstance(request, Rollback):
         return _roll_back(environment, request, by)
     if isinstance(request, Adopt):
@@ -58,7 +61,7 @@ def _roll_back(environment: Environment, request: Rollback, by: str | None) -> d
     watch = Watch(environment, settings)
     result = None
     if settings.rules.reaches(target):
-        result = watch.roll_back(target, by=by, dry_run=request.dry_run, force=request.force)
+        result = watch.roll_back(target, by=by, dry_run=request.dry_run, force=request.force, to=request.to)
     if result is None:
         message = (
             f"There is nothing to roll back: ecr-deploy made no deployment that {target.name} in cluster "
@@ -72,6 +75,8 @@ def _roll_back(environment: Environment, request: Rollback, by: str | None) -> d
 
 def _history(environment: Environment, request: History) -> dict[str, Any]:
     target = request.target
+    if target is None:
+        return _fleet_history(environment, request)
     known = environment.table.read([target])[target]
     if not isinstance(known, Known):
         raise known
@@ -82,6 +87,23 @@ def _history(environment: Environment, request: History) -> dict[str, Any]:
     newest_first = sorted(found.values(), key=lambda rollout: (rollout.started_at, rollout.id), reverse=True)
     history = [report.format_past(rollout) for rollout in newest_first]
     return {"cluster": target.cluster, "service": target.name, "history": history}
+
+
+def _fleet_history(environment: Environment, request: History) -> dict[str, Any]:
+    services = environment.ecs.services(environment.settings.rules.within(request.scope))
+    found = [
+        (rollout, target)
+        for target, known in environment.table.read(service.target for service in services).items()
+        if isinstance(known, Known)
+        for rollout in known.memory.rollouts
+    ]
+    newest_first = sorted(found, key=lambda pair: (pair[0].started_at, pair[1]), reverse=True)
+    return {
+        "history": [
+            {"cluster": target.cluster, "service": target.name, **report.format_past(rollout)}
+            for rollout, target in newest_first
+        ]
+    }
 
 
 def _explain(environment: Environment, request: Explain) -> dict[str, Any]:

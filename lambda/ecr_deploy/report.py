@@ -199,7 +199,7 @@ def _format_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
 
 def _format(result: TargetResult) -> dict[str, Any]:
     images = [{"container": change.container, "from": change.before, "to": change.after} for change in result.changes]
-    return {**_format_end(result), "images": images}
+    return {**_format_end(result), "base": result.base, "images": images}
 
 
 def _format_end(result: "TargetResult | TaskResult") -> dict[str, Any]:

@@ -93,11 +93,13 @@ class Watch:
                 results.append(error)
         return results
 
-    def roll_back(self, target: Target, *, by: str | None, dry_run: bool, force: bool = False) -> RolloutResult | None:
-        """Roll a service back to what it ran before, as somebody asks; None if we did not update it.
+    def roll_back(
+        self, target: Target, *, by: str | None, dry_run: bool, force: bool = False, to: str | None = None
+    ) -> RolloutResult | None:
+        """Roll a service back to what it ran before, or to the revision `to`; None if we did not update it.
 
         Raises:
-            InvalidRequestError: the image that it would go back to is gone.
+            InvalidRequestError: the image that it would go back to is gone, or it never ran the revision.
 
         """
         member = self._member(target)
@@ -108,6 +110,9 @@ class Watch:
             current = self._current(member, known.memory)
             if current is None:
                 return None
+            if to:
+                past = self._environment.table.history(member.target)
+                current = rollbacks.back_to(to, current, (*known.memory.rollouts, *past))
             if not force:
                 rollbacks.check_images(member.service, current, self._environment, self._settings)
             end = End(State.ROLLED_BACK, "on request" + (f" of {by}" if by else ""))

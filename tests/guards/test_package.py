@@ -115,4 +115,4 @@ def test_function_can_import_from_the_archive(checkout: Path) -> None:
 def test_the_oldest_boto3_is_the_same_everywhere() -> None:
     oldest = ".".join(map(str, calls._OLDEST))  # noqa: SLF001 - the one place that says it to the function
     assert f"OLDEST_BOTO3 := {oldest}\n" in (build_zip.HERE.parent / "Makefile").read_text()
-    assert f'dependencies = ["boto3>={oldest}"]' in (build_zip.HERE.parent / "pyproject.toml").read_text()
+    assert f'dependencies = ["boto3>={oldest}", ' in (build_zip.HERE.parent / "pyproject.toml").read_text()
