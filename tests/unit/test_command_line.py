@@ -342,7 +342,7 @@ def test_status_by_image(line: CommandLine) -> None:
     assert line.run("deploy", "app:v2", "--yes", "--service", "api").exit_code == 0
     line.ecs.add_service("staging", "api", line.ecs.register(definition("staging", f"{APP}:main-7")))
 
-    assert rows(line.run("status", "--by-image")) == [["IMAGE", "PROD", "STAGING"], ["app", "v1 (1), v2 (1)", "main-7"]]
+    assert rows(line.run("status", "--by-image")) == [["IMAGE", "prod", "staging"], ["app", "v1 (1), v2 (1)", "main-7"]]
 
 
 def test_status_is_watched_until_it_is_stopped(line: CommandLine) -> None:
@@ -717,8 +717,6 @@ def test_without_a_region(line: CommandLine) -> None:
 def test_what_aws_refuses_the_caller(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     sentence = "User: jane is not authorized to perform: lambda:InvokeFunction"
     denied = refused("Invoke", "AccessDeniedException", sentence)
-        "Invoke", "AccessDeniedException", "User: jane is not authorized to perform: lambda:InvokeFunction"
-    )
 
     def refuse(**_: object) -> None:
         raise denied

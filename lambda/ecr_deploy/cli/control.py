@@ -49,7 +49,7 @@ def adopt(caller: Caller) -> int:
     if caller.screen.as_json:
         caller.screen.json(answer)
         return DONE
-    caller.screen.table(["Recorded"], [[f"{one['cluster'] or 'family'}/{one['name']}"] for one in answer["adopted"]])
+    caller.screen.table(["RECORDED"], [[f"{one['cluster'] or 'family'}/{one['name']}"] for one in answer["adopted"]])
     caller.screen.say(f"{len(answer['adopted'])} recorded as they run, nothing deployed.")
     return DONE
 

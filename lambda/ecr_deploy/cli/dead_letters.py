@@ -62,7 +62,7 @@ def show(caller: Caller) -> int:
     if caller.screen.as_json:
         caller.screen.json([{"id": one.id, "sent": one.sent, "about": one.about, "body": one.body} for one in letters])
     else:
-        caller.screen.table(["Id", "Since", "What"], [[one.id, one.sent, one.about] for one in letters])
+        caller.screen.table(["ID", "SINCE", "WHAT"], [[one.id, one.sent, one.about] for one in letters])
         caller.screen.note(f"{len(letters)} of {queue.count()} dead letters.")
     return DONE
 
@@ -120,13 +120,13 @@ def _each(  # noqa: PLR0913 - what a command has
     if caller.screen.as_json:
         caller.screen.json([{"id": one.id, "about": one.about} for one in done])
     else:
-        caller.screen.table(["Id", "Done"], [[one.id, one.about] for one in done])
+        caller.screen.table(["ID", "DONE"], [[one.id, one.about] for one in done])
         caller.screen.note(f"{len(done)} done." if done else "There are no dead letters.")
     return DONE if done else NOTHING
 
 
 def _is_agreed(caller: Caller, letters: Sequence[Letter], verb: str) -> bool:
-    caller.screen.table_before(["Id", "Since", "What"], [[one.id, one.sent, one.about] for one in letters])
+    caller.screen.table_before(["ID", "SINCE", "WHAT"], [[one.id, one.sent, one.about] for one in letters])
     return caller.screen.confirm(f"{verb} these {len(letters)}?")
 
 

@@ -179,7 +179,7 @@ def rollback(  # noqa: PLR0913 - the options
             if not caller.screen.confirm("Roll this back?"):
                 return FAILED
         answer = caller.ask("Rolling back", {"rollback": asked, "by": caller.connection.by})
-    except InvalidRequestError as error:
+    except EcrDeployError as error:
         raise nearest.explain(caller, error, cluster, service) from error
     _refuse_dry_run(answer)
     if not caller.screen.as_json:
@@ -243,7 +243,7 @@ def _rows(answer: Mapping[str, Any], *, everything: bool = False) -> tuple[Row, 
         rows += [[place(one), one["outcome"], _steps(one), _what(one)] for one in targets]
         if not targets and not everything:
             rows.append([short(push["image"]), push["outcome"], "", push["reason"] or ""])
-    return ["Service", "Would be" if answer["dry_run"] else "Outcome", "Revision", "Image or reason"], sorted(
+    return ["SERVICE", "WOULD BE" if answer["dry_run"] else "OUTCOME", "REVISION", "IMAGE OR REASON"], sorted(
         rows, key=list
     )
 
@@ -254,9 +254,9 @@ def _what(target: Mapping[str, Any]) -> str:
 
 def _rollback_rows(answer: Mapping[str, Any]) -> tuple[Row, list[Row]]:
     rollback = answer["rollback"]
-    outcome = "Would be" if answer["dry_run"] else "Outcome"
+    outcome = "WOULD BE" if answer["dry_run"] else "OUTCOME"
     back = f"{rollback['to']} → {rollback['from']}"
-    return ["Service", outcome, "Revision", "Rejected image"], [
+    return ["SERVICE", outcome, "REVISION", "REJECTED IMAGE"], [
         [place(rollback), rollback["outcome"], back, short(rollback["image"])]
     ]
 

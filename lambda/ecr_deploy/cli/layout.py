@@ -7,7 +7,7 @@ from rich.text import Text
 _GAP = 2
 # What is left of a name that must give way to others.
 _SHORTEST_NAME = 12
-_SHORTEST_TEXT = 10
+_SHORTEST_TEXT = 20
 _CUT = "…"
 _STYLES = {
     "deployed": "green",
@@ -38,7 +38,7 @@ def table(headers: Row, rows: Iterable[Row], width: int | None) -> list[Text]:
         return []
     # A column that is empty says nothing.
     used = [index for index in range(len(headers)) if any(row[index] for row in rows)]
-    cells = [[headers[index].upper() for index in used], *([row[index] for index in used] for row in rows)]
+    cells = [[headers[index] for index in used], *([row[index] for index in used] for row in rows)]
     widths = _widths([max(len(row[index]) for row in cells) for index in range(len(used))], width)
     lines = []
     for number, row in enumerate(cells):

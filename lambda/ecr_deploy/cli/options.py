@@ -20,7 +20,8 @@ DONE, FAILED, WRONG, NOTHING, LATE = range(5)
 
 _STOPPED = "Stopped. What was started goes on; `ecr-deploy wait` and `ecr-deploy status` say where it stands."
 
-_NOTHING_DONE = "Nothing was changed."
+# After the question, on whose line the cursor stands.
+_NOTHING_DONE = "\nNothing was changed."
 
 
 class Caller(NamedTuple):

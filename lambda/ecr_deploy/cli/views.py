@@ -13,11 +13,9 @@ from ecr_deploy.cli.options import image as with_image
 from ecr_deploy.cli.options import scope as with_scope
 from ecr_deploy.cli.screen import place, short
 from ecr_deploy.core import images
-from ecr_deploy.core.errors import InvalidRequestError
+from ecr_deploy.core.errors import EcrDeployError
 
 _SECONDS_BETWEEN = 5
-# Without seconds: a terminal is narrow.
-_MINUTE = len("2026-11-25T10:00")
 
 
 @command("status", local=True)
@@ -51,10 +49,10 @@ def explain(caller: Caller, image: dict[str, str]) -> int:
         caller.screen.json(answer)
         return DONE
     rules = [[f"rules[{rule['rule']}]", _yes(rule["matches"]), rule["reason"] or ""] for rule in answer["rules"]]
-    caller.screen.table(["Rule", "Allows it", "Why not, or not now"], rows=rules)
+    caller.screen.table(["RULE", "ALLOWS IT", "WHY NOT, OR NOT NOW"], rows=rules)
     caller.screen.say()
     reached = [[place(one), one["outcome"], one["reason"] or ""] for one in [*answer["services"], *answer["families"]]]
-    caller.screen.table(["Service", "Would be", "Why"], sorted(reached))
+    caller.screen.table(["SERVICE", "WOULD BE", "WHY"], sorted(reached))
     if not reached:
         caller.screen.say(f"{short(answer['image'])} would be {answer['outcome']}: {answer['reason']}")
     return DONE
@@ -71,14 +69,14 @@ def history(caller: Caller, cluster: str | None, service: str | None) -> int:
     if cluster and service:
         try:
             answer = caller.ask("Looking", {"history": {"cluster": cluster, "service": service}})
-        except InvalidRequestError as error:
+        except EcrDeployError as error:
             raise nearest.explain(caller, error, cluster, service) from error
     else:
         answer = caller.ask("Looking", {"history": {"clusters": [cluster]} if cluster else {}})
     if caller.screen.as_json:
         caller.screen.json(answer)
     else:
-        caller.screen.table(["Service", "Since", "State", "Revision", "Image or reason"], _history(answer))
+        caller.screen.table(["SERVICE", "SINCE", "STATE", "REVISION", "IMAGE OR REASON"], _history(answer))
     return DONE
 
 
@@ -86,7 +84,7 @@ def _history(answer: Mapping[str, Any]) -> list[Row]:
     return [
         [
             place(past) or f"{answer['cluster']}/{answer['service']}",
-            past["since"][:_MINUTE],
+            _minute(past["since"]),
             past["state"],
             f"{past['from']} → {past['to']}",
             "; ".join(
@@ -106,7 +104,7 @@ def _show_status(caller: Caller, answer: Mapping[str, Any], scope: Mapping[str, 
     elif by_image:
         caller.screen.table(*_by_image(answer["services"]))
     else:
-        caller.screen.table(["Service", "Image", "Rollout", "Since", "Why"], map(_status, answer["services"]))
+        caller.screen.table(["SERVICE", "IMAGE", "ROLLOUT", "SINCE", "WHY"], map(_status, answer["services"]))
     for one in unknown:
         caller.screen.note(f"{place(one)}: {one['reason']}", "red")
     return FAILED if unknown else DONE
@@ -119,7 +117,7 @@ def _status(service: Mapping[str, Any]) -> Row:
         f"{one['container']} {short(one['image'])}" if several else short(one["image"]) for one in service["images"]
     )
     why = "; ".join(filter(None, [rollout["reason"], service["left_alone"]]))
-    return [place(service), shown, rollout["state"], (rollout["since"] or "")[:_MINUTE], why]
+    return [place(service), shown, rollout["state"], _minute(rollout["since"]), why]
 
 
 def _by_image(services: Iterable[Mapping[str, Any]]) -> tuple[Row, list[Row]]:
@@ -136,7 +134,7 @@ def _by_image(services: Iterable[Mapping[str, Any]]) -> tuple[Row, list[Row]]:
     rows: list[Row] = [
         [repository, *(_tags(of.get(cluster, {})) for cluster in clusters)] for repository, of in sorted(found.items())
     ]
-    return ["Image", *clusters], rows
+    return ["IMAGE", *clusters], rows
 
 
 def _tags(tags: Mapping[str, int]) -> str:
@@ -154,3 +152,8 @@ def _write_page(caller: Caller, file: str, scope: Mapping[str, Any]) -> int:
 
 def _yes(value: object) -> str:
     return "yes" if value else "no"
+
+
+def _minute(time: str | None) -> str:
+    """Give a time without its year and seconds: a terminal is narrow."""
+    return (time or "")[5:16].replace("T", " ")
