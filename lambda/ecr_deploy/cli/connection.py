@@ -12,9 +12,11 @@ from botocore.config import Config
 
 from ecr_deploy.aws.calls import CONFIG, Api, Maybe, Shape, check_runtime
 from ecr_deploy.aws.pacing import Clock, Pacer
+from ecr_deploy.cli.empty_table import EmptyTable
 from ecr_deploy.core import settings
 from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError
 from ecr_deploy.core.settings import InvalidSettingsError, Settings
+from ecr_deploy.environment import Environment
 
 # The function may take as long as Lambda allows, and a request must not be made twice.
 _PATIENT = CONFIG.merge(Config(read_timeout=910, retries={"total_max_attempts": 1}))
@@ -143,6 +145,13 @@ class Connection:
     def settings(self) -> Settings:
         """The function's settings."""
         return settings.from_environment({settings.VARIABLE: json.dumps(self.values)})
+
+    @property
+    def environment(self) -> Environment:
+        """The function's own code, here, with the caller's credentials; its table is left alone."""
+        environment = Environment(self.settings, self.region, self.session.client, self.clock)
+        environment.table = EmptyTable(self.api("dynamodb"), "none", "none")
+        return environment
 
     def _explained(self, error: CallError) -> EcrDeployError:
         """An error that says what to do about it, where that is known."""

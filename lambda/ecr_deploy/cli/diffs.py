@@ -8,13 +8,7 @@ from typing import Any
 from ecr_deploy.cli.connection import Connection
 from ecr_deploy.cli.screen import place
 from ecr_deploy.core.outcomes import Outcome
-
-# What ECS says of a revision, and nobody registers.
-# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html
-_DESCRIBED = (
-    *("compatibilities", "deleteRequestedAt", "deregisteredAt", "registeredAt", "registeredBy"),
-    *("requiresAttributes", "revision", "status", "taskDefinitionArn"),
-)
+from ecr_deploy.core.revisions import DESCRIBE_ONLY
 
 
 def of(connection: Connection, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -30,7 +24,9 @@ def of(connection: Connection, answer: Mapping[str, Any]) -> list[dict[str, Any]
         if revision not in known:
             needs = {"taskDefinition": {"containerDefinitions": [{"name": str, "image": str}]}}
             found = connection.api("ecs").call("DescribeTaskDefinition", revision, needs, taskDefinition=revision)
-            known[revision] = {name: value for name, value in found["taskDefinition"].items() if name not in _DESCRIBED}
+            known[revision] = {
+                name: value for name, value in found["taskDefinition"].items() if name not in DESCRIBE_ONLY
+            }
         return known[revision]
 
     return list(_diffs(answer, read))

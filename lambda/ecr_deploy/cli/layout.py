@@ -9,7 +9,7 @@ _GAP = 2
 _SHORTEST_NAME = 12
 _SHORTEST_TEXT = 20
 _CUT = "…"
-_STYLES = {
+STYLES = {
     "deployed": "green",
     "live": "green",
     "ok": "green",
@@ -46,7 +46,7 @@ def table(headers: Row, rows: Iterable[Row], width: int | None) -> list[Text]:
         for index, (cell, room) in enumerate(zip(row, widths, strict=True)):
             is_last = index == len(widths) - 1
             shown = _cut_end(cell, room) if is_last else _cut_middle(cell, room).ljust(room + _GAP)
-            line.append(shown, "bold" if number == 0 else _STYLES.get(cell, ""))
+            line.append(shown, "bold" if number == 0 else STYLES.get(cell, ""))
         line.rstrip()
         lines.append(line)
     return lines

@@ -8,11 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ecr_deploy import fleet_reader, on_request
-from ecr_deploy.aws.calls import Api
-from ecr_deploy.aws.pacing import Pacer
 from ecr_deploy.cli import status
 from ecr_deploy.cli.connection import Answer, Connection, World
-from ecr_deploy.cli.empty_table import EmptyTable
 from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import InvalidSettingsError
 from ecr_deploy.environment import Environment
@@ -38,9 +35,7 @@ class LocalConnection(Connection):
 
     def ask(self, request: Mapping[str, Any]) -> Answer:
         """Answer as the function would."""
-        session, clock = self.session, self.clock
-        environment = Environment(self.settings, self.region, session.client, clock)
-        environment.table = EmptyTable(Api(lambda: session.client("dynamodb"), Pacer(clock)), "none", "none")
+        environment = self.environment
         if "status" in request:
             return status_of(environment, request["status"])
         return on_request.answer(environment, request)

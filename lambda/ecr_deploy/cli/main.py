@@ -5,7 +5,7 @@ from importlib import metadata
 import click
 from click.shell_completion import get_completion_class
 
-from ecr_deploy.cli import control, dead_letters, deployments, log, views
+from ecr_deploy.cli import control, dead_letters, deployments, doctor, log, views
 from ecr_deploy.cli.options import Commands
 
 _NAME = "ecr-deploy"
@@ -52,7 +52,7 @@ def completion(shell: str) -> None:
 for _command in (
     *(deployments.plan, deployments.diff, deployments.deploy, deployments.wait, deployments.rollback),
     *(views.status, views.explain, views.history, log.events),
-    *(control.pin, control.unpin, control.adopt, dead_letters.dead_letters),
+    *(doctor.doctor, control.pin, control.unpin, control.adopt, dead_letters.dead_letters),
 ):
     cli.add_command(_command)
 

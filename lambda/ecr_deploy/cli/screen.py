@@ -49,6 +49,13 @@ class Screen:
         """Show rows that a question is about."""
         _print(self._rest, headers, rows)
 
+    def check(self, name: str, level: str, text: str, mend: str | None) -> None:
+        """Show what a check found: a line, and the one that mends it below."""
+        line = Text(f"{level:<8}", layout.STYLES.get(level, "dim"))
+        self._answers.print(line.append(f" {name}: {text}", "default"))
+        if mend:
+            self._answers.print(Text(f"{'':<9}→ {mend}", "bold"))
+
     def clear(self) -> None:
         """Clear the terminal."""
         self._answers.clear()
