@@ -16,8 +16,14 @@ QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:ecr-deploy.fifo"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/app"
 PUSHES = {"Name": "ecr-deploy", "State": "ENABLED", "EventPattern": '{"detail-type":["ECR Image Action"]}'}
+NO_RECOVERY = {"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED"}}
 UUID = "0b2cf8b8-6f5e-4a3e-9f43-2f0b8b6f7c11"
-MAPPING = {"UUID": UUID, "State": "Enabled", "FunctionResponseTypes": ["ReportBatchItemFailures"]}
+MAPPING = {
+    "UUID": UUID,
+    "FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ecr-deploy",
+    "State": "Enabled",
+    "FunctionResponseTypes": ["ReportBatchItemFailures"],
+}
 ALLOWED = [
     *("ecs:List*", "ecs:Describe*", "ecs:RegisterTaskDefinition", "ecs:UpdateService"),
     *("ecr:DescribeImages", "dynamodb:BatchGetItem", "dynamodb:PutItem"),
@@ -230,7 +236,7 @@ ELSEWHERE = APP._replace(region="us-east-1")
             *("table", "wrong", "has the keys target instead of target, item", "terraform apply"),
         ),
         (
-            answers("dynamodb", "DescribeContinuousBackups", {"PointInTimeRecoveryDescription": {}}, "ContinuousBackupsDescription"),
+            answers("dynamodb", "DescribeContinuousBackups", NO_RECOVERY),
             *("table", "warning", "can't be restored to a point in time", "terraform apply"),
         ),
         (

@@ -51,14 +51,18 @@ def mapping(patient: Patient) -> Iterator[Finding]:
     """
     needs: Shape = {
         "EventSourceMappings": [
-            {"UUID": str, "State": str, "FunctionResponseTypes": Maybe([str]), "LastProcessingResult": Maybe(str)}
+            {
+                "UUID": str,
+                "FunctionArn": str,
+                "State": str,
+                "FunctionResponseTypes": Maybe([str]),
+                "LastProcessingResult": Maybe(str),
+            }
         ]
     }
     arn = patient.queue["QueueArn"]
-    answer = patient.api("lambda").call(
-        "ListEventSourceMappings", "the queue", needs, FunctionName=patient.name, EventSourceArn=arn
-    )
-    found = answer["EventSourceMappings"]
+    answer = patient.api("lambda").call("ListEventSourceMappings", "the queue", needs, EventSourceArn=arn)
+    found = [one for one in answer["EventSourceMappings"] if one["FunctionArn"].split(":")[6] == patient.name]
     if not found:
         yield Finding(WRONG, "nothing hands the queue's messages to the function", _APPLY)
     for one in found:

@@ -26,7 +26,7 @@ def doctor(caller: Caller) -> int:
     shown = []
     is_wrong = False
     for check in checks:
-        name, holds = check.__name__.replace("_", " "), (check.__doc__ or "").partition("\n")[0]
+        name, holds = check.__name__.replace("_", " "), (check.__doc__ or "").partition(".")[0]
         with caller.screen.working(f"Checking: {name}"):
             findings = list(_examine(check, patient)) or [Finding(OK, holds)]
         for finding in findings:
