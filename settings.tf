@@ -40,6 +40,8 @@ locals {
       families            = []
       change_calendars    = []
       minimum_image_age   = 0
+      after               = null
+      approval            = null
       promote_tag         = null
     }
     settings = {

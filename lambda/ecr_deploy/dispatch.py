@@ -15,7 +15,7 @@ from ecr_deploy.core import events
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, Retry
 from ecr_deploy.core.events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Tick
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
-from ecr_deploy.core.pushes import Push
+from ecr_deploy.core.pushes import Push, retry_of
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
 
@@ -107,10 +107,13 @@ class Dispatcher:
         if isinstance(news, InvalidEventError):
             return self._dead_letter(message)
         problems: Sequence[PushResult] = ()
+        rest = None
         if isinstance(news, Push):
             ended = _ended(news, results)
         else:
-            problems, ended = self._handle(message, news)
+            problems, ended, rest = self._handle(message, news)
+        if rest and not problems and not self._succeeds(partial(self._requeue, message, [rest], apart=False)):
+            return False
         failed = [*problems, *(result for _, result in ended if result.outcome is Outcome.FAILED)]
         if not failed:
             return True
@@ -121,8 +124,8 @@ class Dispatcher:
         goes_on = retry is Retry.AT_ONCE and any(result.progress for _, result in ended)
         if message.is_retry and not goes_on:
             return self._retry_again(message, ended)
-        left = None if problems else [push for push, _ in retries(ended)]
-        is_sent = self._succeeds(partial(self.environment.queue.requeue, message, left, apart=not goes_on))
+        left = [message.body] if problems else [retry_of(push) for push, _ in retries(ended)]
+        is_sent = self._succeeds(partial(self._requeue, message, left, apart=not goes_on))
         is_final = any(result.retry is Retry.NEVER for result in failed)
         return is_sent and (not is_final or self._dead_letter(message))
 
@@ -136,12 +139,15 @@ class Dispatcher:
 
     def _handle(
         self, message: Message, news: PushResult | NoPush | Tick | DeploymentChange | GroupChange
-    ) -> tuple[Sequence[PushResult], Results]:
-        """Handle news of anything but a push; whatever goes wrong is the result of this message, and of no other."""
+    ) -> tuple[Sequence[PushResult], Results, str | None]:
+        """Handle news of anything but a push; whatever goes wrong is the result of this message, and of no other.
+
+        Gives what failed, what came of pushes, and the body of a message that does the rest.
+        """
         if isinstance(news, PushResult):
-            return [news], []
+            return [news], [], None
         if isinstance(news, NoPush):
-            return [], []
+            return [], [], None
         try:
             if isinstance(news, Tick):
                 from ecr_deploy import on_schedule  # noqa: PLC0415
@@ -149,9 +155,12 @@ class Dispatcher:
                 return on_schedule.run(self.environment, news)
             from ecr_deploy import on_rollout  # noqa: PLC0415
 
-            return on_rollout.track(self.environment, news)
+            return *on_rollout.track(self.environment, news), None
         except Exception as error:  # noqa: BLE001 - a bug of ours must not keep all other messages
-            return [report.log_unexpected(error, news.event_id, f"message {message.id}")], []
+            return [report.log_unexpected(error, news.event_id, f"message {message.id}")], [], None
+
+    def _requeue(self, message: Message, bodies: Sequence[str], *, apart: bool) -> None:
+        self.environment.queue.requeue(message, bodies, apart=apart)
 
     def _dead_letter(self, message: Message) -> bool:
         return self._succeeds(lambda: self.environment.queue.dead_letter(message))

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
-from ecr_deploy import fleet_reader
+from ecr_deploy import fleet_reader, memory_reader
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission, memory, planner
 from ecr_deploy.core.decisions import Verdict
@@ -16,8 +16,9 @@ from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
-from ecr_deploy.fleet_reader import Hit, Reading
+from ecr_deploy.fleet_reader import Hit
 from ecr_deploy.leases import FamilyLease
+from ecr_deploy.memory_reader import Reading
 
 logger = logging.getLogger("ecr_deploy")
 
@@ -57,7 +58,7 @@ class FamilyRollout:
             return results
         memories = {target: known.memory for target, known in self._known.items()}
         members = (
-            fleet_reader.as_deployed(member, memories[member.target], self._environment) for member in family.members
+            memory_reader.as_deployed(member, memories[member.target], self._environment) for member in family.members
         )
         begun = {
             target: self._environment.ecs.revision(known.start.base)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ecr_deploy import deployer, follow_ups, on_push, on_schedule, report
+from ecr_deploy import deployer, follow_ups, on_push, on_schedule, report, stages
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import requests
@@ -50,7 +50,8 @@ def answer(environment: Environment, event: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _deploy(environment: Environment, request: Deploy, by: str | None) -> dict[str, Any]:
-    push = Push(_find(environment, request.image), "request", "request", force=request.force, by=by)
+    record = _find(environment, request.image)
+    push = Push(record, "request", "request", force=request.force, by=by, answer=request.answer)
     rules = environment.settings.rules.within(request.scope)
     settings = environment.settings._replace(rules=rules, dry_run=request.dry_run)
     return report.answer(on_push.deploy(environment, [push], settings), dry_run=request.dry_run)
@@ -117,6 +118,7 @@ def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
         # Nobody has pushed it yet: what would become of it if somebody did now?
         image = request.image
         record = Record(image.repository, image.tag, image.digest or _NO_DIGEST, environment.now())
+    settings = stages.look_at(environment, settings, [record.repository])
     push = Push(record, "request")
     results = deployer.deploy([push], environment, settings, everything=True)
     [result] = [result for planned, result in results if planned == push]
@@ -128,8 +130,10 @@ def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
 
 def _explain_rule(index: int, rule: Rule, push: Record, settings: Settings) -> dict[str, Any]:
     rejection = rule.rejection(push)
-    hold = None if rejection else rule.holds(push, settings.rules.moment)
-    return {"rule": index, "matches": rejection is None, "reason": rejection or (hold.text if hold else None)}
+    states = {} if rejection else rule.gates.states(push, settings.rules.facts, {})
+    gates = [{"gate": gate, "open": hold is None, "reason": hold and hold.text} for gate, hold in states.items()]
+    hold = next(filter(None, states.values()), None)
+    return {"rule": index, "matches": rejection is None, "reason": rejection or (hold and hold.text), "gates": gates}
 
 
 def _find(environment: Environment, image: Image) -> Record:

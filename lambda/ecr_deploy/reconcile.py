@@ -76,7 +76,12 @@ def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
         for standing in desires.standings(desire, repository, order):
             if standing.place <= current:
                 break
-            if not standing.rejection and admission.follows(standing.record.tag, running.tag):
+            held = rules.holds(standing.record, member.target, container.name, desire.approvals)
+            if (
+                not standing.rejection
+                and admission.follows(standing.record.tag, running.tag)
+                and (held is None or held.kind == "expired")
+            ):
                 found[standing.record] = None
     return list(found)
 
@@ -102,7 +107,7 @@ def _missing(
         if (
             place > current
             and (newest is None or place > newest[0])
-            and rules.holds(push, member.target, container.name) is None
+            and rules.holds(push, member.target, container.name, desire.approvals) is None
         ):
             newest = place, push
     if newest:
@@ -114,6 +119,6 @@ def _missing(
         and behind_tag.digest not in desire.rejections
         and rules.allows(behind_tag, member.target, container.name)
     ):
-        moved = (behind_tag, behind_tag._replace(pushed_at=rules.moment.now))
+        moved = (behind_tag, behind_tag._replace(pushed_at=rules.facts.now))
         return next((push for push in moved if desires.place_of(push, desire, order) > current), None)
     return None

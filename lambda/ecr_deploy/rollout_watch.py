@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
-from ecr_deploy import fleet_reader, rollbacks
+from ecr_deploy import memory_reader, rollbacks
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import decisions, memory, rollouts
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, OvertakenError
@@ -80,7 +80,7 @@ class Watch:
         """Find out what became of all open rollouts, and roll back those that are not live in time."""
         services = [member for member in members if member.service]
         results: list[RolloutResult | EcrDeployError] = []
-        known = fleet_reader.read_memories(services, (), self._environment, self._settings)
+        known = memory_reader.read_memories(services, (), self._environment, self._settings)
         for member in services:
             try:
                 read = known[member.target]
@@ -126,7 +126,7 @@ class Watch:
         return Member(service, self._environment.ecs.revision(service.revision)) if service else None
 
     def _read(self, member: Member) -> Known:
-        known = fleet_reader.read_memories([member], (), self._environment, self._settings)[member.target]
+        known = memory_reader.read_memories([member], (), self._environment, self._settings)[member.target]
         if isinstance(known, EcrDeployError):
             raise known
         return known

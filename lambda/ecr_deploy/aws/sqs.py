@@ -8,7 +8,6 @@ from typing import NamedTuple
 from ecr_deploy.aws.calls import Api, Maybe, Shape, lacking
 from ecr_deploy.core import events
 from ecr_deploy.core.errors import CallError, InvalidRequestError, Retry
-from ecr_deploy.core.pushes import Push, retry_of
 
 # The queue's own maxReceiveCount is the net below this, for invocations that die.
 MOST_RECEIVES = 7
@@ -85,12 +84,12 @@ class Queue:
         """Send a message that can't succeed to the dead-letter queue, instead of letting it hold up the queue."""
         self._send(self._dead_letter_url, message)
 
-    def requeue(self, message: Message, pushes: Sequence[Push] | None, *, apart: bool) -> None:
-        """Put what is left at the end of the queue, with all its tries: of some pushes, or the message as it is.
+    def requeue(self, message: Message, bodies: Sequence[str], *, apart: bool) -> None:
+        """Put what is left of a message at the end of the queue, with all its tries.
 
         `apart` puts each into a group of its own, where it holds nobody up.
         """
-        for body in [message.body] if pushes is None else map(retry_of, pushes):
+        for body in bodies:
             # The same for each try to send this instead of the message.
             token = hashlib.sha256(f"{message.id} {body}".encode("utf-8", "backslashreplace")).hexdigest()
             group = f"{_RETRY}{token}" if apart else message.group

@@ -126,7 +126,7 @@ def tags(patient: Patient) -> Iterator[Finding]:
     """Tags that say yes or no do so."""
     name = patient.settings.enabled_tag_key
     for member in patient.members:
-        obstacle = admission.obstacle(member, patient.settings)
+        obstacle = admission.obstacle(member.service, patient.settings)
         if obstacle and obstacle.kind == "opt-in-unclear":
             yield Finding(WRONG, f"{_place(member)}: {obstacle}", f"set its tag {name} to true or false")
 
@@ -134,7 +134,7 @@ def tags(patient: Patient) -> Iterator[Finding]:
 def controllers(patient: Patient) -> Iterator[Finding]:
     """Each service is rolled out by a controller that may be used."""
     for member in patient.members:
-        obstacle = admission.obstacle(member, patient.settings)
+        obstacle = admission.obstacle(member.service, patient.settings)
         if obstacle and obstacle.kind == "controller":
             mend = {"CODE_DEPLOY": "codedeploy = true", "ECS Express Mode": "express_mode = true"}
             controller = member.service.controller if member.service else ""

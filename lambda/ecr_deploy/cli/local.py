@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ecr_deploy import fleet_reader, on_request
+from ecr_deploy import fleet_reader, memory_reader, on_request
 from ecr_deploy.cli import status
 from ecr_deploy.cli.connection import Answer, Connection, World
 from ecr_deploy.core.rules import Scope
@@ -47,7 +47,7 @@ def status_of(environment: Environment, request: Mapping[str, Any]) -> dict[str,
     scope = Scope(tuple(request.get("clusters", ["*"])), tuple(request.get("services", ["*"])))
     narrowed = settings._replace(rules=settings.rules.within(scope))
     members, unknown = fleet_reader.read_fleet(environment, narrowed)
-    known = fleet_reader.read_memories(members, (), environment, narrowed)
+    known = memory_reader.read_memories(members, (), environment, narrowed)
     failed = [
         {"cluster": result.target.cluster, "service": result.target.name, "reason": str(result.reason)}
         for result in unknown

@@ -10,7 +10,7 @@ from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.records import LONG_AGO
 from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.settings import Settings
-from ecr_deploy.fleet_reader import Memories
+from ecr_deploy.memory_reader import Memories
 
 
 def of(members: Iterable[Member], memories: Memories, settings: Settings) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def of(members: Iterable[Member], memories: Memories, settings: Settings) -> dic
 
 
 def _left_alone(member: Member, settings: Settings) -> str | None:
-    obstacle = admission.obstacle(member, settings)
+    obstacle = admission.obstacle(member.service, settings)
     return obstacle.text if obstacle else None
 
 

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, cast, get_args
 
@@ -34,17 +35,29 @@ class NoPush(NamedTuple):
     image: str | None = None
 
 
+_REST_OF_RUN = ("ecr-deploy", "Rest of Scheduled Run")
+
+
 class Tick(NamedTuple):
-    """The schedule's turn: time to look for pushes whose events were lost."""
+    """A scheduled run, or what is left of one: `began_at` is when it began, `done` the last repository that it did."""
 
     event_id: str
+    began_at: datetime | None = None
+    done: str | None = None
+
+    def rest(self, began_at: datetime, done: str | None) -> str:
+        """The body of a message that goes on with the run."""
+        source, detail_type = _REST_OF_RUN
+        detail = {"began_at": records.format_time(began_at), "done": done}
+        return json.dumps({"source": source, "detail-type": detail_type, "id": self.event_id, "detail": detail})
 
 
 class DeploymentChange(NamedTuple):
-    """News of a deployment of a service, ours or not."""
+    """News of a deployment of a service, ours or not; `begins` while it has not ended."""
 
     target: Target
     event_id: str
+    begins: bool = False
 
 
 class GroupChange(NamedTuple):
@@ -156,7 +169,9 @@ def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
         field = "resources"
         raise InvalidEventError(field, resources)
     cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
-    return DeploymentChange(Target(cluster, match["service"]), event_id)
+    detail = event.get("detail")
+    begins = isinstance(detail, Mapping) and detail.get("eventName") == "SERVICE_DEPLOYMENT_IN_PROGRESS"
+    return DeploymentChange(Target(cluster, match["service"]), event_id, begins)
 
 
 def _push(  # noqa: PLR0913 - one path for each field of a push
@@ -242,6 +257,7 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
     )
     origin = _text(event, "detail.origin", get_args(pushes.Origin).__contains__)
     by = _optional(event, "detail.by")
+    answer = _optional(event, "detail.answer")
     targets = _optional(event, "detail.targets")
     return Push(
         record,
@@ -250,7 +266,15 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
         force=_optional(event, "detail.force") is True,
         targets=frozenset(Target(*target) for target in targets) if isinstance(targets, list) else None,
         by=by if isinstance(by, str) else None,
+        answer=cast("pushes.Answer", answer) if answer in get_args(pushes.Answer) else None,
     )
+
+
+def _rest_of_run(event: Mapping[str, Any], event_id: str) -> Tick:
+    """Read what `Tick.rest` wrote."""
+    done = _optional(event, "detail.done")
+    began_at = records.parse_time(_text(event, "detail.began_at", records.is_time))
+    return Tick(event_id, began_at, done if isinstance(done, str) else None)
 
 
 # By source and detail-type.
@@ -262,6 +286,7 @@ _READERS: dict[
     ("aws.ecr", "AWS API Call via CloudTrail"): _cloudtrail,
     ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
+    _REST_OF_RUN: _rest_of_run,
     pushes.RETRY: _retry,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,
 }

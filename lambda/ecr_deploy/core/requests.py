@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from ecr_deploy.core import images
 from ecr_deploy.core.errors import InvalidRequestError
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
+from ecr_deploy.core.pushes import Answer
 from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import Settings
 
@@ -21,12 +23,16 @@ class Image(NamedTuple):
 
 
 class Deploy(NamedTuple):
-    """Deploy an image now. `scope` narrows what it may reach; with `force` it replaces a newer one, too."""
+    """Deploy an image now. `scope` narrows what it may reach; with `force` it replaces a newer one, too.
+
+    With an `answer`, approve it for what waits for that, or reject it.
+    """
 
     image: Image
     scope: Scope
     dry_run: bool
     force: bool
+    answer: Answer | None = None
 
 
 class Explain(NamedTuple):
@@ -102,6 +108,10 @@ def _read_deploy(event: Mapping[str, Any], defaults: Mapping[str, Any], settings
         dry_run=_get(values, "dry_run") or settings.dry_run,
         force=_get(values, "force"),
     )
+
+
+def _read_answer(event: Mapping[str, Any], defaults: Mapping[str, Any], settings: Settings, answer: Answer) -> Deploy:
+    return _read_deploy(event, defaults, settings)._replace(answer=answer)
 
 
 def _read_explain(event: Mapping[str, Any], defaults: Mapping[str, Any], _: Settings) -> Explain:
@@ -185,6 +195,8 @@ _KINDS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Settings], Req
     "rollback": _read_rollback,
     "history": _read_history,
     "adopt": _read_adopt,
+    "approve": partial(_read_answer, answer="approve"),
+    "reject": partial(_read_answer, answer="reject"),
 }
 _IMAGE = {"repository", "tag", "registry", "region", "digest"}
 _SERVICE = {"cluster", "service"}

@@ -4,12 +4,12 @@ Globs are case-sensitive and the same everywhere: `*`, `?` and `[…]`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.gates import AFTER_ALL, Approval, Facts, Gates, Stage
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.records import Record
@@ -21,22 +21,11 @@ if TYPE_CHECKING:
 _WILDCARDS = frozenset("*?[")
 
 
-class Moment(NamedTuple):
-    """What the freezes depend on: the time, and the change calendars that are CLOSED, each with when it opens."""
-
-    now: datetime
-    closed: Mapping[str, str]
-
-
-# When nothing has to wait.
-_AFTER_ALL = Moment(datetime.max.replace(tzinfo=UTC), {})
-
-
 class Rule(NamedTuple):
     """One rule; every field narrows it, and a push must pass all of them.
 
-    A push waits while a calendar is CLOSED, and until it is `minimum_image_age` old. What is live everywhere gets the
-    tag `promote_tag`; `promoted_tags` are those of all rules.
+    A push waits until all `gates` are open. What is live everywhere gets the tag `promote_tag`; `promoted_tags` are
+    those of all rules.
     """
 
     registries: tuple[str, ...]
@@ -49,8 +38,7 @@ class Rule(NamedTuple):
     services: tuple[str, ...] = ("*",)
     containers: tuple[str, ...] = ("*",)
     families: tuple[str, ...] = ()
-    change_calendars: tuple[str, ...] = ()
-    minimum_image_age: timedelta = timedelta(0)
+    gates: Gates = Gates()
     promote_tag: str | None = None
     promoted_tags: tuple[str, ...] = ()
 
@@ -87,16 +75,6 @@ class Rule(NamedTuple):
         if container is not None and not matches(container, self.containers):
             return False
         return self.reaches(target) and self.rejection(push) is None
-
-    def holds(self, push: Record, moment: Moment) -> Reason | None:
-        """Why a push that the rule allows has to wait; None if it need not."""
-        for calendar in self.change_calendars:
-            if calendar in moment.closed:
-                return Reason("frozen", f"the change calendar {calendar} is closed until {moment.closed[calendar]}")
-        ripe = push.pushed_at + self.minimum_image_age
-        if self.minimum_image_age and ripe > moment.now:
-            return Reason("too-young", f"the image is old enough at {ripe:%Y-%m-%dT%H:%M:%SZ}")
-        return None
 
 
 # The place of a push among those of one repository: the greater one is the newer. Tag and digest decide between pushes
@@ -136,15 +114,15 @@ class Rules(NamedTuple):
 
     rules: tuple[Rule, ...]
     scopes: tuple[Scope, ...] = ()
-    moment: Moment = _AFTER_ALL
+    facts: Facts = AFTER_ALL
 
     def within(self, scope: Scope) -> "Rules":
         """The same rules, within one scope more."""
         return self._replace(scopes=(*self.scopes, scope))
 
-    def at(self, moment: Moment) -> "Rules":
-        """The same rules, asked at a moment."""
-        return self._replace(moment=moment)
+    def given(self, facts: Facts) -> "Rules":
+        """The same rules, with the facts that their gates depend on."""
+        return self._replace(facts=facts)
 
     def everywhere(self) -> "Rules":
         """Rules that reach every service in the same scopes, and the same families, to look at them."""
@@ -186,10 +164,28 @@ class Rules(NamedTuple):
         in_scopes = all(matches(cluster, scope.clusters) for scope in self.scopes)
         return in_scopes and any(matches(cluster, rule.clusters) and not rule.rejection(push) for rule in self.rules)
 
-    def holds(self, push: Record, target: Target, container: str) -> Reason | None:
-        """Why a push that may go to a container of the target has to wait; None if it need not."""
-        reasons = [rule.holds(push, self.moment) for rule in self.rules if rule.allows(push, target, container)]
+    def holds(self, push: Record, target: Target, container: str, approvals: Mapping[str, Approval]) -> Reason | None:
+        """Why a push that may go to a container of the target has to wait; None if it need not.
+
+        `approvals` are those of the target, by digest.
+        """
+        allowing = (rule for rule in self.rules if rule.allows(push, target, container))
+        reasons = [rule.gates.holds(push, self.facts, approvals) for rule in allowing]
         return None if None in reasons else next(iter(reasons), None)
+
+    def stages(self, repository: Repository) -> tuple[Stage, ...]:
+        """The stages that pushes to a repository have to pass."""
+        after = (rule.gates.after for rule in self.rules if rule.covers(repository))
+        return tuple(dict.fromkeys(stage for stage in after if stage))
+
+    def is_stage(self, target: Target, repository: Repository) -> bool:
+        """Whether pushes to a repository have to be live on a target before they go on."""
+        return any(self.of_stage(stage).reaches(target) for stage in self.stages(repository))
+
+    def of_stage(self, stage: Stage) -> "Rules":
+        """Rules that reach the services of a stage, to look at them."""
+        rule = Rule(registries=(), clusters=stage.clusters, services=stage.services)
+        return Rules((rule,), self.scopes)
 
     def order(self, repository: Repository, target: Target) -> "Order":
         """How the pushes to a repository are ordered for a target.
@@ -226,7 +222,7 @@ class Rules(NamedTuple):
 
     def change_calendars(self) -> tuple[str, ...]:
         """All calendars that any rule asks."""
-        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.change_calendars))
+        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.gates.change_calendars))
 
     def _in_scopes(self, target: Target) -> bool:
         return target.cluster is None or all(
