@@ -218,6 +218,17 @@ def test_wait_for_what_reaches_nothing(line: CommandLine) -> None:
     assert waited.stderr == "It reaches nothing: no rule allows it: rules[0].tags does not match v2\n"
 
 
+def test_wait_for_what_somebody_rejects(line: CommandLine) -> None:
+    line.configure(rules=[{"approval": {}}])
+    line.road.push(pushed("v2"))
+    clock = Rolling(line, lambda: line.road.request(reject={"repository": "app", "tag": "v2"}, by="jane"))
+
+    waited = line.run("wait", "app:v2", "--service", "api", clock=clock)
+
+    assert waited.exit_code == 1
+    assert [row[2] for row in rows(waited)[:2]] == ["waiting", "rejected"]
+
+
 def test_wait_for_what_is_superseded(line: CommandLine) -> None:
     line.road.push(pushed("v2"))
 
@@ -440,6 +451,18 @@ def test_adopt(line: CommandLine) -> None:
     assert line.ecs.writes == []
 
 
+@pytest.mark.parametrize(("verb", "image"), [("approve", "v2"), ("reject", "v1")])
+def test_an_answer_to_what_waits(line: CommandLine, verb: str, image: str) -> None:
+    line.configure(rules=[{"approval": {}}])
+    line.road.push(pushed("v2"))
+
+    answered = line.run(verb, "app:v2", "--cluster", "prod")
+
+    assert answered.exit_code == 0
+    assert line.road.image("prod", "api") == f"{APP}:{image}"
+    assert line.function.asked[-1]["by"] == "jane"
+
+
 @pytest.fixture
 def letters(line: CommandLine, aws_queues: Queues) -> Queues:
     """A push and something else in the dead-letter queue."""
@@ -613,7 +636,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, 
 # What each needs beside its name.
 _ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("completion",): ["bash"],
-    **{(name,): ["app:v2"] for name in ("plan", "diff", "deploy", "wait", "explain")},
+    **{(name,): ["app:v2"] for name in ("plan", "diff", "deploy", "wait", "explain", "approve", "reject")},
     **{(name,): ["prod", "api"] for name in ("rollback", "pin", "unpin")},
 }
 ALL = commands(cli)

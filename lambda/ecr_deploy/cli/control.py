@@ -1,9 +1,13 @@
-"""Commands that say what may be deployed where: pin, unpin, adopt."""
+"""Commands that say what may be deployed where: pin, unpin, approve, reject, adopt."""
+
+from typing import Any
 
 import click
 
-from ecr_deploy.cli import nearest
-from ecr_deploy.cli.options import DONE, Caller, command, one_service
+from ecr_deploy.cli import deployments, nearest
+from ecr_deploy.cli.options import DONE, FAILED, Caller, command, narrowed, one_service
+from ecr_deploy.cli.options import image as with_image
+from ecr_deploy.cli.options import scope as with_scope
 from ecr_deploy.core.admission import PINNED
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
 
@@ -36,6 +40,34 @@ def unpin(caller: Caller, cluster: str, service: str) -> int:
     caller.connection.api("ecs").call("UntagResource", service, {}, resourceArn=arn, tagKeys=[PINNED])
     caller.screen.say(f"{cluster}/{service} is not pinned.")
     return DONE
+
+
+@command("approve")
+@with_image
+@with_scope
+def approve(caller: Caller, image: dict[str, str], **scope: Any) -> int:
+    """Let an image go where it waits for an approval.
+
+    Who approves is the name of your user, or of your role's session.
+    """
+    return _answer(caller, "approve", image, scope)
+
+
+@command("reject")
+@with_image
+@with_scope
+def reject(caller: Caller, image: dict[str, str], **scope: Any) -> int:
+    """Keep an image out where it waits for an approval.
+
+    Who rejects is the name of your user, or of your role's session.
+    """
+    return _answer(caller, "reject", image, scope)
+
+
+def _answer(caller: Caller, verb: str, image: dict[str, str], scope: dict[str, Any]) -> int:
+    request = {verb: {**image, **narrowed(**scope)}, "by": caller.connection.by}
+    code = deployments.show(caller, deployments.ask(caller, "Answering", request, image, scope))
+    return FAILED if code == FAILED else DONE
 
 
 @command("adopt")

@@ -48,7 +48,7 @@ def plan(caller: Caller, image: dict[str, str] | None, *, everything: bool, forc
         raise click.UsageError(message)
     if image is None:
         return _plan_all(caller, narrowed(**scope))
-    return _show(caller, _deployment(caller, "Planning", image, scope, force=force, dry_run=True))
+    return show(caller, _deployment(caller, "Planning", image, scope, force=force, dry_run=True))
 
 
 @command("diff", local=True)
@@ -68,7 +68,7 @@ def diff(caller: Caller, image: dict[str, str], *, force: bool, **scope: Any) ->
         caller.screen.json({**answer, "diffs": found})
         return _exit_code(answer)
     if not found:
-        return _show(caller, answer)
+        return show(caller, answer)
     for one in found:
         for line in one["lines"]:
             style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
@@ -104,14 +104,14 @@ def deploy(  # noqa: PLR0913 - the options
             if not caller.screen.confirm("Deploy this?"):
                 return FAILED
         elif not (waits and _outcome(planned) is Outcome.UNCHANGED):
-            return _show(caller, planned)
+            return show(caller, planned)
     answer = _deployment(caller, "Deploying", image, scope, force=force, by=caller.connection.by)
     _refuse_dry_run(answer)
     code = _exit_code(answer)
     if not waits or code == NOTHING:
-        return _show(caller, answer)
+        return show(caller, answer)
     if not caller.screen.as_json:
-        _show(caller, answer)
+        show(caller, answer)
     # By its digest: the tag may be moved meanwhile.
     exact = {**image, "digest": answer["pushes"][0]["digest"]}
     rollouts, waited = waiting.until_ended(caller, waiting.of_image(caller, exact, narrowed(**scope)), minutes)
@@ -196,8 +196,14 @@ def rollback(  # noqa: PLR0913 - the options
 def _deployment(
     caller: Caller, title: str, image: Mapping[str, str], scope: Mapping[str, Any], *, force: bool, **fields: Any
 ) -> dict[str, Any]:
-    """Ask for a deployment, and check that what was named is there."""
     request = {**image, **narrowed(**scope), **({"force": True} if force else {}), **fields}
+    return ask(caller, title, request, image, scope)
+
+
+def ask(
+    caller: Caller, title: str, request: dict[str, Any], image: Mapping[str, str], scope: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Ask what is about an image, and check that what was named is there."""
     try:
         answer = caller.ask(title, request)
     except InvalidRequestError:
@@ -227,7 +233,8 @@ def _deployed_nowhere(caller: Caller, image: Mapping[str, str], scope: Mapping[s
     caller.screen.note(f"It reaches nothing: {reason}", "red")
 
 
-def _show(caller: Caller, answer: Mapping[str, Any]) -> int:
+def show(caller: Caller, answer: Mapping[str, Any]) -> int:
+    """Show what a deployment came to, or would; gives the exit code."""
     if caller.screen.as_json:
         caller.screen.json(answer)
     else:

@@ -52,7 +52,15 @@ def completion(shell: str) -> None:
 for _command in (
     *(deployments.plan, deployments.diff, deployments.deploy, deployments.wait, deployments.rollback),
     *(views.status, views.explain, views.history, log.events),
-    *(doctor.doctor, control.pin, control.unpin, control.adopt, dead_letters.dead_letters),
+    *(
+        doctor.doctor,
+        control.pin,
+        control.unpin,
+        control.approve,
+        control.reject,
+        control.adopt,
+        dead_letters.dead_letters,
+    ),
 ):
     cli.add_command(_command)
 

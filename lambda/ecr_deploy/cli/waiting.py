@@ -10,7 +10,7 @@ from ecr_deploy.core.rollouts import State
 
 _SECONDS_BETWEEN = 5
 _PENDING = "pending"
-_BAD = (str(State.ROLLED_BACK), str(State.FAILED))
+_BAD = (str(State.ROLLED_BACK), str(State.FAILED), "rejected")
 _ENDS = (str(State.LIVE), str(State.SUPERSEDED), *_BAD)
 
 Place = tuple[str, str]
@@ -103,6 +103,8 @@ def _standing(planned: Mapping[str, Any], running: Mapping[str, Any] | None) -> 
         return Standing(running["rollout"]["state"], running["revision"], running["rollout"]["reason"])
     if planned["reason_kind"] == "rolled-back-before":
         return Standing(str(State.ROLLED_BACK), revision, reason)
+    if planned["reason_kind"] == "rejected":
+        return Standing("rejected", revision, reason)
     if outcome == Outcome.SKIPPED:
         return None
     if outcome == Outcome.SUPERSEDED:
