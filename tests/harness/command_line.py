@@ -9,7 +9,6 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
-from ecr_deploy.cli import local
 from ecr_deploy.cli.connection import World
 from ecr_deploy.cli.main import cli
 from ecr_deploy.core import settings
@@ -57,8 +56,6 @@ class Lambda:
         return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode())}
 
     def _answer(self, request: dict[str, Any]) -> Any:
-        if "status" in request:
-            return local.status_of(self._road.handler.environment, request["status"])
         return self._road.handler(request, Context())
 
     @staticmethod

@@ -7,12 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ecr_deploy import fleet_reader, memory_reader, on_request
-from ecr_deploy.cli import status
+from ecr_deploy import on_request
 from ecr_deploy.cli.connection import Answer, Connection, World
-from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import InvalidSettingsError
-from ecr_deploy.environment import Environment
 
 # Only the function reads its queue.
 _NO_QUEUES = {"table_name": "none", "queue_url": "none", "dead_letter_queue_url": "none"}
@@ -35,24 +32,7 @@ class LocalConnection(Connection):
 
     def ask(self, request: Mapping[str, Any]) -> Answer:
         """Answer as the function would."""
-        environment = self.environment
-        if "status" in request:
-            return status_of(environment, request["status"])
-        return on_request.answer(environment, request)
-
-
-def status_of(environment: Environment, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer what runs."""
-    settings = environment.settings
-    scope = Scope(tuple(request.get("clusters", ["*"])), tuple(request.get("services", ["*"])))
-    narrowed = settings._replace(rules=settings.rules.within(scope))
-    members, unknown = fleet_reader.read_fleet(environment, narrowed)
-    known = memory_reader.read_memories(members, (), environment, narrowed)
-    failed = [
-        {"cluster": result.target.cluster, "service": result.target.name, "reason": str(result.reason)}
-        for result in unknown
-    ]
-    return {**status.of(members, known, settings), "unknown": failed}
+        return on_request.answer(self.environment, request)
 
 
 def _read_rules(file: str | None) -> dict[str, Any]:

@@ -67,11 +67,17 @@ class History(NamedTuple):
     scope: Scope
 
 
+class Status(NamedTuple):
+    """Say what services in a scope run, and where their rollouts stand."""
+
+    scope: Scope
+
+
 class Adopt(NamedTuple):
     """Record what services run that were never recorded, and deploy nothing."""
 
 
-Request = Deploy | Explain | Plan | Rollback | History | Adopt
+Request = Deploy | Explain | Plan | Rollback | History | Status | Adopt
 
 
 class Asked(NamedTuple):
@@ -140,6 +146,11 @@ def _read_history(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) 
     return History(_read_target(event), Scope())
 
 
+def _read_status(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> Status:
+    _refuse_others(event, _SCOPE)
+    return Status(_read_scope({**_OPTIONAL, **event}))
+
+
 def _read_adopt(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> Adopt:
     _refuse_others(event, set())
     return Adopt()
@@ -194,6 +205,7 @@ _KINDS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Settings], Req
     "plan": _read_plan,
     "rollback": _read_rollback,
     "history": _read_history,
+    "status": _read_status,
     "adopt": _read_adopt,
     "approve": partial(_read_answer, answer="approve"),
     "reject": partial(_read_answer, answer="reject"),
