@@ -111,7 +111,7 @@ def find_hits(
         standalone[newest.family] = newest
         for push in concerning(target, newest.repositories):
             concerned.setdefault(newest.family, []).append((push, target, str(newest)))
-    hit = [service for family in concerned for service in families.get(family, ())]
+    hit = [service for family in concerned if family not in later for service in families.get(family, ())]
     waits = environment.ecs.waiting(hit)
     return [
         Hit(family, families.get(family, ()), found, waits, standalone.get(family), is_late=family in later)

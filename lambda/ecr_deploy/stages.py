@@ -9,7 +9,7 @@ from ecr_deploy.core.desires import Desire
 from ecr_deploy.core.errors import CallError
 from ecr_deploy.core.fleet import Service, Target
 from ecr_deploy.core.gates import Report, Stage
-from ecr_deploy.core.images import Repository
+from ecr_deploy.core.images import Repository, parse
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.settings import Settings
@@ -75,6 +75,6 @@ def _live_since(repository: Repository, memory: Memory) -> dict[str, datetime]:
     desire = memory.desires.get(repository, Desire())
     for image in memory.images.values():
         # What runs without a rollout of ours has been live since it was first seen.
-        if image.digest and image.digest not in rolling_out and image.text.startswith(str(repository)):
+        if image.digest and image.digest not in rolling_out and parse(image.text).ecr == repository:
             found.setdefault(image.digest, desire.since)
     return found

@@ -1,6 +1,7 @@
 """The command line, in this process: what is typed goes in, ECS is in a new state, and the exit code says so."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 from click.testing import CliRunner
 
+import ecr_deploy
 from ecr_deploy.cli.main import cli
 from ecr_deploy.core import settings
 from ecr_deploy.core.fleet import Target
@@ -722,7 +724,10 @@ def test_version(line: CommandLine) -> None:
 
 
 def test_as_a_module() -> None:
-    ran = subprocess.run([sys.executable, "-m", "ecr_deploy", "staus"], capture_output=True, text=True, check=False)
+    # From here, wherever it is installed.
+    env = {**os.environ, "PYTHONPATH": str(Path(ecr_deploy.__file__).parents[1])}
+    words = [sys.executable, "-m", "ecr_deploy", "staus"]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
 
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.splitlines()[-1] == "Error: No such command 'staus'. Did you mean 'status'?"

@@ -39,8 +39,10 @@ class KnownServices:
 
     def keep(self, cluster: str, names: Collection[str]) -> None:
         """Forget the services of a cluster but those that it has."""
-        for target in [target for target in self._seen if target.cluster == cluster and target.name not in names]:
-            del self._seen[target]
+        # Threads add to it meanwhile: only a copy can be walked through.
+        for target in list(self._seen):
+            if target.cluster == cluster and target.name not in names:
+                self.forget(target)
 
     def usable(self, most: int) -> dict[Target, Service]:
         """The services that need not be described again.
@@ -49,12 +51,12 @@ class KnownServices:
         more, the latest.
         """
         outdated_at = self._now() - _OUTDATED_SECONDS
+        seen = dict(self._seen)
         outdated = sorted(
-            (target for target, seen in list(self._seen.items()) if seen.at < outdated_at),
-            key=lambda target: self._seen[target].at,
+            (target for target in seen if seen[target].at < outdated_at), key=lambda target: seen[target].at
         )
         again = set(outdated[: max(0, most)])
-        return {target: seen.service for target, seen in list(self._seen.items()) if target not in again}
+        return {target: found.service for target, found in seen.items() if target not in again}
 
     def since(self, time: float) -> dict[Target, Service]:
         """The services that were described at that time (seconds since the epoch) or after it."""
