@@ -31,10 +31,11 @@ Ends = list[tuple[Rollout, End]]
 
 
 class RolloutResult(NamedTuple):
-    """What became of a rollout to a service."""
+    """What became of a rollout to a service; `is_requested` where somebody asked for it to be rolled back."""
 
     target: Target
     rollout: Rollout
+    is_requested: bool = False
 
     @property
     def state(self) -> State:
@@ -117,9 +118,9 @@ class Watch:
                 rollbacks.check_images(member.service, current, self._environment, self._settings)
             end = End(State.ROLLED_BACK, "on request" + (f" of {by}" if by else ""))
             if dry_run:
-                return RolloutResult(target, self._ended(current, end))
+                return RolloutResult(target, self._ended(current, end), is_requested=True)
             lease.wait()
-            return self._roll_back(member.service, current, end, known, lease)
+            return self._roll_back(member.service, current, end, known, lease)._replace(is_requested=True)
 
     def _member(self, target: Target) -> Member | None:
         service = self._environment.ecs.service(target)

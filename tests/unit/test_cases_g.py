@@ -1,5 +1,6 @@
 """Cases G, of people at a terminal."""
 
+import logging
 import re
 import tomllib
 from importlib import import_module
@@ -61,6 +62,20 @@ def test_g3_it_installs_as_a_script() -> None:
     assert callable(getattr(import_module(module), name))
     # What it needs comes with it, without an extra.
     assert {re.split(r"[><=]", one)[0] for one in project["dependencies"]} == {"boto3", "click", "rich"}
+
+
+def test_g4_a_requested_rollback_is_no_trouble(line: CommandLine, caplog: pytest.LogCaptureFixture) -> None:
+    assert line.run("deploy", "app:v2", "--yes").exit_code == 0
+    line.ecs.end_deployments()
+
+    with caplog.at_level(logging.INFO, "ecr_deploy"):
+        assert line.run("rollback", "prod", "api", "--yes").exit_code == 0
+
+    told = [
+        (record.levelname, record.getMessage()) for record in caplog.records if "rolled-back" in record.getMessage()
+    ]
+    sentence = f"{APP}:v2: rolled-back on api in cluster prod: on request of jane"
+    assert told == [("INFO", sentence)]
 
 
 def test_g5_the_end_of_input_is_a_no(line: CommandLine) -> None:
