@@ -84,9 +84,10 @@ class FamilyRollout:
             done = {**self._update_all(plan.steps, revisions, refused), **refused}
             break
         self._record(plan, done)
+        bases = {member.target: str(step.base) for step in plan.steps for member in step.members}
         concerned = {(push, target) for push, target, _ in self._hit.concerned}
         return results + [
-            (verdict.push, _result(verdict, done, problems))
+            (verdict.push, _result(verdict, done, problems, bases))
             for verdict in plan.verdicts
             if verdict.push.origin == "memory" or (verdict.push, verdict.member.target) in concerned
         ]
@@ -258,7 +259,12 @@ class FamilyRollout:
                 logger.warning("what was deployed to %s is recorded later: %s", target.name, written)
 
 
-def _result(verdict: Verdict, done: Mapping[Target, Done], problems: Mapping[Target, EcrDeployError]) -> TargetResult:
+def _result(
+    verdict: Verdict,
+    done: Mapping[Target, Done],
+    problems: Mapping[Target, EcrDeployError],
+    bases: Mapping[Target, str],
+) -> TargetResult:
     target, before = verdict.member.target, str(verdict.member.running)
     problem = problems.get(target)
     if problem and verdict.outcome is Outcome.WAITING:
@@ -269,7 +275,7 @@ def _result(verdict: Verdict, done: Mapping[Target, Done], problems: Mapping[Tar
     if isinstance(end, EcrDeployError):
         return failed(target, before, end)
     after = str(end[0]) if end[0] else None
-    return TargetResult(target, Outcome.DEPLOYED, None, before, after, verdict.changes)
+    return TargetResult(target, Outcome.DEPLOYED, None, before, after, verdict.changes, base=bases[target])
 
 
 def failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ecr_deploy import fleet_reader, follow_ups, memory_reader, on_push, reconcile, report, waiting
+from ecr_deploy import deployer, fleet_reader, follow_ups, memory_reader, on_push, reconcile, report, waiting
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.calls import WORKERS, batched
 from ecr_deploy.aws.table import Known
-from ecr_deploy.core import admission
+from ecr_deploy.core import admission, memory
 from ecr_deploy.core.errors import CallError, EcrDeployError, OutOfTimeError, Retry
 from ecr_deploy.core.events import Tick
 from ecr_deploy.core.fleet import Member, Target
@@ -16,6 +16,7 @@ from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import PushResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
+from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
@@ -75,6 +76,29 @@ def adopt(environment: Environment) -> list[Target]:
         if isinstance(written, EcrDeployError):
             raise written
     return sorted(new)
+
+
+def plan(environment: Environment, scope: Scope, *, adopted_long_ago: bool) -> tuple[Results, int]:
+    """Say what a run would do now, and do nothing; gives what would come of pushes, and how many services it looked at.
+
+    With `adopted_long_ago` no push is too old to have been missed.
+
+    Raises:
+        EcrDeployError: what runs, or what was pushed, can't be read.
+
+    """
+    settings = environment.settings_now(environment.settings)
+    settings = settings._replace(rules=settings.rules.within(scope), dry_run=True)
+    members, _ = fleet_reader.read_fleet(environment, settings)
+    managed = [member for member in members if not admission.obstacle(member.service, settings)]
+    known, memories, settings, _ = waiting.look_at(environment, "plan", managed, settings)
+    if adopted_long_ago:
+        memories = {target: memory.adopted_long_ago(remembered) for target, remembered in memories.items()}
+    pushes = reconcile.remembered(known, memories, settings.rules, "plan")
+    if settings.reconcile or adopted_long_ago:
+        tagged = _tagged(environment, reconcile.repositories(known, settings.rules))
+        pushes += reconcile.missing(known, memories, tagged, settings.rules, "plan")
+    return deployer.deploy(pushes, environment, settings), len(members)
 
 
 def _missing(

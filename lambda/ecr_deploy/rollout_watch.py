@@ -31,10 +31,11 @@ Ends = list[tuple[Rollout, End]]
 
 
 class RolloutResult(NamedTuple):
-    """What became of a rollout to a service."""
+    """What became of a rollout to a service; `is_requested` where somebody asked for it to be rolled back."""
 
     target: Target
     rollout: Rollout
+    is_requested: bool = False
 
     @property
     def state(self) -> State:
@@ -93,11 +94,13 @@ class Watch:
                 results.append(error)
         return results
 
-    def roll_back(self, target: Target, *, by: str | None, dry_run: bool, force: bool = False) -> RolloutResult | None:
-        """Roll a service back to what it ran before, as somebody asks; None if we did not update it.
+    def roll_back(
+        self, target: Target, *, by: str | None, dry_run: bool, force: bool = False, to: str | None = None
+    ) -> RolloutResult | None:
+        """Roll a service back to what it ran before, or to the revision `to`; None if we did not update it.
 
         Raises:
-            InvalidRequestError: the image that it would go back to is gone.
+            InvalidRequestError: the image that it would go back to is gone, or it never ran the revision.
 
         """
         member = self._member(target)
@@ -108,13 +111,16 @@ class Watch:
             current = self._current(member, known.memory)
             if current is None:
                 return None
+            if to:
+                past = self._environment.table.history(member.target)
+                current = rollbacks.back_to(to, current, (*known.memory.rollouts, *past))
             if not force:
                 rollbacks.check_images(member.service, current, self._environment, self._settings)
             end = End(State.ROLLED_BACK, "on request" + (f" of {by}" if by else ""))
             if dry_run:
-                return RolloutResult(target, self._ended(current, end))
+                return RolloutResult(target, self._ended(current, end), is_requested=True)
             lease.wait()
-            return self._roll_back(member.service, current, end, known, lease)
+            return self._roll_back(member.service, current, end, known, lease)._replace(is_requested=True)
 
     def _member(self, target: Target) -> Member | None:
         service = self._environment.ecs.service(target)

@@ -26,6 +26,7 @@ ROOMS = (
         "report.py",
         "rollbacks.py",
         "rollout_watch.py",
+        "status.py",
         "stages.py",
     ),
     ("environment.py",),

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tokenize
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -173,4 +174,10 @@ def test_function_can_import_from_the_archive(checkout: Path) -> None:
 def test_the_oldest_boto3_is_the_same_everywhere() -> None:
     oldest = ".".join(map(str, calls._OLDEST))  # noqa: SLF001 - the one place that says it to the function
     assert f"OLDEST_BOTO3 := {oldest}\n" in (build_zip.HERE.parent / "Makefile").read_text()
-    assert f'dependencies = ["boto3>={oldest}"]' in (build_zip.HERE.parent / "pyproject.toml").read_text()
+    assert f'dependencies = ["boto3>={oldest}", ' in (build_zip.HERE.parent / "pyproject.toml").read_text()
+
+
+def test_what_is_installed_is_all_of_it() -> None:
+    project = tomllib.loads((build_zip.HERE.parent / "pyproject.toml").read_text())
+    there = {path.parent.relative_to(build_zip.HERE) for path in (build_zip.HERE / "ecr_deploy").rglob("__init__.py")}
+    assert sorted(project["tool"]["setuptools"]["packages"]) == sorted(".".join(path.parts) for path in there)

@@ -204,7 +204,7 @@ class Api:
         tries = faults = 0
         while True:
             try:
-                return self._try(operation, subject, needs, arguments)
+                return self.call_once(operation, subject, needs, arguments)
             except CallError as error:
                 throttled = error.kind == "throttled"
                 # Where the limit is known, a throttled call comes through when its turn has come.
@@ -232,8 +232,8 @@ class Api:
             answer = self.call(operation, subject, needs, **(arguments | {marker: mark}))
             yield answer
 
-    def _try(self, operation: str, subject: str, needs: Shape, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an operation once, in its turn."""
+    def call_once(self, operation: str, subject: str, needs: Shape, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call an operation once, in its turn; raises what `call` raises."""
         self.pacer.take(operation)
         try:
             method = getattr(self.client, xform_name(operation), None)

@@ -197,6 +197,12 @@ def adopt(  # noqa: PLR0913, PLR0917 - all that is known at that moment
     return memory._replace(images=images)
 
 
+def adopted_long_ago(memory: Memory) -> Memory:
+    """The memory as if the target had been known before anything was pushed."""
+    desires_then = {repository: desire._replace(since=LONG_AGO) for repository, desire in memory.desires.items()}
+    return memory._replace(desires=desires_then)
+
+
 def rejecting(memory: Memory, pushes: Iterable[Record], at: datetime) -> Memory:
     """The memory once pushes were rolled back from the target."""
     for push in pushes:
