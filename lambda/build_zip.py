@@ -7,9 +7,9 @@ to come from, and the compressor. The last is why `zipfile` does not write the a
 Python was built against, whose output differs from build to build. zopfli's is the same for the same release, which
 `pyproject.toml` pins, and it is the smaller.
 
-Comments, docstrings, annotations of functions and most of the indentation stay at home: half of what a cold start would
-load. Lines keep their numbers, so that a traceback from Lambda points into the repository. So does the command line: it
-runs where people are.
+Comments, docstrings, annotations of functions, what is imported for them alone, and most of the indentation stay at
+home: half of what a cold start would load. Lines keep their numbers, so that a traceback from Lambda points into the
+repository. So does the command line: it runs where people are.
 """
 
 import ast
@@ -103,7 +103,28 @@ def bare(source: str) -> str:
             lines[docstring.lineno - 1] = indent + b'""\n'
             for row in range(docstring.lineno, docstring.end_lineno):
                 lines[row] = b"\n"
+    _drop_imports(lines)
     return b"".join(map(_indented_less, lines)).decode()
+
+
+def _drop_imports(lines: list[bytes]) -> None:
+    """Take out what was imported for annotations alone."""
+    tree = ast.parse(b"".join(lines))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for node in tree.body:
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if isinstance(node, ast.ImportFrom):
+            kept = [alias for alias in node.names if (alias.asname or alias.name) in used - {"TYPE_CHECKING"}]
+            if kept == node.names:
+                continue
+            written = ast.unparse(ast.ImportFrom(node.module, kept, node.level)) if kept else ""
+        elif is_for_types:
+            written = ""
+        else:
+            continue
+        for row in range(node.lineno - 1, node.end_lineno or node.lineno):
+            lines[row] = b"\n"
+        lines[node.lineno - 1] = written.encode() + b"\n"
 
 
 def _indented_less(line: bytes) -> bytes:
