@@ -1,5 +1,6 @@
 """Cases G, of people at a terminal."""
 
+import io
 import logging
 import re
 import tomllib
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import click
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from ecr_deploy.cli import layout
 from tests.harness.command_line import CommandLine, rows
 from tests.harness.road import APP, definition, pushed
-from tests.harness.strict_ecs import StrictEcs
 from tests.unit.test_command_line import Rolling
 
+DOCS = Path(__file__).parents[2] / "docs"
 SCREENS = Path(__file__).parent / "screens"
 TERMINAL = {"TTY_COMPATIBLE": "1", "TERM": "xterm", "COLUMNS": "80"}
 
@@ -153,20 +156,41 @@ def test_g6_one_line_for_each_service(crowd: CommandLine, words: list[str]) -> N
     ],
 )
 @pytest.mark.parametrize("kind", ["terminal", "pipe"])
-def test_g6_screens(line: CommandLine, ecs: StrictEcs, screen: str, words: list[str], kind: str) -> None:
+def test_g6_screens(line: CommandLine, screen: str, words: list[str], kind: str) -> None:
     """A new screen is accepted by deleting the file, and running this twice."""
+    _fill(line)
+
+    shown = click.unstyle(line.run(*words, **(TERMINAL if kind == "terminal" else {})).stdout)
+
+    _compare(shown, SCREENS / f"{screen}.{kind}.txt")
+
+
+def test_the_picture_of_the_readme(line: CommandLine) -> None:
+    """Accepted as the screens are."""
+    _fill(line)
+    terminal = Console(record=True, width=80, file=io.StringIO())
+    for words in (["status"], ["plan", "app:v3"]):
+        terminal.print(f"[bold]$ ecr-deploy {' '.join(words)}[/]", highlight=False)
+        terminal.print(Text.from_ansi(line.run(*words, **TERMINAL).stdout))
+
+    _compare(terminal.export_svg(title="ecr-deploy", unique_id="screen"), DOCS / "command-line.svg")
+
+
+def _fill(line: CommandLine) -> None:
+    """Add services with names as people have them, and push v2."""
     image = f"{APP}:main-20261125-1f3c9a7"
     for cluster, name, tags in (
         ("staging", "checkout-payments-worker", {}),
         ("production-eu", "checkout-payments-worker", {"ecr-deploy:enabled": "false"}),
         ("production-eu", "web", {"ecr-deploy:pinned": "INC-42: nobody touches this before the audit has ended"}),
     ):
-        ecs.add_service(cluster, name, ecs.register(definition(f"{cluster}-{name}", image)), tags=tags)
+        family = line.ecs.register(definition(f"{cluster}-{name}", image))
+        line.ecs.add_service(cluster, name, family, tags=tags)
+    line.registry.push("v3", time="2026-11-23T07:00:00Z")
     line.road.push(pushed("v2"))
 
-    shown = click.unstyle(line.run(*words, **(TERMINAL if kind == "terminal" else {})).stdout)
 
-    file = SCREENS / f"{screen}.{kind}.txt"
+def _compare(shown: str, file: Path) -> None:
     if not file.exists():
         file.write_text(shown)
         pytest.fail(f"{file} is new: look at it, and run this again")

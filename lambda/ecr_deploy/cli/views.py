@@ -1,7 +1,6 @@
 """Commands that look: status, explain, history."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,11 +21,8 @@ _SECONDS_BETWEEN = 5
 @with_scope
 @click.option("--by-image", is_flag=True, help="Images as rows, clusters as columns.")
 @click.option("--watch", "watches", is_flag=True, help="Show it again every 5 seconds, until Ctrl-C.")
-@click.option("--html", metavar="FILE", type=click.Path(dir_okay=False), help="Write the page into a file.")
-def status(caller: Caller, *, by_image: bool, watches: bool, html: str | None, **scope: Any) -> int:
+def status(caller: Caller, *, by_image: bool, watches: bool, **scope: Any) -> int:
     """Say what services run, and where rollouts stand."""
-    if html:
-        return _write_page(caller, html, narrowed(**scope))
     while True:
         answer = caller.ask("Looking", {"status": narrowed(**scope)})
         if watches and not caller.screen.as_json:
@@ -145,13 +141,6 @@ def _tags(tags: Mapping[str, int]) -> str:
     if len(tags) == 1:
         return next(iter(tags))
     return ", ".join(f"{tag} ({count})" for tag, count in sorted(tags.items()))
-
-
-def _write_page(caller: Caller, file: str, scope: Mapping[str, Any]) -> int:
-    answer = caller.ask("Looking", {"status": {**scope, "format": "html"}})
-    Path(file).write_text(answer["html"])
-    caller.screen.say(f"Wrote {file}.")
-    return DONE
 
 
 def _yes(value: object) -> str:
