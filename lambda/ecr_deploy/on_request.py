@@ -63,8 +63,12 @@ def _roll_back(environment: Environment, request: Rollback, by: str | None) -> d
 
 
 def _plan(environment: Environment, request: Plan, _: str | None) -> dict[str, Any]:
-    results, services = on_schedule.plan(environment, request.scope, adopted_long_ago=request.adopted_long_ago)
-    return {**report.answer(results, dry_run=True), "looked_at": services}
+    plan = on_schedule.plan(environment, request.scope, adopted_long_ago=request.adopted_long_ago)
+    waits = [
+        {"cluster": target.cluster, "service": target.name, **report.format_wait(push, reason)}
+        for target, push, reason in plan.waits
+    ]
+    return {**report.answer(plan.results, dry_run=True), "waits": waits, "looked_at": plan.looked_at}
 
 
 def _adopt(environment: Environment, _: Adopt, __: str | None) -> dict[str, Any]:

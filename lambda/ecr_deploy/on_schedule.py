@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from ecr_deploy import deployer, fleet_reader, follow_ups, memory_reader, on_push, reconcile, report, waiting
 from ecr_deploy.aws import ecr
@@ -13,7 +14,7 @@ from ecr_deploy.core.events import Tick
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
-from ecr_deploy.core.outcomes import PushResult
+from ecr_deploy.core.outcomes import PushResult, Reason
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.rules import Scope
@@ -23,6 +24,14 @@ from ecr_deploy.environment import Environment
 from ecr_deploy.rollout_watch import RolloutResult, Watch
 
 _REPOSITORIES_AT_ONCE = 100
+
+
+class Forecast(NamedTuple):
+    """What would come of pushes, what waits for what, and how many targets were looked at."""
+
+    results: Results
+    waits: list[tuple[Target, Record, Reason]]
+    looked_at: int
 
 
 def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results, str | None]:
@@ -78,8 +87,8 @@ def adopt(environment: Environment) -> list[Target]:
     return sorted(new)
 
 
-def plan(environment: Environment, scope: Scope, *, adopted_long_ago: bool) -> tuple[Results, int]:
-    """Say what a run would do now, and do nothing; gives what would come of pushes, and how many services it looked at.
+def plan(environment: Environment, scope: Scope, *, adopted_long_ago: bool) -> Forecast:
+    """Say what a run would do now, and do nothing.
 
     With `adopted_long_ago` no push is too old to have been missed.
 
@@ -98,7 +107,8 @@ def plan(environment: Environment, scope: Scope, *, adopted_long_ago: bool) -> t
     if settings.reconcile or adopted_long_ago:
         tagged = _tagged(environment, reconcile.repositories(known, settings.rules))
         pushes += reconcile.missing(known, memories, tagged, settings.rules, "plan")
-    return deployer.deploy(pushes, environment, settings), len(members)
+    results = deployer.deploy(pushes, environment, settings)
+    return Forecast(results, list(reconcile.waits(known, memories, settings.rules)), len(members))
 
 
 def _missing(

@@ -1,15 +1,19 @@
 """Reconciling: what the registries hold and the table remembers, against what runs. Found pushes are returned."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ecr_deploy.core import admission, decisions, desires, memory
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
+from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Container
 from ecr_deploy.core.rules import Place, Rules
+
+# The kind of what waits no longer, because nobody approved it in time.
+_OVER = "expired"
 
 
 def repositories(members: Iterable[Member], rules: Rules) -> set[Repository]:
@@ -28,6 +32,16 @@ def remembered(members: Iterable[Member], memories: Mapping[Target, Memory], rul
         ((member.target, push) for member in members for push in _remembered(member, memories[member.target], rules)),
         lambda record, targets: Push(record, event_id, "memory", targets=targets),
     )
+
+
+def waits(
+    members: Iterable[Member], memories: Mapping[Target, Memory], rules: Rules
+) -> Iterator[tuple[Target, Record, Reason]]:
+    """The pushes that have to wait, each with its target and what it waits for."""
+    for member in members:
+        for push, held in _unfinished(member, memories[member.target], rules):
+            if held and held.kind != _OVER:
+                yield member.target, push, held
 
 
 def missing(
@@ -63,7 +77,12 @@ def _collect(found: Iterable[tuple[Target, Record]], push: Callable[[Record, fro
 
 
 def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
-    found: dict[Record, None] = {}
+    return [push for push, held in _unfinished(member, known, rules) if held is None or held.kind == _OVER]
+
+
+def _unfinished(member: Member, known: Memory, rules: Rules) -> Iterator[tuple[Record, Reason | None]]:
+    """The pushes that are greater than what a member runs, each with why it has to wait, if it has."""
+    found: dict[Record, Reason | None] = {}
     for container in member.running.containers:
         repository = container.repository
         if repository is None or repository not in known.desires:
@@ -77,13 +96,10 @@ def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
             if standing.place <= current:
                 break
             held = rules.holds(standing.record, member.target, container.name, desire.approvals)
-            if (
-                not standing.rejection
-                and admission.follows(standing.record.tag, running.tag)
-                and (held is None or held.kind == "expired")
-            ):
-                found[standing.record] = None
-    return list(found)
+            if not standing.rejection and admission.follows(standing.record.tag, running.tag):
+                # Of two containers, the one that need not wait.
+                found[standing.record] = found.get(standing.record, held) and held
+    yield from found.items()
 
 
 def _missing(

@@ -97,6 +97,16 @@ def format_past(rollout: Rollout) -> dict[str, Any]:
     }
 
 
+def format_wait(push: Record, reason: Reason) -> dict[str, Any]:
+    """Format a push that waits."""
+    return {
+        "image": f"{push.repository}:{push.tag}",
+        "digest": push.digest,
+        "pushed_at": records.format_time(push.pushed_at),
+        **_format_reason(reason),
+    }
+
+
 def log_failed(event_id: str, text: str, error: EcrDeployError, *, quiet: bool = False) -> PushResult:
     """Write the one line of news, or of a follow-up, that failed, and give that as a result."""
     result = PushResult(Outcome.FAILED, Reason(error.kind, text), retry=error.retry)

@@ -1,12 +1,12 @@
 """Status: what the services in scope run, and where their rollouts stand."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ecr_deploy import fleet_reader, memory_reader
+from ecr_deploy import fleet_reader, memory_reader, reconcile, report, stages
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission, memory, records, rollouts
-from ecr_deploy.core.fleet import Member
+from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.records import LONG_AGO
 from ecr_deploy.core.rollouts import State
@@ -23,11 +23,20 @@ def answer(environment: Environment, scope: Scope) -> dict[str, Any]:
         EcrDeployError: what is in scope can't be read.
 
     """
-    settings = environment.settings._replace(rules=environment.settings.rules.within(scope))
+    settings = environment.settings_now(environment.settings)
+    settings = settings._replace(rules=settings.rules.within(scope))
     members, unknown = fleet_reader.read_fleet(environment, settings)
     memories = memory_reader.read_memories(members, (), environment, settings)
+    known = {target: read.memory for target, read in memories.items() if isinstance(read, Known)}
+    readable = [
+        member for member in members if member.target in known and not admission.obstacle(member.service, settings)
+    ]
+    staged = stages.look_at(environment, settings, reconcile.repositories(readable, settings.rules))
+    waits: dict[Target, list[dict[str, Any]]] = {}
+    for target, push, reason in reconcile.waits(readable, known, staged.rules):
+        waits.setdefault(target, []).append(report.format_wait(push, reason))
     return {
-        **_format(members, memories, settings),
+        **_format(members, memories, waits, settings),
         "unknown": [
             {"cluster": result.target.cluster, "service": result.target.name, "reason": str(result.reason)}
             for result in unknown
@@ -35,7 +44,9 @@ def answer(environment: Environment, scope: Scope) -> dict[str, Any]:
     }
 
 
-def _format(members: Iterable[Member], memories: Memories, settings: Settings) -> dict[str, Any]:
+def _format(
+    members: Iterable[Member], memories: Memories, waits: Mapping[Target, list[dict[str, Any]]], settings: Settings
+) -> dict[str, Any]:
     services = sorted((member for member in members if member.service), key=lambda member: member.target)
     formatted = []
     for member in services:
@@ -48,6 +59,7 @@ def _format(members: Iterable[Member], memories: Memories, settings: Settings) -
                 "revision": str(member.running),
                 "images": _images(member, known),
                 "rollout": _rollout(member, known),
+                "waits": waits.get(member.target, []),
                 "left_alone": _left_alone(member, settings),
             }
         )

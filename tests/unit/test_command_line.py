@@ -407,6 +407,20 @@ def test_plan_of_everything_is_what_the_next_scheduled_run_would_do(line: Comman
     assert [call.operation for call in line.ecs.writes] == []
 
 
+def test_plan_of_everything_says_what_waits(line: CommandLine) -> None:
+    line.configure(rules=[{"services": ["web"]}, {"services": ["api"], "approval": {}}])
+    line.road.push(pushed("v2"))
+
+    planned = rows(line.run("plan", "--all"))
+
+    assert planned == [
+        ["SERVICE", "WOULD BE", "IMAGE OR REASON"],
+        ["prod/api", "waiting", "app:v2: somebody must approve it"],
+        ["0 of 2 services would change. Nothing was changed."],
+    ]
+    assert rows(line.run("status"))[1][-1] == "app:v2 waits: somebody must approve it"
+
+
 def test_plan_needs_an_image_or_all(line: CommandLine) -> None:
     for words in ([], ["app:v2", "--all"]):
         planned = line.run("plan", *words)

@@ -221,7 +221,8 @@ def _plan_all(caller: Caller, scope: Mapping[str, Any]) -> int:
         caller.screen.json(answer)
         return DONE
     headers, rows = _rows(answer, everything=True)
-    caller.screen.table(headers, rows)
+    rows += [[place(one), "waiting", "", f"{short(one['image'])}: {one['reason']}"] for one in answer["waits"]]
+    caller.screen.table(headers, sorted(rows, key=list))
     changing = {row[0] for row in rows if row[1] == Outcome.DEPLOYED}
     caller.screen.say(f"{len(changing)} of {answer['looked_at']} services would change. Nothing was changed.")
     return DONE

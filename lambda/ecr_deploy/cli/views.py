@@ -116,7 +116,8 @@ def _status(service: Mapping[str, Any]) -> Row:
     shown = ", ".join(
         f"{one['container']} {short(one['image'])}" if several else short(one["image"]) for one in service["images"]
     )
-    why = "; ".join(filter(None, [rollout["reason"], service["left_alone"]]))
+    waits = [f"{short(one['image'])} waits: {one['reason']}" for one in service["waits"]]
+    why = "; ".join(filter(None, [*waits, rollout["reason"], service["left_alone"]]))
     return [place(service), shown, rollout["state"], _minute(rollout["since"]), why]
 
 
