@@ -78,6 +78,10 @@ class Session:
         self._road = road
         self.own = {"sts": Callers(), **own}
         self.region_name: str | None = REGION
+        self.credentials: object | None = "some"
+
+    def get_credentials(self) -> object | None:
+        return self.credentials
 
     def client(self, service: str, **kwargs: Any) -> Any:
         return self.own.get(service) or self._road.client(service, **kwargs)

@@ -5,6 +5,7 @@ All but the invocation of the function is asked of moto; the function runs from 
 
 import io
 import json
+import time
 from typing import Any
 
 import boto3
@@ -40,11 +41,25 @@ class _Session:
     def __init__(self, **where: Any) -> None:
         self._session = boto3.Session(**where)
         self.region_name = self._session.region_name
+        self.get_credentials = self._session.get_credentials
 
     def client(self, service: str, **kwargs: Any) -> Any:
         client = self._session.client(service, **kwargs)
         return _Lambda(client) if service == "lambda" else client
 
 
+class _Clock:
+    """Time that nobody waits for: on moto no rollout ends."""
+
+    def __init__(self) -> None:
+        self._slept = 0.0
+
+    def time(self) -> float:
+        return time.time() + self._slept
+
+    def sleep(self, seconds: float, /) -> None:
+        self._slept += seconds * 60
+
+
 if __name__ == "__main__":
-    cli(prog_name="ecr-deploy", obj=World(_Session))
+    cli(prog_name="ecr-deploy", obj=World(_Session, _Clock()))

@@ -78,14 +78,6 @@ def test_g4_a_requested_rollback_is_no_trouble(line: CommandLine, caplog: pytest
     assert told == [("INFO", sentence)]
 
 
-def test_g5_the_end_of_input_is_a_no(line: CommandLine) -> None:
-    told = line.run("deploy", "app:v2", keys="")
-
-    assert told.exit_code == 1
-    assert told.stderr.splitlines()[-1] == "Nothing was changed."
-    assert line.ecs.writes == []
-
-
 @pytest.mark.parametrize("word", ["yes", "y", "YES"])
 def test_g5_yes_is_taken(line: CommandLine, word: str) -> None:
     assert line.run("deploy", "app:v2", keys=f"{word}\n").exit_code == 0

@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 import pytest
-from botocore.exceptions import NoCredentialsError
 from click.testing import CliRunner
 
 import ecr_deploy
@@ -20,7 +19,7 @@ from ecr_deploy.cli.main import cli
 from ecr_deploy.core import settings
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.rollout_watch import Watch
-from tests.harness.command_line import FUNCTION, Callers, CommandLine, answer, refused, rows
+from tests.harness.command_line import FUNCTION, CommandLine, answer, refused, rows
 from tests.harness.road import APP, Queues, client, definition, pushed
 from tests.harness.strict_ecs import Fault
 
@@ -328,7 +327,14 @@ def test_history_of_the_fleet(line: CommandLine) -> None:
     assert line.run("deploy", "app:v2", "--yes").exit_code == 0
 
     assert {row[0] for row in rows(line.run("history"))[1:]} == {"prod/api", "prod/web"}
-    assert line.run("history", "staging").stdout == ""
+    assert "There is no cluster staging in scope." in line.run("history", "staging").stderr
+
+
+def test_history_of_what_was_never_deployed(line: CommandLine) -> None:
+    for words in (["history"], ["history", "prod"], ["history", "prod", "api"]):
+        told = line.run(*words)
+        assert (told.exit_code, told.stdout) == (0, "")
+        assert told.stderr == "ecr-deploy has deployed nothing there yet.\n"
 
 
 def test_status(line: CommandLine) -> None:
@@ -669,31 +675,26 @@ def test_a_wrong_word_names_the_nearest(line: CommandLine, words: tuple[str, ...
 
 
 @pytest.mark.parametrize("words", ASKING, ids=" ".join)
-def test_without_credentials(line: CommandLine, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise NoCredentialsError
-
-    for operation in ("invoke", "get_function_configuration"):
-        monkeypatch.setattr(line.function, operation, refuse)
-    monkeypatch.setattr(Callers, "get_caller_identity", refuse)
-    monkeypatch.setattr(line.session, "client", _all_refusing(line, refuse))
+def test_without_credentials(line: CommandLine, words: tuple[str, ...]) -> None:
+    line.session.credentials = None
 
     told = line.run(*words, *_ARGUMENTS.get(words, []), keys="y\n")
 
     assert told.exit_code == 1
-    assert "Log in (`aws sso login`, `aws configure`), or give --profile." in " ".join(told.stderr.split())
+    sentence = "Unable to locate credentials. Log in (`aws sso login`, `aws configure`), or give --profile."
+    assert told.stderr.splitlines()[-1] == sentence
 
 
-def _all_refusing(line: CommandLine, refuse: Callable[..., None]) -> Callable[..., Any]:
-    make = line.session.client
+@pytest.mark.parametrize("words", [["deploy", "app:v2"], ["rollback", "prod", "api"]], ids=" ".join)
+def test_ctrl_d_at_a_question(line: CommandLine, words: list[str]) -> None:
+    assert line.run("deploy", "app:v2", "--yes", "--service", "api").exit_code == 0
+    writes = len(line.ecs.writes)
 
-    def make_client(service: str, **kwargs: Any) -> Any:
-        made = make(service, **kwargs)
-        if service == "ecs":
-            made = type("Ecs", (), {"describe_services": staticmethod(refuse), "meta": made.meta})()
-        return made
+    told = line.run(*words, keys="")
 
-    return make_client
+    assert told.exit_code == 1
+    assert told.stderr.splitlines()[-1] == "Nothing was changed."
+    assert len(line.ecs.writes) == writes
 
 
 @pytest.mark.parametrize("words", ASKING, ids=" ".join)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
 
 from ecr_deploy.aws.calls import CONFIG, Api, Maybe, Shape, check_runtime
 from ecr_deploy.aws.pacing import Clock, Pacer
@@ -62,6 +63,9 @@ class Connection:
         if session.region_name is None:
             message = "There is no AWS region: give --region, or set AWS_REGION."
             raise InvalidRequestError(message)
+        if session.get_credentials() is None:
+            # Each call would try it again and again.
+            raise NoCredentialsError
         return session
 
     @property

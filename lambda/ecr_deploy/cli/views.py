@@ -73,10 +73,14 @@ def history(caller: Caller, cluster: str | None, service: str | None) -> int:
             raise nearest.explain(caller, error, cluster, service) from error
     else:
         answer = caller.ask("Looking", {"history": {"clusters": [cluster]} if cluster else {}})
+    if not answer["history"] and not service:
+        nearest.check_scope(caller, clusters=[cluster] if cluster else [])
     if caller.screen.as_json:
         caller.screen.json(answer)
-    else:
-        caller.screen.table(["SERVICE", "SINCE", "STATE", "REVISION", "IMAGE OR REASON"], _history(answer))
+        return DONE
+    caller.screen.table(["SERVICE", "SINCE", "STATE", "REVISION", "IMAGE OR REASON"], _history(answer))
+    if not answer["history"]:
+        caller.screen.note("ecr-deploy has deployed nothing there yet.")
     return DONE
 
 
