@@ -15,6 +15,7 @@ _LIMITS = {
     "service revision": (50, 20),
     "service deployment": (50, 20),
     "cluster read": (50, 20),
+    "cluster resource read": (100, 20),
 }
 _BUCKET_OF = {
     "RegisterTaskDefinition": "task definition modify",
@@ -31,6 +32,8 @@ _BUCKET_OF = {
     "ListServiceDeployments": "service deployment",
     "ListClusters": "cluster read",
     "DescribeClusters": "cluster read",
+    "DescribeTasks": "cluster resource read",
+    "ListTasks": "cluster resource read",
 }
 CONNECT_SECONDS = 2
 READ_SECONDS = 8
