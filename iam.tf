@@ -246,6 +246,23 @@ resource "aws_iam_role_policy" "read" {
         Resource = [local.table_arn]
       },
       ],
+      # Why rollouts failed. Short ARNs of tasks do not name their cluster, either.
+      [for statement in [
+        {
+          Sid       = "AllowListTasks"
+          Effect    = "Allow"
+          Action    = ["ecs:ListTasks"]
+          Resource  = ["*"]
+          Condition = local.in_clusters
+        },
+        {
+          Sid       = "AllowDescribeTasks"
+          Effect    = "Allow"
+          Action    = ["ecs:DescribeTasks"]
+          Resource  = ["${local.ecs_arn}:task/*"]
+          Condition = local.in_clusters
+        },
+      ] : statement if !var.dry_run],
       # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
       [for key in var.kms_key_arn[*] : {
         Sid       = "AllowDecryptTable"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from ecr_deploy.aws.calls import CONFIG, Api
+from ecr_deploy.aws.calls import CONFIG, SMALL_CONFIG, Api
 from ecr_deploy.aws.controllers import Controller, Controllers, EcsController, ExpressModeController
 from ecr_deploy.aws.ecs_fleet import EcsFleet
 from ecr_deploy.aws.pacing import Clock, Pacer
@@ -107,6 +107,11 @@ class Environment:
         return Controllers(EcsController(self.ecs), others)
 
     @cached_property
+    def ecs_with_events(self) -> Api:
+        """ECS by a client of its own, in whose answers services have their events, which nobody else needs."""
+        return self._api("ecs", config=SMALL_CONFIG)
+
+    @cached_property
     def table(self) -> Table:
         """The table of what targets are to run."""
         holder = f"{self.function_name}-{os.urandom(8).hex()}"
@@ -150,5 +155,5 @@ class Environment:
         # Threads that ask for it at once get the same.
         return self._registries.setdefault(region, self._api("ecr", region_name=region))
 
-    def _api(self, service: str, pacer: Pacer | None = None, **where: str) -> Api:
-        return Api(partial(self._make_client, service, config=CONFIG, **where), pacer or self.pacer)
+    def _api(self, service: str, pacer: Pacer | None = None, **arguments: Any) -> Api:
+        return Api(partial(self._make_client, service, **{"config": CONFIG, **arguments}), pacer or self.pacer)

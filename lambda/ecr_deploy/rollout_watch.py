@@ -193,6 +193,8 @@ class Watch:
                 is_repeated = any(newer.revision == rollout.revision for newer in known.rollouts[:number])
                 superseded = End(State.SUPERSEDED, None) if is_repeated else None
                 end = superseded or self._end_of(service, rollout, is_newest=is_newest)
+                if end and end.state in BAD:
+                    end = self._explained(service, rollout, end)
             if end is None and is_newest and self._was_taken_away(member, rollout, known):
                 reason = f"{service.runs} was put in its place by somebody else"
                 end = End(State.ROLLED_BACK, reason)
@@ -216,6 +218,18 @@ class Watch:
         if is_newest and service.revision == rollout.revision:
             return rollouts.judge(rollout.revision, service.deployments)
         return None
+
+    def _explained(self, service: Service, rollout: Rollout, end: End) -> End:
+        """Add why the tasks of a rollout failed, where ECS says it; what only tells can't keep us from acting."""
+        from ecr_deploy.aws import ecs_tasks  # noqa: PLC0415 - most rollouts end well
+
+        api = self._environment.ecs_with_events
+        try:
+            why = ecs_tasks.why_stopped(api, service, rollout.revision, rollout.started_at)
+        except EcrDeployError as error:
+            logger.warning("why %s failed on %s is not known: %s", rollout.after_name, service.name, error)
+            return end
+        return End(end.state, "; ".join(filter(None, (end.reason and end.reason.rstrip("."), why)))) if why else end
 
     def _was_taken_away(self, member: Member, rollout: Rollout, known: Memory) -> bool:
         """Whether the service runs something older than what we deployed, without having been made anew."""
@@ -251,7 +265,8 @@ class Watch:
         is_current = service.revision == newest.revision
         if not is_current or not self._rolls_back(service) or self._now - newest.started_at < limit:
             return []
-        return self._try_roll_back(member, newest, f"it was not live after {_minutes(limit)}")
+        late = End(State.FAILED, f"it was not live after {_minutes(limit)}")
+        return self._try_roll_back(member, newest, self._explained(service, newest, late).reason)
 
     def _try_roll_back(self, member: Member, rollout: Rollout, reason: str | None) -> list[RolloutResult]:
         service = member.service

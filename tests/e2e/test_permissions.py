@@ -121,6 +121,7 @@ def test_only_what_takes_no_resource_is_granted_on_all(policies: Policies) -> No
         "ecs:ListTaskDefinitionFamilies",
         "ecs:ListClusters",
         "ecs:ListServices",
+        "ecs:ListTasks",
         "ecs:DeregisterTaskDefinition",
         "events:ListRuleNamesByTarget",
         "scheduler:ListSchedules",

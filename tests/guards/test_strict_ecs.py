@@ -1096,6 +1096,7 @@ def example_requests(ecs: StrictEcs) -> dict[str, Json]:
         "ListTagsForResource": {"resourceArn": ecs.revisions("app")[0]},
         "ListTaskDefinitionFamilies": {"maxResults": 1},
         "ListTaskDefinitions": {"maxResults": 1},
+        "ListTasks": {"cluster": "prod", "maxResults": 1},
         "RegisterTaskDefinition": definition(tags=[tag("a")], **FARGATE),
         "RunTask": {"cluster": "prod", "taskDefinition": "app:1", "startedBy": "me", "clientToken": "token"},
         "StopServiceDeployment": {"serviceDeploymentArn": service["currentServiceDeployment"], "stopType": "ROLLBACK"},
@@ -1117,7 +1118,7 @@ def test_answers_are_what_the_model_says(ecs: StrictEcs, operation: str) -> None
     ecs.update_service("prod", "api", "app:2")
     ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL", reason="circuit breaker")
     ecs.register(definition(family="other"))
-    for _ in range(2):
+    for _ in range(3):
         ecs.client().run_task(cluster="prod", taskDefinition="app:1")
     ecs.begin_task(ecs.tasks()[0])
     ecs.end_task(ecs.tasks()[0])

@@ -115,6 +115,7 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "DescribeServiceRevisions": lambda _, request: request["serviceRevisionArns"],
     "ListServiceDeployments": lambda arn, request: [_service(arn, request, request["service"])],
     "DescribeServiceDeployments": lambda _, request: request["serviceDeploymentArns"],
+    "DescribeTasks": lambda _, request: request["tasks"],
     "StopServiceDeployment": lambda _, request: [request["serviceDeploymentArn"]],
     "UpdateService": lambda arn, request: [_service(arn, request, request["service"])],
     "UpdateExpressGatewayService": lambda _, request: [request["serviceArn"]],
@@ -147,6 +148,8 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "CreateDeployment": _group,
 }
 _CONTEXTS: dict[str, Callable[[str, Mapping[str, Any]], Context]] = {
+    "ListTasks": _in_cluster,
+    "DescribeTasks": _in_cluster,
     "ListServices": _in_cluster,
     "DescribeServices": _in_cluster,
     "ListServiceDeployments": _in_cluster,

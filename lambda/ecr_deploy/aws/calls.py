@@ -29,6 +29,8 @@ CONFIG = Config(
     connect_timeout=CONNECT_SECONDS,
     read_timeout=READ_SECONDS,
 )
+# Of a client that makes one call at a time.
+SMALL_CONFIG = CONFIG.merge(Config(max_pool_connections=1))
 # The first botocore whose hook `before-parse` may answer in place of its own parser.
 # https://github.com/boto/botocore/blob/develop/CHANGELOG.rst
 _OLDEST = (1, 35, 16)

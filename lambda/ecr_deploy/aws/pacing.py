@@ -15,6 +15,7 @@ _LIMITS = {
     "service revision": (50, 20),
     "service deployment": (50, 20),
     "cluster read": (50, 20),
+    "cluster resource read": (100, 20),
 }
 # Of what is sustained of reads; the rest is for all others of the account. So many tokens can be saved up, which is
 # two bursts: a large fleet is listed at once, and then not for a while.
@@ -35,6 +36,8 @@ _BUCKET_OF = {
     "ListServiceDeployments": "service deployment",
     "ListClusters": "cluster read",
     "DescribeClusters": "cluster read",
+    "DescribeTasks": "cluster resource read",
+    "ListTasks": "cluster resource read",
 }
 CONNECT_SECONDS = 2
 READ_SECONDS = 8

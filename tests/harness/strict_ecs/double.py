@@ -16,7 +16,7 @@ from .faults import AnswerLost, Denial, Died, Fault, Injection, due_fault, refus
 from .lifeline import Lifeline
 from .operations import OPERATIONS, WRITES
 from .state import DELETED, Account, DigestResolver, Revision, Service
-from .tasks import end_task
+from .tasks import end_task, start_for_service
 from .throttling import Clock, SystemClock, Throttle
 from .transports import Answer
 from .validation import Json, check_request
@@ -338,6 +338,35 @@ class StrictEcs:
             names = [container["name"] for container in task["containers"]]
             codes = exit_code if isinstance(exit_code, Mapping) else dict.fromkeys(names, exit_code)
             end_task(self._account, task, codes, reason)
+
+    def fail_task(
+        self,
+        cluster: str,
+        name: str,
+        exit_code: int | Mapping[str, int | None] | None = 1,
+        *,
+        reason: str = "Essential container in task exited",
+        container_reason: str | None = None,
+    ) -> str:
+        """Let a task of what a service is to run start and stop, for a reason of its containers perhaps."""
+        with self._lock:
+            task = start_for_service(self._account, self._service(cluster, name))
+            if container_reason is not None:
+                for container in task["containers"]:
+                    container["reason"] = container_reason
+            self.end_task(task["taskArn"], exit_code, reason=reason)
+            return str(task["taskArn"])
+
+    def add_event(self, cluster: str, name: str, message: str) -> None:
+        """Let a service have an event, the newest, of this moment."""
+        with self._lock:
+            service = self._service(cluster, name)
+            event = {
+                "id": self._account.number(),
+                "createdAt": self.clock.time(),
+                "message": f"(service {name}) {message}",
+            }
+            service.events.insert(0, event)
 
     def end_deployments(self) -> None:
         """Let all rollouts end well, forward or back, but for deployments that wait at a hook."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from . import errors
 from .state import AWAITING, DELETED, Account, Revision, Service, describe_tags
-from .tasks import describe_tasks, run_task, stop_task
+from .tasks import describe_tasks, list_tasks, run_task, stop_task
 from .validation import Json, check_tag_count, check_tags, service_model
 
 if TYPE_CHECKING:
@@ -193,6 +193,11 @@ def list_task_definition_families(account: Account, request: Json) -> Json:
 
 def _family_status(revisions: list[Revision]) -> str:
     return "ACTIVE" if any(revision.status == "ACTIVE" for revision in revisions) else "INACTIVE"
+
+
+def list_tasks_by_page(account: Account, request: Json) -> Json:
+    """Name the tasks of a cluster."""
+    return _page("taskArns", list_tasks(account, request), request)
 
 
 def list_tags_for_resource(account: Account, request: Json) -> Json:
@@ -414,6 +419,7 @@ _OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
     "ListTagsForResource": list_tags_for_resource,
     "ListTaskDefinitionFamilies": list_task_definition_families,
     "ListTaskDefinitions": list_task_definitions,
+    "ListTasks": list_tasks_by_page,
     "RegisterTaskDefinition": register_task_definition,
     "RunTask": run_task,
     "StopServiceDeployment": stop_service_deployment,

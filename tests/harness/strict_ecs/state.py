@@ -121,6 +121,7 @@ class Service:
     rollouts: list[Json] = field(default_factory=list)
     deployments: list[ServiceDeployment] = field(default_factory=list)
     has_revisions: bool = False
+    events: list[Json] = field(default_factory=list)
 
     @property
     def is_express(self) -> bool:
@@ -150,7 +151,7 @@ class Service:
             "pendingCount": 0,
             "launchType": "FARGATE",
             "deployments": self.rollouts,
-            "events": [],
+            "events": self.events,
             "createdAt": self.created_at,
             "placementConstraints": [],
             "placementStrategy": [],

@@ -11,7 +11,7 @@ from . import errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .state import Account, Revision
+    from .state import Account, Revision, Service
     from .validation import Json
 
 MAX_DESCRIBED = 100
@@ -72,6 +72,14 @@ def run_task(account: Account, request: Json) -> Json:
     return {"tasks": tasks, "failures": []}
 
 
+def start_for_service(account: Account, service: Service) -> Json:
+    """Start a task of what a service is to run, as its scheduler does."""
+    cluster, revision = service.cluster, account.revision(service.task_definition or "")
+    assert revision is not None
+    request = {"group": f"service:{service.name}", "startedBy": service.rollouts[0]["id"]}
+    return _start(account, cluster.name, cluster.arn, revision, request)
+
+
 def _start(account: Account, cluster: str, cluster_arn: str, revision: Revision, request: Json) -> Json:
     identifier = f"{int(account.number()):032x}"
     arn = f"{account.prefix}task/{cluster}/{identifier}"
@@ -100,6 +108,38 @@ def _start(account: Account, cluster: str, cluster_arn: str, revision: Revision,
         task["startedBy"] = request["startedBy"]
     account.tasks[arn] = task
     return task
+
+
+def list_tasks(account: Account, request: Json) -> list[str]:
+    """Name the tasks of a cluster that are to run, or those that are to stop, as far as they can be described.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
+    """
+    cluster = account.cluster(request.get("cluster"))
+    asked = {name: request[name] for name in ("family", "serviceName", "startedBy", "launchType") if request.get(name)}
+    if "startedBy" in asked and len(asked) > 1:
+        message = "startedBy must be the only filter."
+        raise errors.invalid_parameter(message)
+    if "serviceName" in asked and account.service(cluster, asked["serviceName"]) is None:
+        raise errors.service_not_found()
+    status = request.get("desiredStatus") or "RUNNING"
+    return [
+        arn
+        for arn, task in account.tasks.items()
+        if task["clusterArn"] == cluster.arn and find_task(account, cluster.name, arn)
+        if task["desiredStatus"] == status
+        if all(_filters(task)[name] == value for name, value in asked.items())
+    ]
+
+
+def _filters(task: Json) -> dict[str, str | None]:
+    kind, _, name = task["group"].partition(":")
+    return {
+        "family": task["taskDefinitionArn"].rpartition("/")[2].rpartition(":")[0],
+        "serviceName": name if kind == "service" else None,
+        "startedBy": task.get("startedBy"),
+        "launchType": task["launchType"],
+    }
 
 
 def describe_tasks(account: Account, request: Json) -> Json:

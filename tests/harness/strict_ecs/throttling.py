@@ -91,7 +91,7 @@ BUCKETS: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "service read": (100, 20, ("DescribeServices", "ListServices")),
     "cluster read": (50, 20, ("DescribeClusters", "ListClusters")),
     "cluster resource modify": (100, 40, ("RunTask", "StopTask")),
-    "cluster resource read": (100, 20, ("DescribeTasks",)),
+    "cluster resource read": (100, 20, ("DescribeTasks", "ListTasks")),
     "tag modify": (20, 10, ("TagResource", "UntagResource")),
     "tag read": (50, 20, ("ListTagsForResource",)),
     "service deployment": (50, 20, ("DescribeServiceDeployments", "ListServiceDeployments")),
