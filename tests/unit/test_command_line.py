@@ -188,6 +188,8 @@ def test_wait_deploys_nothing(line: CommandLine) -> None:
 
     assert waited.exit_code == 0
     assert len(line.ecs.writes) == writes
+    # Only the first question leaves a line in the log.
+    assert [one for one in line.function.asked if "dry_run" in one] == line.function.asked[:1]
 
 
 def test_wait_for_a_push_whose_event_is_under_way(line: CommandLine) -> None:

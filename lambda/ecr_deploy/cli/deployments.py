@@ -112,9 +112,7 @@ def deploy(  # noqa: PLR0913 - the options
         return show(caller, answer)
     if not caller.screen.as_json:
         show(caller, answer)
-    # By its digest: the tag may be moved meanwhile.
-    exact = {**image, "digest": answer["pushes"][0]["digest"]}
-    rollouts, waited = waiting.until_ended(caller, waiting.of_image(caller, exact, narrowed(**scope)), minutes)
+    rollouts, waited = waiting.until_ended(caller, waiting.of_image(caller, image, narrowed(**scope)), minutes)
     if caller.screen.as_json:
         caller.screen.json({**answer, "rollouts": rollouts})
     return code or waited
@@ -136,8 +134,8 @@ def wait(caller: Caller, image: dict[str, str], minutes: float, **scope: Any) ->
       3  it reaches nothing: no rule allows it, nothing runs it, or newer ones run
       4  the time is over
     """  # noqa: D301 - click's mark for lines that stay as they are
-    look = waiting.of_image(caller, image, narrowed(**scope))
     try:
+        look = waiting.of_image(caller, image, narrowed(**scope))
         rollouts, code = waiting.until_ended(caller, look, minutes)
     except InvalidRequestError:
         raise

@@ -7,6 +7,7 @@ from ecr_deploy.cli.options import DONE, FAILED, LATE, NOTHING, Caller
 from ecr_deploy.cli.screen import place
 from ecr_deploy.core.outcomes import Outcome
 from ecr_deploy.core.rollouts import State
+from ecr_deploy.core.rules import matches
 
 _SECONDS_BETWEEN = 5
 _PENDING = "pending"
@@ -28,12 +29,22 @@ Look = Callable[[], dict[Place, Standing]]
 
 
 def of_image(caller: Caller, image: Mapping[str, Any], scope: Mapping[str, Any]) -> Look:
-    """Look at all services that an image reaches, and that it has reached."""
+    """Look at all services that an image reaches, and that it has reached.
+
+    It must be there. From then on it is looked for by its digest, because its tag may be moved meanwhile, and by
+    explanations, which leave nothing in the function's log and metrics.
+    """
+    [push] = caller.connection.ask({**image, **scope, "dry_run": True})["pushes"][:1]
+    exact = {**image, "digest": push["digest"]}
+    globs = {"cluster": scope.get("clusters", ["*"]), "service": scope.get("services", ["*"])}
 
     def look() -> dict[Place, Standing]:
-        planned = caller.connection.ask({**image, **scope, "dry_run": True})
-        push = planned["pushes"][0]
-        reached = {(one["cluster"], one["service"]): one for one in push["services"]}
+        explained = caller.connection.ask({"explain": exact})
+        reached = {
+            (one["cluster"], one["service"]): one
+            for one in explained["services"]
+            if all(matches(one[kind], wanted) for kind, wanted in globs.items())
+        }
         running = _running(caller, scope) if any(one["outcome"] == "unchanged" for one in reached.values()) else {}
         found = {key: _standing(one, running.get(key)) for key, one in reached.items()}
         return {key: standing for key, standing in found.items() if standing}
