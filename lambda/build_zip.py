@@ -99,10 +99,10 @@ def bare(source: str) -> str:
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             docstring = node.body[0]
             assert docstring.end_lineno is not None  # noqa: S101 - of a parsed node it never is
-            indent = b" " * docstring.col_offset
-            lines[docstring.lineno - 1] = indent + b'""\n'
-            for row in range(docstring.lineno, docstring.end_lineno):
+            for row in range(docstring.lineno - 1, docstring.end_lineno):
                 lines[row] = b"\n"
+            if node.body == [docstring]:
+                lines[docstring.lineno - 1] = b" " * docstring.col_offset + b'""\n'
     _drop_imports(lines)
     return b"".join(map(_indented_less, lines)).decode()
 

@@ -155,6 +155,20 @@ run "as_narrow_as_iam_allows" {
         Action   = ["dynamodb:BatchGetItem", "dynamodb:Query"]
         Resource = ["arn:aws:dynamodb:eu-west-1:123456789012:table/ecr-deploy"]
       },
+      {
+        Sid       = "AllowListTasks"
+        Effect    = "Allow"
+        Action    = ["ecs:ListTasks"]
+        Resource  = ["*"]
+        Condition = { ArnLike = { "ecs:cluster" = ["arn:aws:ecs:*:*:cluster/prod", "arn:aws:ecs:*:*:cluster/staging-*", "arn:aws:ecs:*:*:cluster/test-??"] } }
+      },
+      {
+        Sid       = "AllowDescribeTasks"
+        Effect    = "Allow"
+        Action    = ["ecs:DescribeTasks"]
+        Resource  = ["arn:aws:ecs:eu-west-1:123456789012:task/*"]
+        Condition = { ArnLike = { "ecs:cluster" = ["arn:aws:ecs:*:*:cluster/prod", "arn:aws:ecs:*:*:cluster/staging-*", "arn:aws:ecs:*:*:cluster/test-??"] } }
+      },
     ]
     error_message = "The function may read the clusters in scope, and the images of the repositories that the rules name."
   }
