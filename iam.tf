@@ -253,14 +253,14 @@ resource "aws_iam_role_policy" "read" {
           Effect    = "Allow"
           Action    = ["ecs:ListTasks"]
           Resource  = ["*"]
-          Condition = local.in_clusters
+          Condition = local.in_read_clusters
         },
         {
           Sid       = "AllowDescribeTasks"
           Effect    = "Allow"
           Action    = ["ecs:DescribeTasks"]
           Resource  = ["${local.ecs_arn}:task/*"]
-          Condition = local.in_clusters
+          Condition = local.in_read_clusters
         },
       ] : statement if !var.dry_run],
       # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
