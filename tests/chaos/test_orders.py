@@ -20,7 +20,7 @@ from ecr_deploy import reconcile
 from ecr_deploy.core import desires, items, memory, order_by, planner, revisions, versions
 from ecr_deploy.core.desires import Desire
 from ecr_deploy.core.fleet import Deployment, Family, Member, Service, Target
-from ecr_deploy.core.gates import Facts, Gates
+from ecr_deploy.core.gates import Approval, Facts, Gates
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.pushes import Push
@@ -619,6 +619,7 @@ _desires = st.builds(
     st.none() | st.builds(desires.Floor, _moments, _tags, _digests),
     st.dictionaries(_digests, st.builds(desires.Rejection, _moments, _tags)),
     _moments | st.just(LONG_AGO),
+    st.dictionaries(_digests, st.builds(Approval, _moments, st.text())),
 )
 _repositories = st.sampled_from([APP, Repository(ACCOUNT, "eu-west-1", "team/app")])
 _memories = st.builds(
@@ -627,6 +628,7 @@ _memories = st.builds(
     st.dictionaries(_names, _images),
     st.none() | _starts,
     st.lists(_rollouts, max_size=3).map(tuple),
+    live=st.dictionaries(_digests, _moments),
 )
 _members = st.builds(
     lambda texts, number, deployment, began: Member(
