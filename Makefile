@@ -45,9 +45,9 @@ test-long: $(VENV)/ready $(OLDEST)/ready $(BINDINGS)/ready $(EMULATOR)/ready ter
 	$(announce) 'The configuration against bindings of provider v6, and the road on an emulator that is not moto'
 	@$(RUN) pytest --quiet -p no:terraform tests/long
 	$(announce) 'Unit tests on the oldest boto3 that the function takes'
-	@$(OLDEST)/bin/python -m pytest --quiet --numprocesses 2 -m 'not newer_boto3' tests/unit
+	@$(OLDEST)/bin/python -m pytest --quiet --numprocesses 2 -m 'not newer_boto3' tests/unit tests/command_line
 	$(announce) 'Unit and chaos tests with the nightly profile'
-	@HYPOTHESIS_PROFILE=nightly $(PYTEST) tests/unit tests/chaos
+	@HYPOTHESIS_PROFILE=nightly $(PYTEST) tests/unit tests/command_line tests/chaos
 
 lint: python-lint terraform-lint ## Check formatting, style, types and the Terraform configuration
 
@@ -88,8 +88,8 @@ unit: $(VENV)/ready ## Run the unit tests, some 20 seconds
 	@$(PYTEST) tests/unit
 
 coverage: $(VENV)/ready
-	$(announce) 'Unit tests, with the branches they cover'
-	@$(PYTEST) --cov --cov-report=json:build/coverage.json tests/unit
+	$(announce) 'Unit tests and the command line, with the branches they cover'
+	@$(PYTEST) --cov --cov-report=json:build/coverage.json tests/unit tests/command_line
 	@$(RUN) tests.harness.branch_coverage build/coverage.json 95 || { $(RUN) coverage report -m --skip-covered; exit 1; }
 
 handler: $(VENV)/ready

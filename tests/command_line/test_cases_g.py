@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ecr_deploy.cli import layout
+from tests.command_line.test_command_line import Rolling
 from tests.harness.command_line import CommandLine, rows
 from tests.harness.road import APP, definition, pushed
-from tests.unit.test_command_line import Rolling
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCREENS = Path(__file__).parent / "screens"
