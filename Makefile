@@ -45,7 +45,7 @@ test-long: $(VENV)/ready $(OLDEST)/ready $(BINDINGS)/ready $(EMULATOR)/ready ter
 	$(announce) 'The configuration against bindings of provider v6, and the road on an emulator that is not moto'
 	@$(RUN) pytest --quiet -p no:terraform tests/long
 	$(announce) 'Unit tests on the oldest boto3 that the function takes'
-	@$(OLDEST)/bin/python -m pytest --quiet --numprocesses 2 -m 'not newer_boto3' tests/unit tests/command_line
+	@$(OLDEST)/bin/python -m pytest --quiet --numprocesses 2 -m 'not newer_boto3' tests/unit tests/command_line tests/chaos/test_unusual_answers.py
 	$(announce) 'Unit and chaos tests with the nightly profile'
 	@HYPOTHESIS_PROFILE=nightly $(PYTEST) tests/unit tests/command_line tests/chaos
 
@@ -88,8 +88,8 @@ unit: $(VENV)/ready ## Run the unit tests, some 20 seconds
 	@$(PYTEST) tests/unit
 
 coverage: $(VENV)/ready
-	$(announce) 'Unit tests and the command line, with the branches they cover'
-	@$(PYTEST) --cov --cov-report=json:build/coverage.json tests/unit tests/command_line
+	$(announce) 'Unit tests, the command line and unusual answers, with the branches they cover'
+	@$(PYTEST) --cov --cov-report=json:build/coverage.json tests/unit tests/command_line tests/chaos/test_unusual_answers.py
 	@$(RUN) tests.harness.branch_coverage build/coverage.json 95 || { $(RUN) coverage report -m --skip-covered; exit 1; }
 
 handler: $(VENV)/ready
