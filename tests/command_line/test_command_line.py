@@ -772,3 +772,27 @@ def test_what_aws_refuses_the_caller(line: CommandLine, monkeypatch: pytest.Monk
 
     assert told.exit_code == 1
     assert "lambda:InvokeFunction" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "member"),
+    [
+        (["plan", "app:v2"], "pushes"),
+        (["plan", "--all"], "pushes"),
+        (["diff", "app:v2"], "diffs"),
+        (["explain", "app:v2"], "rules"),
+        (["status"], "services"),
+        (["approve", "app:v2"], "pushes"),
+        (["adopt"], "adopted"),
+        (["history", "prod", "api"], "history"),
+        (["rollback", "prod", "api", "--yes"], "rollback"),
+        (["wait", "app:v2", "--timeout", "1"], "rollouts"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_answers_for_programs(line: CommandLine, words: list[str], member: str) -> None:
+    line.run("deploy", "app:v1", "--yes")
+    if words[0] in {"history", "rollback"}:
+        line.run("deploy", "app:v2", "--yes")
+
+    assert member in answer(line.run(*words, "-o", "json"))

@@ -15,7 +15,7 @@ import pytest
 
 from tests.chaos.test_stateful import TICK
 from tests.harness.road import APP, Registry, Road, definition, pushed
-from tests.harness.strict_ecs import StrictEcs
+from tests.harness.strict_ecs import Fault, StrictEcs
 
 EVENTS = Path(__file__).parents[1] / "events" / "deployments"
 STAGING = {"clusters": ["staging"]}
@@ -164,3 +164,26 @@ def test_what_waits_and_what_expires_is_reported_once(ecs: StrictEcs, first: str
     reported = [detail["outcome"] for _, detail in world.road.events.taken if detail["cluster"] == "prod"]
 
     assert reported == ["waiting", "superseded"]
+
+
+def test_a_stage_that_can_not_be_read_fails_the_push_by_name(ecs: StrictEcs) -> None:
+    world = World(ecs, RULES["stage"])
+    item = {"target": {"S": "service/staging/api"}, "item": {"S": "memory"}, "version": {"N": "1"}}
+    world.road.table.put({**item, "memory": {"S": "not JSON"}})
+
+    result = world.road.push(pushed("v2"))
+
+    assert result["outcome"] == "failed"
+    assert "service/staging/api" in result["reason"]
+    assert ecs.writes == []
+
+
+def test_a_stage_of_which_nobody_knows_what_it_runs_holds_what_it_gates(ecs: StrictEcs) -> None:
+    world = World(ecs, RULES["stage"])
+    world.road.cold_start()
+    ecs.deny("DescribeServiceRevisions")
+    ecs.inject("DescribeTaskDefinition", Fault.MISSING, times=9)
+
+    assert world.road.push(pushed("v2"))["outcome"] in {"failed", "skipped"}
+
+    assert ecs.writes == []
