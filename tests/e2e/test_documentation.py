@@ -96,7 +96,7 @@ def test_the_first_screen_shows_what_would_change(reader: Path, stand_ins: Path,
         ["prod/api", "deployed", "api:1", "→", "new", "app:v1", "→", "v2"],
         ["1", "of", "1", "services", "would", "change.", "Nothing", "was", "changed."],
     ]
-    assert boto3.client("ecs").list_task_definitions()["taskDefinitionArns"] == [
+    assert boto3.client("ecs").list_task_definitions(familyPrefix="api")["taskDefinitionArns"] == [
         f"arn:aws:ecs:eu-west-1:{_ACCOUNT}:task-definition/api:1"
     ]
 

@@ -84,10 +84,15 @@ class Root:
         done = subprocess.run(
             ["terraform", arguments[0], "-no-color", *arguments[1:]],
             cwd=self._directory,
-            check=True,
+            check=False,
             capture_output=True,
             text=True,
         )
+        if done.returncode:
+            error = subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
+            # pytest shows no more of it than its code.
+            error.add_note(done.stderr)
+            raise error
         assert set(re.findall("Warning: (.*)", done.stdout)) <= _WARNINGS_OF_A_MIRROR, done.stdout
         return done.stdout
 
