@@ -15,8 +15,15 @@ from tests.harness.strict_ecs import Answer, FakeClock, Fault, StrictEcs
 
 FOREVER = 1000
 ROLE = "arn:aws:iam::123456789012:role/task"
-# What no push calls: tests/unit/test_rollback.py is about these.
-AFTERWARDS = {"ListTaskDefinitions", "ListServiceDeployments", "StopServiceDeployment", "DeregisterTaskDefinition"}
+# What no push calls: tests/unit/test_rollback.py and tests/unit/test_stops.py are about these.
+AFTERWARDS = {
+    "DescribeTasks",
+    "DeregisterTaskDefinition",
+    "ListServiceDeployments",
+    "ListTaskDefinitions",
+    "ListTasks",
+    "StopServiceDeployment",
+}
 # Fault, operation, what comes of it when it hits one call, and when it hits every call.
 TABLE = """
 throttling          | ListClusters               | deployed            | failed, comes back
