@@ -12,6 +12,19 @@ locals {
         state       = "ENABLED"
       }
 
+      # Where they await an action. Few do, so that the scope is left to the function.
+      hooks = {
+        needed      = !var.dry_run
+        description = "ECS deployments that await an action"
+        pattern = jsonencode({
+          source      = ["aws.ecs"]
+          detail-type = ["ECS Hook State Change"]
+          detail      = { eventName = ["HOOK_AWAITING_ACTION"] }
+        })
+        schedule = null
+        state    = "ENABLED"
+      }
+
       # How CodeDeploy's end: it sends events of its own, which do not name the cluster.
       codedeploy = {
         needed      = var.codedeploy && !var.dry_run

@@ -52,7 +52,7 @@ locals {
     "ecs:ListServiceDeployments",
     "ecs:DescribeServiceDeployments",
   ]
-  service_writes = concat(["ecs:UpdateService", "ecs:StopServiceDeployment"], var.express_mode ? ["ecs:UpdateExpressGatewayService"] : [])
+  service_writes = concat(["ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"], var.express_mode ? ["ecs:UpdateExpressGatewayService"] : [])
   network_interface_actions = [
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
@@ -354,7 +354,7 @@ resource "aws_iam_role_policy" "deploy" {
       {
         Sid       = "AllowStopServiceDeployments"
         Effect    = "Allow"
-        Action    = ["ecs:StopServiceDeployment"]
+        Action    = ["ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"]
         Resource  = ["${local.ecs_arn}:service-deployment/*/*"]
         Condition = local.in_clusters
       },

@@ -259,6 +259,12 @@ class Watch:
         is_current = service.revision == newest.revision
         if not is_current or not self._rolls_back(service) or self._now - newest.started_at < limit:
             return []
+        from ecr_deploy.aws import ecs_hooks  # noqa: PLC0415 - most rollouts end in time
+
+        pauses = ecs_hooks.read(self._environment.ecs_with_events, service)
+        # To wait for a person is no failure.
+        if pauses.hook or (pauses.went_on_at and self._now - pauses.went_on_at < limit):
+            return []
         late = End(State.FAILED, f"it was not live after {_minutes(limit)}")
         return self._try_roll_back(member, newest, self._explained(service, newest, late).reason)
 

@@ -25,6 +25,7 @@ _BUCKET_OF = {
     "ListTaskDefinitionFamilies": "task definition read",
     "UpdateService": "service modify",
     "StopServiceDeployment": "service modify",
+    "ContinueServiceDeployment": "service modify",
     "DescribeServices": "service read",
     "ListServices": "service read",
     "DescribeServiceRevisions": "service revision",

@@ -19,6 +19,9 @@ from ecr_deploy.core.records import Record
 
 # Services made before 2021 have ARNs without their cluster.
 _SERVICE_ARN = re.compile(r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service/((?P<cluster>[^/]+)/)?(?P<service>[^/]+)")
+_DEPLOYMENT_ARN = re.compile(
+    r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service-deployment/(?P<cluster>[^/]+)/(?P<service>[^/]+)/[^/]+"
+)
 # What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is none.
 _IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json")
 # What belongs to an image is kept under tags made of its digest, by cosign and by the fallback for OCI referrers.
@@ -47,6 +50,13 @@ class DeploymentChange(NamedTuple):
     event_id: str
 
 
+class HookChange(NamedTuple):
+    """News of a deployment of a service, ours or not, that awaits an action at a hook."""
+
+    target: Target
+    event_id: str
+
+
 class GroupChange(NamedTuple):
     """News of a deployment of one of CodeDeploy's deployment groups, ours or not."""
 
@@ -68,7 +78,7 @@ class InvalidEventError(EcrDeployError):
         self.value = value
 
 
-def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | GroupChange:
+def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | HookChange | GroupChange:
     """Read an EventBridge event.
 
     Raises:
@@ -157,6 +167,22 @@ def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
         raise InvalidEventError(field, resources)
     cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
     return DeploymentChange(Target(cluster, match["service"]), event_id)
+
+
+def _hook(event: Mapping[str, Any], event_id: str) -> HookChange:
+    """Read which service it is about; the rest is asked of ECS.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html
+    """
+    resources = event.get("resources")
+    for resource in resources if isinstance(resources, list) else ():
+        if match := _SERVICE_ARN.fullmatch(str(resource)):
+            cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
+            return HookChange(Target(cluster, match["service"]), event_id)
+        if match := _DEPLOYMENT_ARN.fullmatch(str(resource)):
+            return HookChange(Target(match["cluster"], match["service"]), event_id)
+    field = "resources"
+    raise InvalidEventError(field, resources)
 
 
 def _push(  # noqa: PLR0913 - one path for each field of a push
@@ -255,13 +281,15 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
 
 # By source and detail-type.
 _READERS: dict[
-    tuple[str, str], Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | GroupChange]
+    tuple[str, str],
+    Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | HookChange | GroupChange],
 ] = {
     ("aws.ecr", "ECR Image Action"): partial(_native, pushing="PUSH"),
     ("aws.ecr", "ECR Replication Action"): partial(_native, pushing="REPLICATE"),
     ("aws.ecr", "AWS API Call via CloudTrail"): _cloudtrail,
     ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
+    ("aws.ecs", "ECS Hook State Change"): _hook,
     pushes.RETRY: _retry,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,
 }
