@@ -13,13 +13,21 @@ from ecr_deploy.aws import sqs
 from ecr_deploy.aws.sqs import Message
 from ecr_deploy.core import events
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, Retry
-from ecr_deploy.core.events import DeploymentChange, GroupChange, HookChange, InvalidEventError, NoPush, Tick
+from ecr_deploy.core.events import (
+    DeploymentChange,
+    GroupChange,
+    HookChange,
+    InvalidEventError,
+    NoPush,
+    TaskChange,
+    Tick,
+)
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
 
-News = Push | NoPush | Tick | DeploymentChange | HookChange | GroupChange
+News = Push | NoPush | Tick | DeploymentChange | HookChange | TaskChange | GroupChange
 
 
 class Dispatcher:
@@ -135,7 +143,9 @@ class Dispatcher:
         return self._dead_letter(message)
 
     def _handle(
-        self, message: Message, news: PushResult | NoPush | Tick | DeploymentChange | HookChange | GroupChange
+        self,
+        message: Message,
+        news: PushResult | NoPush | Tick | DeploymentChange | HookChange | TaskChange | GroupChange,
     ) -> tuple[Sequence[PushResult], Results]:
         """Handle news of anything but a push; whatever goes wrong is the result of this message, and of no other."""
         if isinstance(news, PushResult):
@@ -147,6 +157,10 @@ class Dispatcher:
                 from ecr_deploy import on_schedule  # noqa: PLC0415
 
                 return on_schedule.run(self.environment, news)
+            if isinstance(news, TaskChange):
+                from ecr_deploy import on_task  # noqa: PLC0415
+
+                return on_task.end(self.environment, news)
             from ecr_deploy import on_rollout  # noqa: PLC0415
 
             return on_rollout.track(self.environment, news)

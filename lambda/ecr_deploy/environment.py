@@ -23,6 +23,7 @@ from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
     from ecr_deploy.aws.scheduler import Scheduler
+    from ecr_deploy.aws.slots import Slots
 
 # Kept back of the function's time for the queue, the bus and the log.
 _SECONDS_TO_REPORT = 10
@@ -78,7 +79,8 @@ class Environment:
             from ecr_deploy.aws import calendars  # noqa: PLC0415
 
             closed = calendars.closed(self.systems_manager, names)
-        return settings._replace(rules=settings.rules.at(Moment(self.now(), closed)))
+        slots = self.slots.read() if settings.rules.run_before() else {}
+        return settings._replace(rules=settings.rules.at(Moment(self.now(), closed, slots)))
 
     @cached_property
     def controllers(self) -> Controllers:
@@ -103,6 +105,13 @@ class Environment:
         holder = f"{self.function_name}-{secrets.token_hex(8)}"
         # What was done is recorded also when the time for doing more is over.
         return Table(self._api("dynamodb", self._reporting), self.settings.table_name, holder)
+
+    @cached_property
+    def slots(self) -> "Slots":
+        """The slots of tasks that run first, in the table."""
+        from ecr_deploy.aws.slots import Slots  # noqa: PLC0415 - few need them
+
+        return Slots(self._api("dynamodb", self._reporting), self.settings.table_name)
 
     @cached_property
     def queue(self) -> Queue:

@@ -9,6 +9,7 @@ from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import Outcome, PushResult
 from ecr_deploy.core.pushes import Push
+from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
@@ -52,6 +53,16 @@ def deploy_waiting(
     return problems, deploy(environment, pushes, environment.settings)
 
 
+def deploy_waiting_in(environment: Environment, event_id: str, cluster: str) -> tuple[list[PushResult], Results]:
+    """Deploy what had to wait in a cluster; gives what failed of it, and what came of pushes."""
+    rules = environment.settings.rules.within(Scope(clusters=(cluster,)))
+    try:
+        services = list(environment.ecs.services(rules))
+    except EcrDeployError as error:
+        return [report.log_failed(event_id, f"looking for what waits: {error}", error)], []
+    return deploy_waiting(environment, event_id, [service.target for service in services])
+
+
 def read_memories(
     environment: Environment, event_id: str, members: Sequence[Member], settings: Settings
 ) -> tuple[dict[Target, Memory], list[PushResult]]:
@@ -76,6 +87,10 @@ def _deploy(environment: Environment, pushes: Sequence[Push], settings: Settings
         results = deployer.deploy(pushes, environment, settings)
     except EcrDeployError as error:
         return [(push, PushResult.failed(error)) for push in pushes]
+    if settings.rules.run_before() and not settings.dry_run:
+        from ecr_deploy import tasks_first  # noqa: PLC0415 - few need it
+
+        results = tasks_first.begin(environment, results, settings)
     deployed = [push for push, _ in results]
     ended = follow_ups.after_push(environment, deployed, [result for _, result in results], settings)
     return list(zip(deployed, ended, strict=True))

@@ -106,7 +106,7 @@ def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
 
 def _explain_rule(index: int, rule: Rule, push: Record, settings: Settings) -> dict[str, Any]:
     rejection = rule.rejection(push)
-    hold = None if rejection else rule.holds(push, settings.rules.moment)
+    hold = None if rejection else rule.holds(push, settings.rules.moment, None)
     return {"rule": index, "matches": rejection is None, "reason": rejection or (hold.text if hold else None)}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ecr_deploy import fleet_reader, follow_ups, on_push, reconcile, report
+from ecr_deploy import fleet_reader, follow_ups, on_push, reconcile, report, tasks_first
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.calls import WORKERS
 from ecr_deploy.aws.table import Known
@@ -33,6 +33,14 @@ def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results
     problems = [] if settings.dry_run else follow_ups.on_schedule(environment, event_id, members, unknown)
     if not settings.dry_run:
         problems += _watch(environment, event_id, members)
+        if settings.rules.run_before():
+            try:
+                failed_tasks, ended = tasks_first.look_after(environment, event_id)
+                problems += failed_tasks
+                tasks_first.tell(environment, ended)
+                settings = environment.settings_now(environment.settings)
+            except EcrDeployError as error:
+                problems.append(report.log_failed(event_id, f"looking after tasks: {error}", error))
     managed = [member for member in members if not admission.obstacle(member, settings)]
     memories, failed = on_push.read_memories(environment, event_id, managed, settings)
     problems += failed

@@ -16,6 +16,7 @@ _LIMITS = {
     "service deployment": (50, 20),
     "cluster read": (50, 20),
     "cluster resource read": (100, 20),
+    "cluster resource modify": (100, 40),
 }
 _BUCKET_OF = {
     "RegisterTaskDefinition": "task definition modify",
@@ -35,6 +36,8 @@ _BUCKET_OF = {
     "DescribeClusters": "cluster read",
     "DescribeTasks": "cluster resource read",
     "ListTasks": "cluster resource read",
+    "RunTask": "cluster resource modify",
+    "StopTask": "cluster resource modify",
 }
 CONNECT_SECONDS = 2
 READ_SECONDS = 8

@@ -185,7 +185,10 @@ def _newer_wins(arrival: Arrival) -> Decision | None:
 
 
 def _must_wait(arrival: Arrival) -> Decision | None:
-    return (Outcome.WAITING, arrival.hold) if arrival.hold else None
+    if arrival.hold is None:
+        return None
+    outcome = Outcome.SKIPPED if arrival.hold.kind == "task-failed" else Outcome.WAITING
+    return outcome, arrival.hold
 
 
 def newer(tag: str | None, digest: str | None) -> Reason:

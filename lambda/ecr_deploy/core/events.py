@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, cast, get_args
 
-from ecr_deploy.core import images, pushes, records
+from ecr_deploy.core import images, pushes, records, tasks
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
@@ -57,6 +57,15 @@ class HookChange(NamedTuple):
     event_id: str
 
 
+class TaskChange(NamedTuple):
+    """News of a task of ours in a cluster that has stopped; `task` is it as ECS describes it."""
+
+    cluster: str
+    started_by: str
+    task: Mapping[str, Any]
+    event_id: str
+
+
 class GroupChange(NamedTuple):
     """News of a deployment of one of CodeDeploy's deployment groups, ours or not."""
 
@@ -78,7 +87,7 @@ class InvalidEventError(EcrDeployError):
         self.value = value
 
 
-def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | HookChange | GroupChange:
+def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | HookChange | TaskChange | GroupChange:
     """Read an EventBridge event.
 
     Raises:
@@ -185,6 +194,20 @@ def _hook(event: Mapping[str, Any], event_id: str) -> HookChange:
     raise InvalidEventError(field, resources)
 
 
+def _task(event: Mapping[str, Any], event_id: str) -> TaskChange | NoPush:
+    """Read a task that has stopped, if it is one of ours.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
+    """
+    started_by = _optional(event, "detail.startedBy")
+    if not isinstance(started_by, str) or not started_by.startswith(tasks.STARTED_BY):
+        return NoPush("a task of others is no push", event_id)
+    if (status := _text(event, "detail.lastStatus")) != "STOPPED":
+        return NoPush(f"the task is {status}", event_id)
+    cluster = _text(event, "detail.clusterArn").rpartition("/")[2]
+    return TaskChange(cluster, started_by, event["detail"], event_id)
+
+
 def _push(  # noqa: PLR0913 - one path for each field of a push
     event: Mapping[str, Any],
     event_id: str,
@@ -282,7 +305,7 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
 # By source and detail-type.
 _READERS: dict[
     tuple[str, str],
-    Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | HookChange | GroupChange],
+    Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | HookChange | TaskChange | GroupChange],
 ] = {
     ("aws.ecr", "ECR Image Action"): partial(_native, pushing="PUSH"),
     ("aws.ecr", "ECR Replication Action"): partial(_native, pushing="REPLICATE"),
@@ -290,6 +313,7 @@ _READERS: dict[
     ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
     ("aws.ecs", "ECS Hook State Change"): _hook,
+    ("aws.ecs", "ECS Task State Change"): _task,
     pushes.RETRY: _retry,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,
 }

@@ -16,16 +16,21 @@ from ecr_deploy.core.records import Record
 
 if TYPE_CHECKING:
     from ecr_deploy.core.order_by import OrderBy
+    from ecr_deploy.core.tasks import Slot, Task
     from ecr_deploy.core.versions import Range
 
 _WILDCARDS = frozenset("*?[")
 
 
 class Moment(NamedTuple):
-    """What the freezes depend on: the time, and the change calendars that are CLOSED, each with when it opens."""
+    """What gates depend on: the time, the change calendars that are CLOSED, each with when it opens, and tasks.
+
+    Without `slots` no task has to run first.
+    """
 
     now: datetime
     closed: Mapping[str, str]
+    slots: "Mapping[str, Slot] | None" = None
 
 
 # When nothing has to wait.
@@ -51,6 +56,7 @@ class Rule(NamedTuple):
     families: tuple[str, ...] = ()
     change_calendars: tuple[str, ...] = ()
     minimum_image_age: timedelta = timedelta(0)
+    run_before: "tuple[Task, ...]" = ()
     promote_tag: str | None = None
     promoted_tags: tuple[str, ...] = ()
 
@@ -88,7 +94,19 @@ class Rule(NamedTuple):
             return False
         return self.reaches(target) and self.rejection(push) is None
 
-    def holds(self, push: Record, moment: Moment) -> Reason | None:
+    def awaited_task(self, push: Record, moment: Moment, cluster: str | None) -> "tuple[Task, Reason] | None":
+        """The first task that has to end well before a push goes to a cluster, and why it holds the push back."""
+        if not self.run_before or moment.slots is None or cluster is None:
+            return None
+        from ecr_deploy.core import tasks  # noqa: PLC0415 - few need it
+
+        holds = (
+            (task, tasks.hold(task, push, moment.slots.get(task.slot(cluster), tasks.Slot())))
+            for task in self.run_before
+        )
+        return next(((task, reason) for task, reason in holds if reason), None)
+
+    def holds(self, push: Record, moment: Moment, cluster: str | None) -> Reason | None:
         """Why a push that the rule allows has to wait; None if it need not."""
         for calendar in self.change_calendars:
             if calendar in moment.closed:
@@ -96,7 +114,9 @@ class Rule(NamedTuple):
         ripe = push.pushed_at + self.minimum_image_age
         if self.minimum_image_age and ripe > moment.now:
             return Reason("too-young", f"the image is old enough at {ripe:%Y-%m-%dT%H:%M:%SZ}")
-        return None
+        # The last of all: a task runs only for what would be deployed.
+        awaited = self.awaited_task(push, moment, cluster)
+        return awaited[1] if awaited else None
 
 
 # The place of a push among those of one repository: the greater one is the newer. Tag and digest decide between pushes
@@ -188,8 +208,21 @@ class Rules(NamedTuple):
 
     def holds(self, push: Record, target: Target, container: str) -> Reason | None:
         """Why a push that may go to a container of the target has to wait; None if it need not."""
-        reasons = [rule.holds(push, self.moment) for rule in self.rules if rule.allows(push, target, container)]
+        reasons = [
+            rule.holds(push, self.moment, target.cluster) for rule in self.rules if rule.allows(push, target, container)
+        ]
         return None if None in reasons else next(iter(reasons), None)
+
+    def run_before(self) -> bool:
+        """Whether any rule has a task run first."""
+        return any(rule.run_before for rule in self.rules)
+
+    def awaited_task(self, push: Record, target: Target) -> "Task | None":
+        """The task that has to end well before a push goes to a target, of the first rule that allows it there."""
+        found = (
+            rule.awaited_task(push, self.moment, target.cluster) for rule in self.rules if rule.allows(push, target)
+        )
+        return next((awaited[0] for awaited in found if awaited), None)
 
     def order(self, repository: Repository, target: Target) -> "Order":
         """How the pushes to a repository are ordered for a target.
