@@ -40,6 +40,7 @@ locals {
       families            = []
       change_calendars    = []
       minimum_image_age   = 0
+      run_before          = []
       promote_tag         = null
     }
     settings = {

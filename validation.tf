@@ -18,6 +18,7 @@ locals {
       families            = "list(string)"
       change_calendars    = "list(string)"
       minimum_image_age   = "number"
+      run_before          = "list(object)"
       promote_tag         = "string"
     }
     alarms = {
@@ -29,10 +30,17 @@ locals {
   types = {
     "list(string)" = "^\\[(\"([^\"\\\\]|\\\\.)*\"(,\"([^\"\\\\]|\\\\.)*\")*)?\\]$"
     "map(string)"  = "^\\{(\"([^\"\\\\]|\\\\.)*\":\"([^\"\\\\]|\\\\.)*\"(,\"([^\"\\\\]|\\\\.)*\":\"([^\"\\\\]|\\\\.)*\")*)?\\}$"
+    "list(object)" = "^\\[(\\{.*\\})?\\]$"
     string         = "^\""
     bool           = "^(true|false)$"
     number         = "^-?[0-9]"
   }
+
+  # The fields of a task of run_before, and those that it must have.
+  task_fields        = ["family", "container", "command", "timeout_minutes", "network_configuration", "launch_type"]
+  task_needs         = ["family", "container"]
+  task_launch_types  = ["EC2", "FARGATE", "EXTERNAL"]
+  task_network_names = ["subnets", "security_groups", "assign_public_ip"]
 
   # The fields of a rule that may be left out, but not be empty.
   never_empty = ["registries", "repositories", "tags", "clusters", "services", "containers"]

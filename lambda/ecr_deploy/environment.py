@@ -145,6 +145,10 @@ class Environment:
         arn = f"arn:{self.scheduler.partition}:ecs:{self.region}:{self.settings.account_id}:cluster"
         return [f"{arn}/{name}" for name in self.ecs.clusters(rules)]
 
+    def logs(self, region: str) -> Api:
+        """CloudWatch Logs in a region."""
+        return self._api("logs", config=SMALL_CONFIG, region_name=region)
+
     def registry(self, region: str) -> Api:
         """ECR in a region."""
         # Threads that ask for it at once get the same.

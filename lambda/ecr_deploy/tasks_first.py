@@ -218,10 +218,22 @@ def _end(environment: Environment, name: str, slot: Slot, run: Run, stopped: Map
     if why is None:
         environment.slots.write(name, slot.having(run._replace(state=RunState.DONE, reason=None)))
         return []
-    reason = "; ".join(filter(None, (f"the task {family} failed", run.reason, why)))
+    wrote = _last_lines(environment, run, container, run.arn or str(stopped.get("taskArn", "")))
+    reason = "; ".join(filter(None, (f"the task {family} failed", run.reason, why, wrote)))
     environment.slots.write(name, slot.having(run._replace(state=RunState.FAILED, reason=reason)))
     target = TargetResult(Target(cluster, family), Outcome.FAILED, Reason("task", reason))
     return [(Push(run.push, run.token), PushResult(Outcome.FAILED, Reason("task", reason), (target,)))]
+
+
+def _last_lines(environment: Environment, run: Run, container: str, arn: str) -> str | None:
+    """What the task wrote last; what only tells can't keep us from acting."""
+    try:
+        revision = environment.ecs.revision(run.request["taskDefinition"])
+        lines = ecs_tasks.last_lines(environment.logs, revision, container, arn)
+    except EcrDeployError as error:
+        logger.warning("the log of %s is not read: %s", arn, error)
+        return None
+    return "its log ends with:\n" + "\n".join(lines) if lines else None
 
 
 def tell(environment: Environment, ended: Iterable[tuple[Push, PushResult]]) -> None:

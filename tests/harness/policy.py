@@ -123,6 +123,11 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     **dict.fromkeys(
         ("StopServiceDeployment", "ContinueServiceDeployment"), lambda _, request: [request["serviceDeploymentArn"]]
     ),
+    "RunTask": lambda _, request: [request["taskDefinition"]],
+    "StopTask": lambda _, request: [request["task"]],
+    "GetLogEvents": lambda arn, request: [
+        f"{arn}:log-group:{request['logGroupName']}:log-stream:{request['logStreamName']}"
+    ],
     "UpdateService": lambda arn, request: [_service(arn, request, request["service"])],
     "UpdateExpressGatewayService": lambda _, request: [request["serviceArn"]],
     "RegisterTaskDefinition": lambda arn, request: [f"{arn}:task-definition/{request['family']}:1"],
@@ -155,6 +160,8 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
 }
 _CONTEXTS: dict[str, Callable[[str, Mapping[str, Any]], Context]] = {
     "ListTasks": _in_cluster,
+    "RunTask": _in_cluster,
+    "StopTask": _in_cluster,
     "DescribeTasks": _in_cluster,
     "ListServices": _in_cluster,
     "DescribeServices": _in_cluster,

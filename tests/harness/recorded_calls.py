@@ -22,7 +22,7 @@ FEATURES = (
     "image_parameter_prefix",
     "change_calendars",
 )
-FEATURES_OF_RULES = ("families", "promote_tag", "change_calendars")
+FEATURES_OF_RULES = ("families", "promote_tag", "change_calendars", "run_before")
 
 _found: set[str] = set()
 

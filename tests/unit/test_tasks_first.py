@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.harness.road import APP, Road, definition, digest, pushed
 from tests.harness.strict_ecs import FakeClock, StrictEcs
@@ -98,6 +99,43 @@ def test_one_that_fails_is_told_and_a_request_tries_again(ecs: StrictEcs, road: 
     end(ecs, road)
     assert images(road) == ["v2", "v2"]
     assert ecs.count("RunTask") == 2
+
+
+class Logs:
+    """As much of CloudWatch Logs as is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.refuses = False
+
+    def get_log_events(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request)
+        if self.refuses:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetLogEvents")
+        return {"events": [{"timestamp": number, "message": f"line {number}\n"} for number in range(request["limit"])]}
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_the_end_of_its_log_is_told(ecs: StrictEcs, *, refuses: bool) -> None:
+    options = {"awslogs-group": "/shop", "awslogs-stream-prefix": "ecs", "awslogs-region": "eu-west-1"}
+    logging_to = {"logDriver": "awslogs", "options": options}
+    own = definition("migrate", f"{APP}:v1")
+    own["containerDefinitions"][0]["logConfiguration"] = logging_to
+    ecs.register(own)
+    logs = Logs()
+    logs.refuses = refuses
+    road = Road(ecs, inputs={"rules": [RULE]}, clients={"logs": logs})
+    road.push(pushed("v2"))
+
+    end(ecs, road, 1)
+
+    reason = road.events.taken[-1][1]["reason"]
+    assert reason.endswith(
+        "exited" if refuses else "exited; its log ends with:\n" + "\n".join(f"line {n}" for n in range(20))
+    )
+    identifier = ecs.tasks(running=False)[0].rpartition("/")[2]
+    stream = {"logGroupName": "/shop", "logStreamName": f"ecs/main/{identifier}"}
+    assert logs.asked == [{**stream, "limit": 20, "startFromHead": False}]
 
 
 def test_a_newer_push_goes_on_after_one_that_failed(ecs: StrictEcs, road: Road) -> None:

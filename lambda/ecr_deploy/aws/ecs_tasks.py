@@ -1,6 +1,7 @@
 """ECS: single tasks, and what it tells of those that stopped."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from ecr_deploy.aws.calls import Api, Maybe, Shape
 from ecr_deploy.core import stops
 from ecr_deploy.core.errors import CallError, Retry
 from ecr_deploy.core.fleet import Service, Target
+from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.stops import ServiceEvent
 
 NOTHING_STARTED = "NothingStarted"
@@ -16,6 +18,7 @@ NOTHING_STARTED = "NothingStarted"
 
 # How many DescribeTasks takes at once.
 _PER_DESCRIBE = 100
+_MOST_LINES = 20
 _TASK: Shape = {
     "taskArn": str,
     "taskDefinitionArn": str,
@@ -118,3 +121,35 @@ def stop(api: Api, cluster: str, arn: str, reason: str) -> None:
 
     """
     api.call("StopTask", f"cluster {cluster}", {}, cluster=cluster, task=arn, reason=reason)
+
+
+def last_lines(logs: Callable[[str], Api], revision: Revision, container: str, arn: str) -> list[str]:
+    """The last lines, 20 at most, of what a container of a task wrote by the driver awslogs; none by another one.
+
+    `logs` gives CloudWatch Logs in a region.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
+
+    Raises:
+        CallError: CloudWatch Logs refuses or does not answer.
+        OutOfTimeError: the invocation would end first.
+
+    """
+    definitions = json.loads(revision.source).get("containerDefinitions", ())
+    found = next((one for one in definitions if one["name"] == container), {})
+    configuration = found.get("logConfiguration") or {}
+    options = configuration.get("options") or {}
+    group, prefix, region = (options.get(f"awslogs-{name}") for name in ("group", "stream-prefix", "region"))
+    if configuration.get("logDriver") != "awslogs" or not (group and prefix and region):
+        return []
+    stream = f"{prefix}/{container}/{arn.rpartition('/')[2]}"
+    shape: Shape = {"events": [{"message": str}]}
+    answer = logs(region).call(
+        "GetLogEvents",
+        f"log group {group}",
+        shape,
+        logGroupName=group,
+        logStreamName=stream,
+        limit=_MOST_LINES,
+        startFromHead=False,
+    )
+    return [event["message"].rstrip() for event in answer["events"]][-_MOST_LINES:]
