@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ecr_deploy import follow_ups, on_push, report
 from ecr_deploy.core.errors import EcrDeployError
-from ecr_deploy.core.events import DeploymentChange, GroupChange, HookChange
+from ecr_deploy.core.events import DeploymentChange, GroupChange
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.outcomes import PushResult
 from ecr_deploy.deployer import Results
@@ -12,16 +12,14 @@ from ecr_deploy.environment import Environment
 from ecr_deploy.rollout_watch import RolloutResult, Watch
 
 
-def track(
-    environment: Environment, news: DeploymentChange | HookChange | GroupChange
-) -> tuple[list[PushResult], Results]:
+def track(environment: Environment, news: DeploymentChange | GroupChange) -> tuple[list[PushResult], Results]:
     """Find out how rollouts ended, and deploy what had to wait for that.
 
     Gives what failed of it, and what came of the pushes that waited.
     """
     if environment.settings.dry_run:
         return [], []
-    if isinstance(news, HookChange):
+    if isinstance(news, DeploymentChange) and news.awaits_action:
         from ecr_deploy import hooks  # noqa: PLC0415 - few services have any
 
         return hooks.tell(environment, news.event_id, filter(environment.settings.rules.reaches, [news.target])), []

@@ -135,7 +135,7 @@ def last_lines(logs: Callable[[str], Api], revision: Revision, container: str, a
 
     """
     definitions = json.loads(revision.source).get("containerDefinitions", ())
-    found = next((one for one in definitions if one["name"] == container), {})
+    found: dict[str, Any] = next((one for one in definitions if one["name"] == container), {})
     configuration = found.get("logConfiguration") or {}
     options = configuration.get("options") or {}
     group, prefix, region = (options.get(f"awslogs-{name}") for name in ("group", "stream-prefix", "region"))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, cast, get_args
 
-from ecr_deploy.core import images, pushes, records, tasks
+from ecr_deploy.core import images, pushes, records
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
@@ -18,9 +18,8 @@ from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 
 # Services made before 2021 have ARNs without their cluster.
-_SERVICE_ARN = re.compile(r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service/((?P<cluster>[^/]+)/)?(?P<service>[^/]+)")
-_DEPLOYMENT_ARN = re.compile(
-    r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service-deployment/(?P<cluster>[^/]+)/(?P<service>[^/]+)/[^/]+"
+_SERVICE_ARN = re.compile(
+    r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service(-deployment)?/((?P<cluster>[^/]+)/)?(?P<service>[^/]+)(?(1)/[^/]+)"
 )
 # What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is none.
 _IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json")
@@ -44,17 +43,11 @@ class Tick(NamedTuple):
 
 
 class DeploymentChange(NamedTuple):
-    """News of a deployment of a service, ours or not."""
+    """News of a deployment of a service, ours or not; it may await an action at a hook."""
 
     target: Target
     event_id: str
-
-
-class HookChange(NamedTuple):
-    """News of a deployment of a service, ours or not, that awaits an action at a hook."""
-
-    target: Target
-    event_id: str
+    awaits_action: bool = False
 
 
 class TaskChange(NamedTuple):
@@ -87,7 +80,7 @@ class InvalidEventError(EcrDeployError):
         self.value = value
 
 
-def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | HookChange | TaskChange | GroupChange:
+def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | TaskChange | GroupChange:
     """Read an EventBridge event.
 
     Raises:
@@ -175,23 +168,8 @@ def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
         field = "resources"
         raise InvalidEventError(field, resources)
     cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
-    return DeploymentChange(Target(cluster, match["service"]), event_id)
-
-
-def _hook(event: Mapping[str, Any], event_id: str) -> HookChange:
-    """Read which service it is about; the rest is asked of ECS.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html
-    """
-    resources = event.get("resources")
-    for resource in resources if isinstance(resources, list) else ():
-        if match := _SERVICE_ARN.fullmatch(str(resource)):
-            cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
-            return HookChange(Target(cluster, match["service"]), event_id)
-        if match := _DEPLOYMENT_ARN.fullmatch(str(resource)):
-            return HookChange(Target(match["cluster"], match["service"]), event_id)
-    field = "resources"
-    raise InvalidEventError(field, resources)
+    awaits_action = event["detail-type"] == "ECS Hook State Change"
+    return DeploymentChange(Target(cluster, match["service"]), event_id, awaits_action)
 
 
 def _task(event: Mapping[str, Any], event_id: str) -> TaskChange | NoPush:
@@ -199,6 +177,8 @@ def _task(event: Mapping[str, Any], event_id: str) -> TaskChange | NoPush:
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
     """
+    from ecr_deploy.core import tasks  # noqa: PLC0415 - few functions are sent any
+
     started_by = _optional(event, "detail.startedBy")
     if not isinstance(started_by, str) or not started_by.startswith(tasks.STARTED_BY):
         return NoPush("a task of others is no push", event_id)
@@ -305,14 +285,14 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
 # By source and detail-type.
 _READERS: dict[
     tuple[str, str],
-    Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | HookChange | TaskChange | GroupChange],
+    Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | TaskChange | GroupChange],
 ] = {
     ("aws.ecr", "ECR Image Action"): partial(_native, pushing="PUSH"),
     ("aws.ecr", "ECR Replication Action"): partial(_native, pushing="REPLICATE"),
     ("aws.ecr", "AWS API Call via CloudTrail"): _cloudtrail,
     ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
-    ("aws.ecs", "ECS Hook State Change"): _hook,
+    ("aws.ecs", "ECS Hook State Change"): _deployment,
     ("aws.ecs", "ECS Task State Change"): _task,
     pushes.RETRY: _retry,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,
