@@ -16,7 +16,6 @@ from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, Retry
 from ecr_deploy.core.events import (
     DeploymentChange,
     GroupChange,
-    HookChange,
     InvalidEventError,
     NoPush,
     TaskChange,
@@ -27,7 +26,7 @@ from ecr_deploy.core.pushes import Push
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
 
-News = Push | NoPush | Tick | DeploymentChange | HookChange | TaskChange | GroupChange
+News = Push | NoPush | Tick | DeploymentChange | TaskChange | GroupChange
 
 
 class Dispatcher:
@@ -145,7 +144,7 @@ class Dispatcher:
     def _handle(
         self,
         message: Message,
-        news: PushResult | NoPush | Tick | DeploymentChange | HookChange | TaskChange | GroupChange,
+        news: PushResult | NoPush | Tick | DeploymentChange | TaskChange | GroupChange,
     ) -> tuple[Sequence[PushResult], Results]:
         """Handle news of anything but a push; whatever goes wrong is the result of this message, and of no other."""
         if isinstance(news, PushResult):
