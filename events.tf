@@ -3,10 +3,10 @@
 locals {
   other_events = {
     for name, event in {
-      # How rollouts end.
+      # How rollouts end, and which services change: what is known of the others need not be read for each push.
       deployments = {
-        needed      = !var.dry_run
-        description = "Ends of ECS deployments"
+        needed      = true
+        description = "ECS deployments"
         pattern     = [for pattern in local.deployment_patterns : pattern if length(pattern) <= local.pattern_limit][0]
         schedule    = null
         state       = "ENABLED"
@@ -81,13 +81,13 @@ locals {
       clusterArns = []
     },
   ]
-  deployment_ends = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
+  deployment_changes = ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
   deployment_patterns = [for filter in local.deployment_filters : jsonencode({
     source      = ["aws.ecs"]
     detail-type = ["ECS Deployment State Change"]
     "$or" = concat(
-      [{ detail = { eventName = local.deployment_ends }, resources = filter.resources }],
-      length(filter.clusterArns) > 0 ? [{ detail = { eventName = local.deployment_ends, clusterArn = [for one in filter.clusterArns : jsondecode(one)] } }] : [],
+      [{ detail = { eventName = local.deployment_changes }, resources = filter.resources }],
+      length(filter.clusterArns) > 0 ? [{ detail = { eventName = local.deployment_changes, clusterArn = [for one in filter.clusterArns : jsondecode(one)] } }] : [],
     )
   })]
   # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html

@@ -166,6 +166,11 @@ resource "aws_lambda_function" "this" {
       condition     = local.policies_length <= local.policies_limit
       error_message = "The role's policies are too long: IAM takes 10,240 characters in all, which leaves ${local.policies_limit}, but clusters and the rules' registries and repositories make them ${local.policies_length} long. Write wildcards instead of lists of names, or use the module twice, with other names and rules."
     }
+
+    precondition {
+      condition     = length(local.circular_rules) == 0
+      error_message = "A stage waits for itself: rules[${join("] and rules[", local.circular_rules)}] have after, and reach what they wait for. Let a rule without after reach the first stage."
+    }
   }
 }
 

@@ -41,6 +41,8 @@ locals {
       change_calendars    = []
       minimum_image_age   = 0
       run_before          = []
+      after               = null
+      approval            = null
       promote_tag         = null
     }
     settings = {

@@ -19,12 +19,32 @@ locals {
       change_calendars    = "list(string)"
       minimum_image_age   = "number"
       run_before          = "list(object)"
+      after               = "object({ clusters = list(string), services = list(string), live_minutes = number })"
+      approval            = "object({ expires_hours = number })"
       promote_tag         = "string"
     }
     alarms = {
       topic_arns = "list(string)"
     }
   }
+
+  # For each rule with a stage, by its index, those of them that bring pushes to the stage; none where a rule without a
+  # stage reaches it, too. A path of up to eight steps that ends where it began is a circle.
+  staged = try({ for index, rule in local.rules : tostring(index) => rule if rule.after != null && length(rule.after.clusters) > 0 }, {})
+  stage_steps = try({ for index, rule in local.staged : index => alltrue([for cluster in rule.after.clusters : anytrue(flatten([
+    for other in local.rules : [for glob in other.clusters : can(regex(local.as_regex[glob], cluster))] if other.after == null
+    ]))]) ? [] : [
+    for other_index, other in local.staged : other_index if anytrue(flatten([for cluster in rule.after.clusters : [
+      for glob in other.clusters : can(regex(local.as_regex[glob], cluster)) || can(regex(local.as_regex[cluster], glob))
+    ]]))
+  ] }, {})
+  stage_paths_2  = { for index, steps in local.stage_steps : index => distinct(concat(steps, flatten([for step in steps : local.stage_steps[step]]))) }
+  stage_paths_4  = { for index, steps in local.stage_paths_2 : index => distinct(concat(steps, flatten([for step in steps : local.stage_paths_2[step]]))) }
+  stage_paths_8  = { for index, steps in local.stage_paths_4 : index => distinct(concat(steps, flatten([for step in steps : local.stage_paths_4[step]]))) }
+  circular_rules = [for index, steps in local.stage_paths_8 : index if contains(steps, index)]
+  as_regex = try({ for glob in distinct(flatten([for rule in local.rules : concat(rule.clusters, rule.after == null ? [] : rule.after.clusters)])) :
+    glob => "^${replace(replace(replace(glob, "[!", "[^"), "*", ".*"), "?", ".")}$"
+  }, {})
 
   # How values of a type look in JSON, null aside.
   types = {
@@ -34,7 +54,11 @@ locals {
     string         = "^\""
     bool           = "^(true|false)$"
     number         = "^-?[0-9]"
+
+    "object({ clusters = list(string), services = list(string), live_minutes = number })" = "^\\{\"clusters\":${local.json_globs}(,\"live_minutes\":[0-9]{1,7})?(,\"services\":${local.json_globs})?\\}$"
+    "object({ expires_hours = number })"                                                  = "^\\{(\"expires_hours\":[1-9][0-9]{0,4})?\\}$"
   }
+  json_globs = "\\[\"${local.one_glob}\"(,\"${local.one_glob}\")*\\]"
 
   # The fields of a task of run_before, and those that it must have.
   task_fields        = ["family", "container", "command", "timeout_minutes", "network_configuration", "launch_type"]
@@ -46,9 +70,10 @@ locals {
   never_empty = ["registries", "repositories", "tags", "clusters", "services", "containers"]
 
   # The fields of a rule that hold pushes back until a scheduled run.
-  waiting = ["change_calendars", "minimum_image_age"]
+  waiting = ["change_calendars", "minimum_image_age", "after", "approval"]
 
-  glob       = "^([A-Za-z0-9_*?-]|\\[!?[A-Za-z0-9_-]+\\])+$"
+  one_glob   = "([A-Za-z0-9_*?-]|\\[!?[A-Za-z0-9_-]+\\])+"
+  glob       = "^${local.one_glob}$"
   glob_fix   = "write letters, digits, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"prod-*\""
   names      = { pattern = local.glob, fault = "which is no glob of names: ${local.glob_fix}" }
   image_tags = { pattern = "^([A-Za-z0-9_.*?-]|\\[!?[A-Za-z0-9_.-]+\\])+$", fault = "which is no glob of image tags: write letters, digits, dots, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"v1.*\"" }

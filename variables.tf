@@ -66,6 +66,11 @@ variable "rules" {
       there get it: family and container of the task definition, command (default: the container's), timeout_minutes
       (default: 15), launch_type and network_configuration with subnets, security_groups and assign_public_ip (default:
       those of the first service that the push reaches). Default: [].
+    - after: object with clusters and services, globs of a stage, and live_minutes: the same image must have been live for
+      so many minutes, 0 unless given, on every service there that runs its repository, and rolled back on none. Services
+      that opted out or are pinned are not asked. Default: null, none.
+    - approval: object with expires_hours: the image must be approved by a request, within so many hours of the push if
+      they are given. {} is one that never expires. Default: null, none.
     - promote_tag: image tag that an image gets in ECR once it is live on every service of the rule that runs its
       repository; pushes of this tag start nothing. Default: null, none.
   EOT

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from bench import memory, peers, picture, pushes, start
+from bench import function, memory, peers, picture, pushes, start
 from bench.cases import LATENCY, Case
 from bench.picture import Series
 from bench.pushes import Measured
@@ -40,19 +40,23 @@ _SHORT = {
 
 def main(sizes: Sequence[int]) -> None:
     """Measure, print and write."""
+    # By its name the function tells its own revisions from those of another instance of the module.
+    os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "ecr-deploy"
     logging.getLogger("ecr_deploy").addHandler(logging.FileHandler(os.devnull))
     print(f"Machine: {_machine()}")
     print(f"Strict ECS double: {LATENCY * 1000:.0f} ms a call, the documented token buckets\n")
     print(", ".join(f"{short} {name}" for name, short in _SHORT.items()) + "\n")
     print("services families   hit                seconds     bound  ratio throttled  clock  calls")
     measured = [one for case in _cases(sizes) for one in _measure(case)]
-    others = _measure_peers(sizes, measured)
+    is_whole = tuple(sizes) == SIZES
+    others = _measure_peers() if is_whole else []
     results: dict[str, Any] = {
         "machine": _machine(),
         "measured_at": datetime.now(UTC).isoformat(timespec="minutes"),
         "latency_seconds": LATENCY,
         "pushes": [one.as_json() for one in measured],
         "peers": others,
+        "function": function.measure() if is_whole else {},
         "start": start.measure(),
         "memory_mib": memory.measure(tuple(size for size in memory.SIZES if size <= max(sizes))),
         "skipped_push_ms": _skip(),
@@ -60,7 +64,7 @@ def main(sizes: Sequence[int]) -> None:
     results["exponents"] = _exponents(measured, results["memory_mib"])
     for name in ("start", "memory_mib", "skipped_push_ms", "exponents"):
         print(f"\n{name}: {json.dumps(results[name], indent=2)}")
-    if tuple(sizes) == SIZES:
+    if is_whole:
         (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
         (HERE / "results.svg").write_text(_draw(measured, others))
 
@@ -89,35 +93,26 @@ def _measure(case: Case) -> tuple[Measured, Measured]:
     return results
 
 
-def _measure_peers(sizes: Sequence[int], measured: Sequence[Measured]) -> list[dict[str, Any]]:
-    """Each peer where we were measured, too; how many times faster we are, cold and warm."""
-    ways: dict[str, Callable[[Case], Measured]] = {"ecs-deploy": peers.ecs_deploy, "article of 2018": peers.article}
-    cases = [case for case in (Case(100, 1), Case(100, 10), Case(1000, 10)) if case.services in sizes]
-    if cases:
-        peers.install()
+def _measure_peers() -> list[dict[str, Any]]:
+    """Each peer beside a cold function of ours, its start included, to the last UpdateService."""
+    peers.install()
+    ways = {"ecs-deploy": peers.ecs_deploy, "article of 2018": peers.article}
     compared = []
-    for case in cases:
-        ours = {one.case.cold: one for one in measured if one.case._replace(cold=False) == case}
-        if not ours:
-            ours = {one.case.cold: one for one in _measure(case)}
+    for services, hit in ((100, 1), (100, 10), (1000, 10)):
+        ours = function.pushes(services, hit=hit)
         for name, way in ways.items():
-            other = way(case)
-            times = other.seconds / ours[True].seconds, other.seconds / ours[False].seconds, other.seconds / case.bound
-            print(f"{name}, {case.hit} of {case.services:,}: {other.seconds:.2f} s, {times[0]:.1f} times our cold, "
-                  f"{times[1]:.1f} times our warm, {times[2]:.1f} times the bound", flush=True)  # fmt: skip
-            compared.append(
-                {
-                    "peer": name,
-                    "services": case.services,
-                    "hit": case.hit,
-                    "seconds": round(other.seconds, 2),
-                    "calls": dict(other.calls),
-                    "throttled": other.throttled,
-                    "times_our_cold": round(times[0], 1),
-                    "times_our_warm": round(times[1], 1),
-                    "times_the_bound": round(times[2], 1),
-                }
-            )
+            other = way(services, hit)
+            row = {
+                "peer": name,
+                "services": services,
+                "hit": hit,
+                "wall": round(other["wall"], 2),
+                "cpu": round(other["cpu"], 2),
+                "our_wall": round(ours["start"]["wall"] + ours["cold"]["wall"], 2),
+                "our_cpu": round(ours["start"]["cpu"] + ours["cold"]["cpu"], 2),
+            }
+            print("peers", row, flush=True)
+            compared.append(row)
     return compared
 
 
@@ -133,7 +128,7 @@ def _skip() -> float:
     return round(median(seconds) * 1000, 3)
 
 
-def _exponents(measured: Sequence[Measured], memory_mib: dict[str, dict[int, float]]) -> dict[str, dict[str, float]]:
+def _exponents(measured: Sequence[Measured], memory_mib: dict[int, float]) -> dict[str, dict[str, float]]:
     """How time and memory grow with the services, as a power; time beside how the bound does."""
     kinds: dict[str, Callable[[Case], bool]] = {
         "one hit, cold": lambda case: case.hit == 1 and case.cold,
@@ -149,11 +144,10 @@ def _exponents(measured: Sequence[Measured], memory_mib: dict[str, dict[int, flo
                 "measured": _exponent([(one.case.services, one.seconds) for one in found]),
                 "bound": _exponent([(one.case.services, one.case.bound) for one in found]),
             }
-    for name, by_size in memory_mib.items():
-        # What small fleets need is lost in what differs from start to start.
-        needed = [(size, mib) for size, mib in by_size.items() if mib >= 1]
-        if len(needed) > 1:
-            exponents[f"memory, by {name}"] = {"measured": _exponent(needed)}
+    # What small fleets need is lost in what differs from start to start.
+    needed = [(size, mib) for size, mib in memory_mib.items() if mib >= 1]
+    if len(needed) > 1:
+        exponents["memory"] = {"measured": _exponent(needed)}
     return exponents
 
 
@@ -174,8 +168,8 @@ def _draw(measured: Sequence[Measured], others: Sequence[dict[str, Any]]) -> str
         "All services run it, each of its own family": [*_series(all_hit)],
     }
     for name in ("article of 2018", "ecs-deploy"):
-        points = [(one["services"], one["seconds"]) for one in others if one["peer"] == name and one["hit"] == 1]
-        points += [(one["services"], one["seconds"]) for one in others if one["peer"] == name and one["services"] > 100]  # noqa: PLR2004
+        points = [(one["services"], one["wall"]) for one in others if one["peer"] == name and one["hit"] == 1]
+        points += [(one["services"], one["wall"]) for one in others if one["peer"] == name and one["services"] > 100]  # noqa: PLR2004
         panels["One service of the fleet runs the image"].insert(2, Series(f"{name} (10 of 1,000)", points))
     return picture.draw(panels, f"{LATENCY * 1000:.0f} ms a call, ECS's token buckets; {_machine()}")
 

@@ -1,5 +1,6 @@
 """A start of the function under AWS's own runtime client, and what importing the package takes; the size of the zip."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,10 @@ from statistics import median
 from typing import Any
 
 import build_zip
+from bench import function
+from ecr_deploy.core import settings
 from tests.harness.processes import child_process
+from tests.harness.road import REGION
 
 _CLIENT_ALONE = """
 import boto3
@@ -81,7 +85,9 @@ def _import(directory: Path, **variables: str) -> float:
 def _environment(directory: Path, **variables: str) -> Mapping[str, str]:
     # Lambda's code is read-only: nothing compiled is kept.
     fixed = {"PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1", "AWS_LAMBDA_FUNCTION_NAME": "bench"}
-    return {**os.environ, **fixed, **variables}
+    account = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "none"}
+    configured = {settings.VARIABLE: json.dumps(function.SETTINGS), "AWS_SECRET_ACCESS_KEY": "none"}
+    return {**os.environ, **fixed, **account, **configured, **variables}
 
 
 @contextmanager

@@ -44,12 +44,12 @@ run "defaults" {
       detail-type = ["ECS Deployment State Change"]
       "$or" = [
         {
-          detail    = { eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
+          detail    = { eventName = ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
           resources = [{ prefix = "arn:aws:ecs:eu-west-1:123456789012:service/" }]
         },
         {
           detail = {
-            eventName  = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
+            eventName  = ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
             clusterArn = [{ prefix = "arn:aws:ecs:eu-west-1:123456789012:cluster/" }]
           }
         },
@@ -179,7 +179,7 @@ run "rules_and_what_comes_after" {
     clusters = ["prod-?", "[ab]*", "web"]
     rules = [
       { repositories = ["app"], tags = ["main-*"], exclude_tags = ["*-rc"], registries = ["210987654321"] },
-      { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, promote_tag = "production" },
+      { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, approval = { expires_hours = 72 }, promote_tag = "production" },
     ]
     change_calendars           = ["holidays"]
     reconcile_schedule         = "rate(15 minutes)"
@@ -201,7 +201,7 @@ run "rules_and_what_comes_after" {
       clusters   = ["prod-?", "[ab]*", "web"]
       rules = [
         { repositories = ["app"], tags = ["main-*"], exclude_tags = ["*-rc"], registries = ["210987654321"] },
-        { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, promote_tag = "production" },
+        { semver = "^1.4", include_prereleases = true, families = ["migrate-*"], change_calendars = ["nights"], minimum_image_age = 60, approval = { expires_hours = 72 }, promote_tag = "production" },
       ]
       change_calendars           = ["holidays"]
       enabled_tag_key            = "deploy"
@@ -237,7 +237,7 @@ run "rules_and_what_comes_after" {
   assert {
     condition = jsondecode(aws_cloudwatch_event_rule.other["deployments"].event_pattern)["$or"] == [
       {
-        detail = { eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
+        detail = { eventName = ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"] }
         resources = [
           { prefix = "arn:aws:ecs:eu-west-1:123456789012:service/prod-" },
           { prefix = "arn:aws:ecs:eu-west-1:123456789012:service/" },
@@ -246,7 +246,7 @@ run "rules_and_what_comes_after" {
       },
       {
         detail = {
-          eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
+          eventName = ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
           clusterArn = [
             { prefix = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod-" },
             { prefix = "arn:aws:ecs:eu-west-1:123456789012:cluster/" },

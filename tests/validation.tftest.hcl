@@ -448,3 +448,80 @@ run "policies_longer_than_iam_takes" {
   }
   expect_failures = [aws_lambda_function.this[0]]
 }
+
+run "a_stage_without_clusters" {
+  command = plan
+  variables {
+    rules              = [{ after = { services = ["*"] } }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_stage_with_a_misspelt_field" {
+  command = plan
+  variables {
+    rules              = [{ clusters = ["prod"], after = { clusters = ["staging"], minutes = 30 } }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_stage_that_waits_for_itself" {
+  command = plan
+  variables {
+    rules              = [{ after = { clusters = ["staging"] } }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [aws_lambda_function.this[0]]
+}
+
+run "stages_in_a_circle" {
+  command = plan
+  variables {
+    rules = [
+      { clusters = ["a-*"], after = { clusters = ["c-1"] } },
+      { clusters = ["b-1"], after = { clusters = ["a-1"] } },
+      { clusters = ["c-?"], after = { clusters = ["b-*"] } },
+    ]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [aws_lambda_function.this[0]]
+}
+
+run "a_chain_of_stages" {
+  command = plan
+  variables {
+    rules = [
+      { clusters = ["staging"] },
+      { clusters = ["eu"], after = { clusters = ["staging"], live_minutes = 30 } },
+      { clusters = ["us"], after = { clusters = ["eu"], services = ["web-*"] }, approval = { expires_hours = 72 } },
+    ]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+}
+
+run "a_stage_that_a_rule_of_its_own_reaches" {
+  command = plan
+  variables {
+    rules              = [{ clusters = ["staging"] }, { after = { clusters = ["staging"] } }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+}
+
+run "a_stage_without_a_schedule" {
+  command = plan
+  variables {
+    rules = [{ clusters = ["staging"] }, { clusters = ["prod"], after = { clusters = ["staging"] } }]
+  }
+  expect_failures = [var.rules]
+}
+
+run "an_approval_that_expires_at_once" {
+  command = plan
+  variables {
+    rules              = [{ approval = { expires_hours = 0 } }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [var.rules]
+}

@@ -1,13 +1,6 @@
-"""The command line, for people and scripts: `python -m ecr_deploy --help`. It does not ship with the function."""
+"""The command line as a module: `python -m ecr_deploy`, for where its script is not on the path."""
 
-import sys
-
-try:
-    from ecr_deploy.cli.main import main
-except ModuleNotFoundError as error:
-    if str(error.name).partition(".")[0] != "rich":
-        raise
-    sys.exit("The command line needs its extra: install ecr-deploy[cli].")
+from ecr_deploy.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

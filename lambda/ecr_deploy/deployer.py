@@ -12,8 +12,8 @@ from functools import partial
 from threading import Event
 from typing import NamedTuple
 
-from ecr_deploy import fleet_reader
-from ecr_deploy.aws.calls import WORKERS
+from ecr_deploy import fleet_reader, memory_reader
+from ecr_deploy.aws.calls import WORKERS, batched
 from ecr_deploy.aws.table import KEYS_PER_GET
 from ecr_deploy.core import admission
 from ecr_deploy.core.errors import EcrDeployError, OutOfTimeError, OvertakenError, Retry
@@ -23,15 +23,16 @@ from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 from ecr_deploy.family_rollout import FamilyRollout, failed
-from ecr_deploy.fleet_reader import Hit, Reading
+from ecr_deploy.fleet_reader import Hit
 from ecr_deploy.leases import FamilyLease
+from ecr_deploy.memory_reader import Memories, Reading
 
 logger = logging.getLogger("ecr_deploy")
 
 # Enough for whoever deploys beside us; a loop that registers without end must not take us with it.
 _MOST_PLANS = 3
-# Of a long rollout from the queue: what is pushed behind it waits no longer. Calls that take too long are not begun.
-_SLICE_SECONDS = 25
+# So few that the first is read long before a slice ends, where ECS's pace is all that counts.
+_FAMILIES_AT_ONCE = 25
 
 Results = list[tuple[Push, PushResult]]
 
@@ -57,8 +58,13 @@ def deploy(
     if found:
         news = tuple(found)
         hits, unknown = fleet_reader.find_hits(news, environment, settings, everything=everything)
+        repositories = {push.repository for push in news}
+        if any(map(rules.stages, repositories)):
+            from ecr_deploy import stages  # noqa: PLC0415 - most users need not load it
+
+            settings = stages.look_at(environment, settings, repositories)
         if environment.slices:
-            environment.begin_slice(_SLICE_SECONDS)
+            environment.begin_slice()
         for push, result in _Batch(news, environment, settings, Event()).roll_out(hits):
             found.setdefault(push, []).append(result)
         for push in news:
@@ -83,16 +89,36 @@ class _Batch(NamedTuple):
             ThreadPoolExecutor(1, thread_name_prefix="reader") as reader,
             ThreadPoolExecutor(WORKERS, thread_name_prefix="family") as pool,
         ):
-            readings = [(wave, reader.submit(self._read, wave)) for wave in _waves(hits)]
+            waves = _waves(hit for hit in hits if not hit.is_late)
+            readings = [reading for wave in waves for reading in self._read_wave(wave, reader)]
             # Families wait for each other only in the pacer, so that reading the next ones overlaps with registering.
-            jobs = [pool.submit(self._roll_out, hit, reading) for wave, reading in readings for hit in wave]
+            jobs = [pool.submit(self._roll_out, hit, reading) for part, reading in readings for hit in part]
             for job in jobs:
                 yield from job.result()
+        for hit in hits:
+            if hit.is_late:
+                yield from ((push, failed(target, before, OutOfTimeError())) for push, target, before in hit.concerned)
 
-    def _read(self, wave: Sequence[Hit]) -> Reading:
+    def _read_wave(
+        self, wave: Sequence[Hit], reader: ThreadPoolExecutor
+    ) -> Iterator[tuple[Sequence[Hit], "Future[Reading]"]]:
+        """Read the table for a wave at once, and what ECS says in parts, none of which waits for the next."""
+        remembered = reader.submit(self._start_read, wave)
+        for part in batched(wave, _FAMILIES_AT_ONCE):
+            yield part, reader.submit(self._read_part, part, remembered)
+
+    def _read_part(self, hits: Sequence[Hit], remembered: "Future[Callable[[], Memories]]") -> Reading:
+        return self._read(hits, remembered.result())
+
+    def _start_read(self, hits: Sequence[Hit]) -> Callable[[], Memories]:
         if self.is_over.is_set():
             raise OutOfTimeError
-        return fleet_reader.read_families(wave, self.pushes, self.environment, self.settings)
+        return memory_reader.start_read(hits, self.environment)
+
+    def _read(self, hits: Sequence[Hit], remembered: Callable[[], Memories]) -> Reading:
+        if self.is_over.is_set():
+            raise OutOfTimeError
+        return memory_reader.read_families(hits, remembered, self.pushes, self.environment, self.settings)
 
     def _roll_out(self, hit: Hit, reading: "Future[Reading]") -> list[tuple[Push, TargetResult]]:
         """Roll one family out, whatever becomes of others."""
@@ -114,7 +140,7 @@ class _Batch(NamedTuple):
                     return FamilyRollout(hit, self.pushes, self.environment, self.settings, lease).run(read)
                 except OvertakenError as error:
                     overtaken = error
-                    read = partial(self._read, [hit])
+                    read = partial(self._read, [hit], self._start_read([hit]))
             raise overtaken
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ecr_deploy import follow_ups, on_push, report
 from ecr_deploy.aws import sqs
 from ecr_deploy.aws.sqs import Message
-from ecr_deploy.core import events
+from ecr_deploy.core import events, pushes
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, Retry
 from ecr_deploy.core.events import (
     DeploymentChange,
@@ -22,7 +22,7 @@ from ecr_deploy.core.events import (
     Tick,
 )
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
-from ecr_deploy.core.pushes import Push
+from ecr_deploy.core.pushes import Push, retry_of
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
 
@@ -53,7 +53,7 @@ class Dispatcher:
     def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         if "Records" in event:
             return self._handle_batch(event["Records"])
-        event = events.printable(event)
+        event = pushes.printable(event)
         if "detail-type" in event:
             return self._handle_event(event)
         from ecr_deploy import on_request  # noqa: PLC0415
@@ -114,10 +114,13 @@ class Dispatcher:
         if isinstance(news, InvalidEventError):
             return self._dead_letter(message)
         problems: Sequence[PushResult] = ()
+        rest = None
         if isinstance(news, Push):
             ended = _ended(news, results)
         else:
-            problems, ended = self._handle(message, news)
+            problems, ended, rest = self._handle(message, news)
+        if rest and not problems and not self._succeeds(partial(self._requeue, message, [rest], apart=False)):
+            return False
         failed = [*problems, *(result for _, result in ended if result.outcome is Outcome.FAILED)]
         if not failed:
             return True
@@ -128,8 +131,8 @@ class Dispatcher:
         goes_on = retry is Retry.AT_ONCE and any(result.progress for _, result in ended)
         if message.is_retry and not goes_on:
             return self._retry_again(message, ended)
-        left = None if problems else [push for push, _ in retries(ended)]
-        is_sent = self._succeeds(partial(self.environment.queue.requeue, message, left, apart=not goes_on))
+        left = [message.body] if problems else [retry_of(push) for push, _ in retries(ended)]
+        is_sent = self._succeeds(partial(self._requeue, message, left, apart=not goes_on))
         is_final = any(result.retry is Retry.NEVER for result in failed)
         return is_sent and (not is_final or self._dead_letter(message))
 
@@ -142,15 +145,16 @@ class Dispatcher:
         return self._dead_letter(message)
 
     def _handle(
-        self,
-        message: Message,
-        news: PushResult | NoPush | Tick | DeploymentChange | TaskChange | GroupChange,
-    ) -> tuple[Sequence[PushResult], Results]:
-        """Handle news of anything but a push; whatever goes wrong is the result of this message, and of no other."""
+        self, message: Message, news: PushResult | NoPush | Tick | DeploymentChange | TaskChange | GroupChange
+    ) -> tuple[Sequence[PushResult], Results, str | None]:
+        """Handle news of anything but a push; whatever goes wrong is the result of this message, and of no other.
+
+        Gives what failed, what came of pushes, and the body of a message that does the rest.
+        """
         if isinstance(news, PushResult):
-            return [news], []
+            return [news], [], None
         if isinstance(news, NoPush):
-            return [], []
+            return [], [], None
         try:
             if isinstance(news, Tick):
                 from ecr_deploy import on_schedule  # noqa: PLC0415
@@ -159,12 +163,15 @@ class Dispatcher:
             if isinstance(news, TaskChange):
                 from ecr_deploy import on_task  # noqa: PLC0415
 
-                return on_task.end(self.environment, news)
+                return *on_task.end(self.environment, news), None
             from ecr_deploy import on_rollout  # noqa: PLC0415
 
-            return on_rollout.track(self.environment, news)
+            return *on_rollout.track(self.environment, news), None
         except Exception as error:  # noqa: BLE001 - a bug of ours must not keep all other messages
-            return [report.log_unexpected(error, news.event_id, f"message {message.id}")], []
+            return [report.log_unexpected(error, news.event_id, f"message {message.id}")], [], None
+
+    def _requeue(self, message: Message, bodies: Sequence[str], *, apart: bool) -> None:
+        self.environment.queue.requeue(message, bodies, apart=apart)
 
     def _dead_letter(self, message: Message) -> bool:
         return self._succeeds(lambda: self.environment.queue.dead_letter(message))

@@ -4,8 +4,8 @@ What most invocations do not need is made, and imported, where it is first neede
 """
 
 import os
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -17,19 +17,22 @@ from ecr_deploy.aws.pacing import Clock, Pacer
 from ecr_deploy.aws.sqs import Queue
 from ecr_deploy.aws.table import Table
 from ecr_deploy.core.fleet import CODE_DEPLOY, EXPRESS_MODE
+from ecr_deploy.core.gates import Facts
 from ecr_deploy.core.records import to_milliseconds
-from ecr_deploy.core.rules import Moment, Rules
+from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
     from ecr_deploy.aws.scheduler import Scheduler
     from ecr_deploy.aws.slots import Slots
 
+# Of long work from the queue: what is pushed behind it waits no longer. Calls that take too long are not begun.
+_SLICE_SECONDS = 25
 # Kept back of the function's time for the queue, the bus and the log.
 _SECONDS_TO_REPORT = 10
 
 MakeClient = Callable[..., Any]
-"""Makes a client of a service, as `boto3.client` does."""
+"""Makes a client of a service, as botocore's `Session.create_client` does."""
 
 
 class Environment:
@@ -59,9 +62,20 @@ class Environment:
         self._reporting.deadline = end
         self.pacer.deadline = end - _SECONDS_TO_REPORT
 
-    def begin_slice(self, seconds: float) -> None:
-        """Let no call begin that could end later than so many seconds from now: news waits for the rest."""
-        self.pacer.deadline = min(self.pacer.deadline, self._clock.time() + seconds)
+    def begin_slice(self) -> None:
+        """Let no call begin that could end after the slice of a long piece of work: news waits for the rest."""
+        self.pacer.deadline = min(self.pacer.deadline, self._clock.time() + _SLICE_SECONDS)
+
+    @contextmanager
+    def slice(self) -> Iterator[None]:
+        """Let no call begin within the block that could end after a slice."""
+        deadline = self.pacer.deadline
+        if self.slices:
+            self.begin_slice()
+        try:
+            yield
+        finally:
+            self.pacer.deadline = deadline
 
     def now(self) -> datetime:
         """The time, in UTC, to the millisecond."""
@@ -80,7 +94,7 @@ class Environment:
 
             closed = calendars.closed(self.systems_manager, names)
         slots = self.slots.read() if settings.rules.run_before() else {}
-        return settings._replace(rules=settings.rules.at(Moment(self.now(), closed, slots)))
+        return settings._replace(rules=settings.rules.given(Facts(self.now(), closed, slots=slots)))
 
     @cached_property
     def controllers(self) -> Controllers:
@@ -102,7 +116,7 @@ class Environment:
     @cached_property
     def table(self) -> Table:
         """The table of what targets are to run."""
-        holder = f"{self.function_name}-{secrets.token_hex(8)}"
+        holder = f"{self.function_name}-{os.urandom(8).hex()}"
         # What was done is recorded also when the time for doing more is over.
         return Table(self._api("dynamodb", self._reporting), self.settings.table_name, holder)
 

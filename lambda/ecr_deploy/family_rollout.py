@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
-from ecr_deploy import fleet_reader
+from ecr_deploy import fleet_reader, memory_reader
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission, memory, planner
 from ecr_deploy.core.decisions import Verdict
@@ -16,8 +16,9 @@ from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
-from ecr_deploy.fleet_reader import Hit, Reading
+from ecr_deploy.fleet_reader import Hit
 from ecr_deploy.leases import FamilyLease
+from ecr_deploy.memory_reader import Reading
 
 logger = logging.getLogger("ecr_deploy")
 
@@ -57,7 +58,7 @@ class FamilyRollout:
             return results
         memories = {target: known.memory for target, known in self._known.items()}
         members = (
-            fleet_reader.as_deployed(member, memories[member.target], self._environment) for member in family.members
+            memory_reader.as_deployed(member, memories[member.target], self._environment) for member in family.members
         )
         begun = {
             target: self._environment.ecs.revision(known.start.base)
@@ -83,9 +84,10 @@ class FamilyRollout:
             done = {**self._update_all(plan.steps, revisions, refused), **refused}
             break
         self._record(plan, done)
+        bases = {member.target: str(step.base) for step in plan.steps for member in step.members}
         concerned = {(push, target) for push, target, _ in self._hit.concerned}
         return results + [
-            (verdict.push, _result(verdict, done, problems))
+            (verdict.push, _result(verdict, done, problems, bases))
             for verdict in plan.verdicts
             if verdict.push.origin == "memory" or (verdict.push, verdict.member.target) in concerned
         ]
@@ -257,7 +259,12 @@ class FamilyRollout:
                 logger.warning("what was deployed to %s is recorded later: %s", target.name, written)
 
 
-def _result(verdict: Verdict, done: Mapping[Target, Done], problems: Mapping[Target, EcrDeployError]) -> TargetResult:
+def _result(
+    verdict: Verdict,
+    done: Mapping[Target, Done],
+    problems: Mapping[Target, EcrDeployError],
+    bases: Mapping[Target, str],
+) -> TargetResult:
     target, before = verdict.member.target, str(verdict.member.running)
     problem = problems.get(target)
     if problem and verdict.outcome is Outcome.WAITING:
@@ -268,7 +275,7 @@ def _result(verdict: Verdict, done: Mapping[Target, Done], problems: Mapping[Tar
     if isinstance(end, EcrDeployError):
         return failed(target, before, end)
     after = str(end[0]) if end[0] else None
-    return TargetResult(target, Outcome.DEPLOYED, None, before, after, verdict.changes)
+    return TargetResult(target, Outcome.DEPLOYED, None, before, after, verdict.changes, base=bases[target])
 
 
 def failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:

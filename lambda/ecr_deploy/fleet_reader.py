@@ -1,41 +1,33 @@
 """The fleet reader: what is in scope, what it runs, and what is known of it."""
 
-import logging
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
-from ecr_deploy.aws import ecr
-from ecr_deploy.aws.table import Known
-from ecr_deploy.core import admission, memory, planner
-from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core import admission, planner
+from ecr_deploy.core.errors import CallError, EcrDeployError
 from ecr_deploy.core.fleet import Member, Service, Target
 from ecr_deploy.core.images import Repository
-from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import Reason, TargetResult
 from ecr_deploy.core.pushes import Push
-from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Revision
-from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 
-logger = logging.getLogger("ecr_deploy")
+# A service, and the repositories that it runs, or why ECS does not say it.
+Run = tuple[Service, tuple[Repository, ...] | CallError]
 
-Memories = Mapping[Target, Known | EcrDeployError]
-
-
-class Reading(NamedTuple):
-    """What is known of some families: the newest ACTIVE revision of each, and the memories of all that they hold."""
-
-    newest: Mapping[str, Revision | EcrDeployError | None]
-    memories: Memories
+# About as many as a slice can update.
+_MOST_FRESH = 200
 
 
 class Hit(NamedTuple):
     """A family that pushes concern: all services in scope that run it, and which push concerns which target.
 
     What a push concerns comes with what that runs, as `family:number`. `newest` is there where no service runs it.
+    One that `is_late` is for a later slice, before which its services are to be described again.
     """
 
     family: str
@@ -43,6 +35,7 @@ class Hit(NamedTuple):
     concerned: Sequence[tuple[Push, Target, str]]
     waits: Mapping[Target, Reason]
     newest: Revision | None = None
+    is_late: bool = False
 
     @property
     def targets(self) -> list[Target]:
@@ -50,15 +43,19 @@ class Hit(NamedTuple):
         return [Target(None, self.family)] if self.newest else [service.target for service in self.services]
 
 
-def read_fleet(environment: Environment, settings: Settings) -> tuple[list[Member], list[TargetResult]]:
+def read_fleet(
+    environment: Environment, settings: Settings, since: datetime | None = None
+) -> tuple[list[Member], list[TargetResult]]:
     """What is in scope, with the revisions that run; and what came of services whose revision ECS does not give.
+
+    Services that were described `since` a time are as they were then.
 
     Raises:
         CallError: ECS does not say what is in scope.
         OutOfTimeError: the invocation ends before that is known.
 
     """
-    services = list(environment.ecs.services(settings.rules))
+    services = list(environment.ecs.services(settings.rules, since))
     members, unknown = read_members(services, environment)
     standalone = _standalone({service.family for service in services}, environment, settings.rules)
     return [*members, *(Member(None, revision) for revision in standalone)], unknown
@@ -100,7 +97,8 @@ def find_hits(
             return [push for push in pushes if push.repository in repositories]
         return planner.concerned(pushes, target, repositories, settings)
 
-    for service, repositories in environment.ecs.repositories(environment.ecs.services(rules)):
+    runs, later = _runs(environment, rules, concerning)
+    for service, repositories in runs:
         families.setdefault(service.family, []).append(service)
         if isinstance(repositories, CallError):
             unknown.append(_unknown(service, repositories))
@@ -113,89 +111,74 @@ def find_hits(
         standalone[newest.family] = newest
         for push in concerning(target, newest.repositories):
             concerned.setdefault(newest.family, []).append((push, target, str(newest)))
-    hit = [service for family in concerned for service in families.get(family, ())]
+    hit = [service for family in concerned if family not in later for service in families.get(family, ())]
     waits = environment.ecs.waiting(hit)
     return [
-        Hit(family, families.get(family, ()), found, waits, standalone.get(family))
+        Hit(family, families.get(family, ()), found, waits, standalone.get(family), is_late=family in later)
         for family, found in concerned.items()
     ], unknown
 
 
-def read_memories(
-    members: Iterable[Member], news: Iterable[Push], environment: Environment, settings: Settings
-) -> Memories:
-    """What is known of members, brought in line with what they run: what was begun and went through is settled.
+def _runs(
+    environment: Environment, rules: Rules, concerning: Callable[[Target, Collection[Repository]], Collection[Push]]
+) -> tuple[Collection[Run], set[str]]:
+    """The services in scope with the repositories that they run, or why ECS does not say it.
 
-    What nobody recorded is asked of ECR, one call for all images of a repository that the news is of; all repositories
-    of the members where there is no news.
+    For a batch of the queue, those that nothing concerns may be as they were some minutes ago; so may those of the
+    families that are named with them, which are too many for a slice.
     """
-    members = list(members)
-    known = environment.table.read(member.target for member in members)
-    return _in_line(members, known, list(news), environment, settings)
+    ecs = environment.ecs
+    if not environment.slices:
+        return ecs.repositories(ecs.services(rules)), set()
+    fresh: set[Target] = set()
+
+    def services() -> Iterator[Service]:
+        for service, is_fresh in ecs.known_services(rules):
+            if is_fresh:
+                fresh.add(service.target)
+            yield service
+
+    runs = {service.target: (service, found) for service, found in ecs.repositories(services())}
+    while True:
+        stale, later = _stale(runs.values(), fresh, concerning)
+        if not stale:
+            return runs.values(), later
+        described = ecs.describe(stale)
+        fresh.update(service.target for service in stale)
+        gone = {service.target for service in stale} - described.keys()
+        again = {service.target: (service, found) for service, found in ecs.repositories(described.values())}
+        runs = {target: again.get(target, run) for target, run in runs.items() if target not in gone}
 
 
-def read_families(hits: Sequence[Hit], news: Sequence[Push], environment: Environment, settings: Settings) -> Reading:
-    """What is known of families, and of all that they hold."""
-    # Asked for at once, while ECS says what the services run.
-    reading = environment.table.start_read(target for hit in hits for target in hit.targets)
-    # The newest revision first, because it is mostly what the services run, too.
-    newest = environment.ecs.all_newest([hit.family for hit in hits if hit.newest is None])
-    newest |= {hit.family: hit.newest for hit in hits if hit.newest}
-    members = [member for hit in hits for member in members_of(hit, environment)[0]]
-    return Reading(newest, _in_line(members, reading(), news, environment, settings))
+def _stale(
+    runs: Iterable[Run],
+    fresh: Container[Target],
+    concerning: Callable[[Target, Collection[Repository]], Collection[Push]],
+) -> tuple[list[Service], set[str]]:
+    """The services of families that are concerned, but for those that ECS has described just now.
 
-
-def _in_line(
-    members: Iterable[Member],
-    known: Memories,
-    news: Sequence[Push],
-    environment: Environment,
-    settings: Settings,
-) -> Memories:
-    """What is known of members, once it agrees with what they run."""
-    members = [
-        as_deployed(member, read.memory, environment) if isinstance(read := known[member.target], Known) else member
-        for member in members
-    ]
-    settled: dict[Target, Known | EcrDeployError] = {}
-    for member in members:
-        read = known[member.target]
-        if isinstance(read, Known):
-            read = read._replace(memory=memory.settle(read.memory, member))
-        settled[member.target] = read
-    found = {
-        repository: _ask(repository, images, environment)
-        for repository, images in _unrecorded(members, settled, news, settings).items()
-    }
-    for member in members:
-        read = settled[member.target]
-        if isinstance(read, Known):
-            settled[member.target] = _adopt(member, read, news, found, environment)
-    return settled
-
-
-def _unrecorded(
-    members: Sequence[Member], known: Memories, news: Iterable[Push], settings: Settings
-) -> dict[Repository, dict[str, set[str]]]:
-    """The tags and digests that members run and nobody recorded, of repositories that rules cover."""
-    wanted = {push.repository for push in news} or {
-        repository for member in members for repository in member.running.repositories
-    }
-    images: dict[Repository, dict[str, set[str]]] = {}
-    for member in members:
-        read = known[member.target]
-        if not isinstance(read, Known):
-            continue
-        for container in member.running.containers:
-            repository = container.repository
-            is_ours = repository in wanted and settings.rules.covers(repository, member.target)
-            if repository and is_ours and not memory.is_known(container, read.memory):
-                unknown = images.setdefault(repository, {"tags": set(), "digests": set()})
-                if container.digest:
-                    unknown["digests"].add(container.digest)
-                elif container.tag:
-                    unknown["tags"].add(container.tag)
-    return images
+    Of more than a slice can update, those that pushes concern few of; and the families of the others.
+    """
+    members: dict[str, list[Service]] = {}
+    concerned: dict[str, set[Push]] = {}
+    size: Counter[Push] = Counter()
+    for service, repositories in runs:
+        members.setdefault(service.family, []).append(service)
+        pushes = () if isinstance(repositories, CallError) else concerning(service.target, repositories)
+        if pushes or isinstance(repositories, CallError):
+            concerned.setdefault(service.family, set()).update(pushes)
+            size.update(pushes)
+    stale: list[Service] = []
+    later: set[str] = set()
+    count = 0
+    for family in sorted(concerned, key=lambda family: min((size[push] for push in concerned[family]), default=0)):
+        old = [service for service in members[family] if service.target not in fresh]
+        if old and count >= _MOST_FRESH:
+            later.add(family)
+        else:
+            stale += old
+            count += len(members[family])
+    return stale, later
 
 
 def members_of(hit: Hit, environment: Environment) -> tuple[list[Member], list[TargetResult]]:
@@ -203,47 +186,6 @@ def members_of(hit: Hit, environment: Environment) -> tuple[list[Member], list[T
     if hit.newest:
         return [Member(None, hit.newest)], []
     return read_members(hit.services, environment)
-
-
-def as_deployed(member: Member, known: Memory, environment: Environment) -> Member:
-    """The member as if it ran what its controller deploys to it, where ECS shows that only at the end."""
-    rollout, service = known.rollout, member.service
-    if service is None or rollout is None or rollout.state is not State.STARTED:
-        return member
-    if environment.controllers.of(service).shows_target:
-        return member
-    return Member(service._replace(revision=rollout.revision), environment.ecs.revision(rollout.revision))
-
-
-def _adopt(
-    member: Member,
-    known: Known,
-    news: Iterable[Push],
-    found: Mapping[Repository, list[Record] | EcrDeployError],
-    environment: Environment,
-) -> Known | EcrDeployError:
-    records: list[Record] = []
-    for repository in member.running.repositories:
-        answer = found.get(repository, [])
-        if isinstance(answer, EcrDeployError):
-            return answer
-        records += answer
-    pushed = [push.record for push in news]
-    repositories = found.keys()
-    return known._replace(memory=memory.adopt(known.memory, member, repositories, records, pushed, environment.now()))
-
-
-def _ask(
-    repository: Repository, images: Mapping[str, Collection[str]], environment: Environment
-) -> list[Record] | EcrDeployError:
-    try:
-        return ecr.describe(environment.registry(repository.region), repository, images["tags"], images["digests"])
-    except EcrDeployError as error:
-        if error.retry is not Retry.NEVER:
-            return error
-        # A registry that we may not ask says nothing of the age of what runs: what is pushed counts as newer.
-        logger.warning("when the images that run were pushed is unknown: %s", error)
-        return []
 
 
 def _standalone(run: Container[str], environment: Environment, rules: Rules) -> list[Revision]:

@@ -1,16 +1,16 @@
 """Requests: what people ask of the function directly."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ecr_deploy import deployer, follow_ups, on_push, on_schedule, report
+from ecr_deploy import deployer, follow_ups, on_push, on_schedule, report, stages
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import requests
 from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
-from ecr_deploy.core.requests import Adopt, Deploy, Explain, History, Image, Rollback
+from ecr_deploy.core.requests import Adopt, Deploy, Explain, History, Image, Plan, Rollback, Status
 from ecr_deploy.core.rules import Rule
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
@@ -34,20 +34,12 @@ def answer(environment: Environment, event: Mapping[str, Any]) -> dict[str, Any]
 
     """
     request, by = requests.parse(event, environment.settings, environment.region)
-    if isinstance(request, Deploy):
-        return _deploy(environment, request, by)
-    if isinstance(request, Explain):
-        return _explain(environment, request)
-    if isinstance(request, Rollback):
-        return _roll_back(environment, request, by)
-    if isinstance(request, Adopt):
-        adopted = on_schedule.adopt(environment)
-        return {"adopted": [{"cluster": target.cluster, "name": target.name} for target in adopted]}
-    return _history(environment, request)
+    return _ANSWERS[type(request)](environment, request, by)
 
 
 def _deploy(environment: Environment, request: Deploy, by: str | None) -> dict[str, Any]:
-    push = Push(_find(environment, request.image), "request", "request", force=request.force, by=by)
+    record = _find(environment, request.image)
+    push = Push(record, "request", "request", force=request.force, by=by, answer=request.answer)
     rules = environment.settings.rules.within(request.scope)
     settings = environment.settings._replace(rules=rules, dry_run=request.dry_run)
     return report.answer(on_push.deploy(environment, [push], settings), dry_run=request.dry_run)
@@ -58,7 +50,7 @@ def _roll_back(environment: Environment, request: Rollback, by: str | None) -> d
     watch = Watch(environment, settings)
     result = None
     if settings.rules.reaches(target):
-        result = watch.roll_back(target, by=by, dry_run=request.dry_run, force=request.force)
+        result = watch.roll_back(target, by=by, dry_run=request.dry_run, force=request.force, to=request.to)
     if result is None:
         message = (
             f"There is nothing to roll back: ecr-deploy made no deployment that {target.name} in cluster "
@@ -70,8 +62,26 @@ def _roll_back(environment: Environment, request: Rollback, by: str | None) -> d
     return {"dry_run": request.dry_run, "rollback": report.format_rollout(result)}
 
 
-def _history(environment: Environment, request: History) -> dict[str, Any]:
+def _plan(environment: Environment, request: Plan, _: str | None) -> dict[str, Any]:
+    results, services = on_schedule.plan(environment, request.scope, adopted_long_ago=request.adopted_long_ago)
+    return {**report.answer(results, dry_run=True), "looked_at": services}
+
+
+def _adopt(environment: Environment, _: Adopt, __: str | None) -> dict[str, Any]:
+    adopted = on_schedule.adopt(environment)
+    return {"adopted": [{"cluster": target.cluster, "name": target.name} for target in adopted]}
+
+
+def _status(environment: Environment, request: Status, _: str | None) -> dict[str, Any]:
+    from ecr_deploy import status  # noqa: PLC0415 - most requests need not load it
+
+    return status.answer(environment, request.scope)
+
+
+def _history(environment: Environment, request: History, _: str | None) -> dict[str, Any]:
     target = request.target
+    if target is None:
+        return _fleet_history(environment, request)
     known = environment.table.read([target])[target]
     if not isinstance(known, Known):
         raise known
@@ -84,7 +94,24 @@ def _history(environment: Environment, request: History) -> dict[str, Any]:
     return {"cluster": target.cluster, "service": target.name, "history": history}
 
 
-def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
+def _fleet_history(environment: Environment, request: History) -> dict[str, Any]:
+    services = environment.ecs.services(environment.settings.rules.within(request.scope))
+    found = [
+        (rollout, target)
+        for target, known in environment.table.read(service.target for service in services).items()
+        if isinstance(known, Known)
+        for rollout in known.memory.rollouts
+    ]
+    newest_first = sorted(found, key=lambda pair: (pair[0].started_at, pair[1]), reverse=True)
+    return {
+        "history": [
+            {"cluster": target.cluster, "service": target.name, **report.format_past(rollout)}
+            for rollout, target in newest_first
+        ]
+    }
+
+
+def _explain(environment: Environment, request: Explain, _: str | None) -> dict[str, Any]:
     """Say for each rule whether it allows the push; the rest is what a dry run of the push says."""
     settings = environment.settings_now(environment.settings)._replace(dry_run=True)
     try:
@@ -95,6 +122,7 @@ def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
         # Nobody has pushed it yet: what would become of it if somebody did now?
         image = request.image
         record = Record(image.repository, image.tag, image.digest or _NO_DIGEST, environment.now())
+    settings = stages.look_at(environment, settings, [record.repository])
     push = Push(record, "request")
     results = deployer.deploy([push], environment, settings, everything=True)
     [result] = [result for planned, result in results if planned == push]
@@ -106,9 +134,22 @@ def _explain(environment: Environment, request: Explain) -> dict[str, Any]:
 
 def _explain_rule(index: int, rule: Rule, push: Record, settings: Settings) -> dict[str, Any]:
     rejection = rule.rejection(push)
-    hold = None if rejection else rule.holds(push, settings.rules.moment, None)
-    return {"rule": index, "matches": rejection is None, "reason": rejection or (hold.text if hold else None)}
+    states = {} if rejection else rule.gates.states(push, settings.rules.facts, {})
+    gates = [{"gate": gate, "open": hold is None, "reason": hold and hold.text} for gate, hold in states.items()]
+    hold = next(filter(None, states.values()), None)
+    return {"rule": index, "matches": rejection is None, "reason": rejection or (hold and hold.text), "gates": gates}
 
 
 def _find(environment: Environment, image: Image) -> Record:
     return ecr.find(environment.registry(image.repository.region), *image)
+
+
+_ANSWERS: dict[type, Callable[[Environment, Any, str | None], dict[str, Any]]] = {
+    Deploy: _deploy,
+    Explain: _explain,
+    Plan: _plan,
+    Rollback: _roll_back,
+    History: _history,
+    Status: _status,
+    Adopt: _adopt,
+}

@@ -1,12 +1,14 @@
-"""News of a rollout: how it ended, what follows from that, and what had to wait for its end."""
+"""News of a rollout: that a service changes, how it ended, what follows from that, and what had to wait for its end."""
 
 from collections.abc import Iterable
 
-from ecr_deploy import follow_ups, on_push, report
+from ecr_deploy import follow_ups, on_push, report, waiting
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.events import DeploymentChange, GroupChange
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.outcomes import PushResult
+from ecr_deploy.core.pushes import Push
+from ecr_deploy.core.rollouts import State
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
 from ecr_deploy.rollout_watch import RolloutResult, Watch
@@ -17,6 +19,8 @@ def track(environment: Environment, news: DeploymentChange | GroupChange) -> tup
 
     Gives what failed of it, and what came of the pushes that waited.
     """
+    if isinstance(news, DeploymentChange):
+        environment.ecs.forget(news.target)
     if environment.settings.dry_run:
         return [], []
     if isinstance(news, DeploymentChange) and news.awaits_action:
@@ -24,6 +28,8 @@ def track(environment: Environment, news: DeploymentChange | GroupChange) -> tup
 
         return hooks.tell(environment, news.event_id, filter(environment.settings.rules.reaches, [news.target])), []
     if isinstance(news, DeploymentChange):
+        if news.begins:
+            return [], []
         return _track(environment, [news.target], news.event_id)
     try:
         targets = environment.controllers.services(news.application, news.group)
@@ -44,5 +50,13 @@ def _track(environment: Environment, targets: Iterable[Target], event_id: str) -
             problems.append(report.log_failed(event_id, f"tracking {target.name}: {error}", error))
     if reached:
         problems += follow_ups.after_rollouts(environment, event_id, results, reached)
-    failed, pushes = on_push.deploy_waiting(environment, event_id, reached)
-    return problems + failed, pushes
+    failed, pushes = waiting.deploy(environment, event_id, reached)
+    # What is live there may go on to where a rule waited for that.
+    passed = [
+        Push(record, event_id)
+        for result in results
+        if result.state is State.LIVE
+        for record in result.rollout.pushes
+        if environment.settings.rules.is_stage(result.target, record.repository)
+    ]
+    return problems + failed, [*pushes, *on_push.deploy(environment, passed, environment.settings)]

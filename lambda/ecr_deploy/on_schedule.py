@@ -3,12 +3,22 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ecr_deploy import fleet_reader, follow_ups, on_push, reconcile, report, tasks_first
+from ecr_deploy import (
+    deployer,
+    fleet_reader,
+    follow_ups,
+    memory_reader,
+    on_push,
+    reconcile,
+    report,
+    tasks_first,
+    waiting,
+)
 from ecr_deploy.aws import ecr
-from ecr_deploy.aws.calls import WORKERS
+from ecr_deploy.aws.calls import WORKERS, batched
 from ecr_deploy.aws.table import Known
-from ecr_deploy.core import admission
-from ecr_deploy.core.errors import CallError, EcrDeployError, Retry
+from ecr_deploy.core import admission, memory
+from ecr_deploy.core.errors import CallError, EcrDeployError, OutOfTimeError, Retry
 from ecr_deploy.core.events import Tick
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
@@ -16,22 +26,35 @@ from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import PushResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
+from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
 from ecr_deploy.rollout_watch import RolloutResult, Watch
 
+_REPOSITORIES_AT_ONCE = 100
 
-def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results]:
-    """Do what is due by the schedule; gives what failed of it, and what came of pushes."""
-    event_id = tick.event_id
+
+def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results, str | None]:
+    """Do what is due by the schedule, or the next slice of it.
+
+    Gives what failed of it, what came of pushes, and the body of a message that does the rest.
+    """
+    event_id, began_at = tick.event_id, tick.began_at or environment.now()
+    before = environment.ecs.progress()
     try:
         settings = environment.settings_now(environment.settings)
-        members, unknown = fleet_reader.read_fleet(environment, settings)
+        with environment.slice():
+            members, unknown = fleet_reader.read_fleet(environment, settings, tick.began_at)
+    except OutOfTimeError as error:
+        if environment.ecs.progress() > before:
+            return [], [], tick.rest(began_at, tick.done)
+        return [report.log_failed(event_id, f"reading the fleet: {error}", error)], [], None
     except EcrDeployError as error:
-        return [report.log_failed(event_id, f"reading the fleet: {error}", error)], []
-    problems = [] if settings.dry_run else follow_ups.on_schedule(environment, event_id, members, unknown)
-    if not settings.dry_run:
+        return [report.log_failed(event_id, f"reading the fleet: {error}", error)], [], None
+    problems: list[PushResult] = []
+    if tick.done is None and not settings.dry_run:
+        problems += follow_ups.on_schedule(environment, event_id, members, unknown)
         problems += _watch(environment, event_id, members)
         if settings.rules.run_before():
             try:
@@ -41,17 +64,19 @@ def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results
                 settings = environment.settings_now(environment.settings)
             except EcrDeployError as error:
                 problems.append(report.log_failed(event_id, f"looking after tasks: {error}", error))
-    managed = [member for member in members if not admission.obstacle(member, settings)]
-    memories, failed = on_push.read_memories(environment, event_id, managed, settings)
+    managed = [member for member in members if not admission.obstacle(member.service, settings)]
+    known, memories, settings, failed = waiting.look_at(environment, event_id, managed, settings)
     problems += failed
-    known = [member for member in managed if member.target in memories]
-    pushes = reconcile.remembered(known, memories, settings.rules, event_id)
+    pushes = [] if tick.done else reconcile.remembered(known, memories, settings.rules, event_id)
+    done = None
     if settings.reconcile:
         try:
-            pushes += _missing(environment, event_id, known, memories, settings)
+            found, done = _missing(environment, tick, known, memories, settings)
+            pushes += found
         except EcrDeployError as error:
             problems.append(report.log_failed(event_id, f"reconciling: {error}", error))
-    return problems, on_push.deploy(environment, pushes, environment.settings)
+    results = on_push.deploy(environment, pushes, environment.settings)
+    return problems, results, tick.rest(began_at, done) if done else None
 
 
 def adopt(environment: Environment) -> list[Target]:
@@ -63,7 +88,7 @@ def adopt(environment: Environment) -> list[Target]:
     """
     settings = environment.settings
     members, _ = fleet_reader.read_fleet(environment, settings)
-    found = fleet_reader.read_memories(members, (), environment, settings)
+    found = memory_reader.read_memories(members, (), environment, settings)
     new = {target: known for target, known in found.items() if isinstance(known, Known) and known.version == 0}
     for written in environment.table.write(new).values():
         if isinstance(written, EcrDeployError):
@@ -71,17 +96,53 @@ def adopt(environment: Environment) -> list[Target]:
     return sorted(new)
 
 
+def plan(environment: Environment, scope: Scope, *, adopted_long_ago: bool) -> tuple[Results, int]:
+    """Say what a run would do now, and do nothing; gives what would come of pushes, and how many services it looked at.
+
+    With `adopted_long_ago` no push is too old to have been missed.
+
+    Raises:
+        EcrDeployError: what runs, or what was pushed, can't be read.
+
+    """
+    settings = environment.settings_now(environment.settings)
+    settings = settings._replace(rules=settings.rules.within(scope), dry_run=True)
+    members, _ = fleet_reader.read_fleet(environment, settings)
+    managed = [member for member in members if not admission.obstacle(member.service, settings)]
+    known, memories, settings, _ = waiting.look_at(environment, "plan", managed, settings)
+    if adopted_long_ago:
+        memories = {target: memory.adopted_long_ago(remembered) for target, remembered in memories.items()}
+    pushes = reconcile.remembered(known, memories, settings.rules, "plan")
+    if settings.reconcile or adopted_long_ago:
+        tagged = _tagged(environment, reconcile.repositories(known, settings.rules))
+        pushes += reconcile.missing(known, memories, tagged, settings.rules, "plan")
+    return deployer.deploy(pushes, environment, settings), len(members)
+
+
 def _missing(
     environment: Environment,
-    event_id: str,
+    tick: Tick,
     members: Sequence[Member],
     memories: dict[Target, Memory],
     settings: Settings,
-) -> list[Push]:
-    tagged = _tagged(environment, reconcile.repositories(members, settings.rules))
-    pushes = reconcile.missing(members, memories, tagged, settings.rules, event_id)
-    report.log_reconciled(event_id, len(tagged), len(pushes))
-    return pushes
+) -> tuple[list[Push], str | None]:
+    """The pushes that were missed, and the last repository that was looked at where time is over for the others."""
+    found = {str(repository): repository for repository in reconcile.repositories(members, settings.rules)}
+    names = sorted(name for name in found if tick.done is None or name > tick.done)
+    pushes: list[Push] = []
+    looked_at = 0
+    with environment.slice():
+        for batch in batched(names, _REPOSITORIES_AT_ONCE):
+            try:
+                tagged = _tagged(environment, [found[name] for name in batch])
+            except OutOfTimeError:
+                if not looked_at:
+                    raise
+                break
+            pushes += reconcile.missing(members, memories, tagged, settings.rules, tick.event_id)
+            looked_at += len(batch)
+    report.log_reconciled(tick.event_id, looked_at, len(pushes))
+    return pushes, names[looked_at - 1] if 0 < looked_at < len(names) else None
 
 
 def _watch(environment: Environment, event_id: str, members: Iterable[Member]) -> list[PushResult]:

@@ -1,6 +1,6 @@
 """News of a task: one that had to run first has ended, and services get the image, or don't."""
 
-from ecr_deploy import on_push, report, tasks_first
+from ecr_deploy import report, tasks_first, waiting
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.events import TaskChange
 from ecr_deploy.core.outcomes import PushResult
@@ -16,4 +16,4 @@ def end(environment: Environment, news: TaskChange) -> tuple[list[PushResult], R
         tasks_first.tell(environment, tasks_first.end(environment, news.started_by, news.task))
     except EcrDeployError as error:
         return [report.log_failed(news.event_id, f"judging the task {news.started_by}: {error}", error)], []
-    return on_push.deploy_waiting_in(environment, news.event_id, news.cluster)
+    return waiting.deploy_in(environment, news.event_id, news.cluster)

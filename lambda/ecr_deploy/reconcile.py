@@ -76,7 +76,12 @@ def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
         for standing in desires.standings(desire, repository, order):
             if standing.place <= current:
                 break
-            if not standing.rejection and admission.follows(standing.record.tag, running.tag):
+            held = rules.holds(standing.record, member.target, container.name, desire.approvals)
+            if (
+                not standing.rejection
+                and admission.follows(standing.record.tag, running.tag)
+                and (held is None or held.kind in {"expired", "task"})
+            ):
                 found[standing.record] = None
     return list(found)
 
@@ -87,8 +92,8 @@ def _missing(
     """The push that one container should run instead of what it runs."""
     repository = held[0].repository
     order = rules.order(repository, member.target)
-    desire = decisions.allowed(known, repository, rules, member.target, container.name)
-    desire = decisions.passed(desire, repository, rules, member.target, container.name)
+    allowed = decisions.allowed(known, repository, rules, member.target, container.name)
+    desire = decisions.passed(allowed, repository, rules, member.target, container.name)
     running = memory.image_of(container, known)
     current = decisions.running_place(running, repository, desire, order)
     behind_tag = next((record for record in held if record.tag == running.tag), None)
@@ -99,11 +104,10 @@ def _missing(
         if not admission.follows(push.tag, running.tag) or not rules.allows(push, member.target, container.name):
             continue
         place = desires.place_of(push, desire, order)
-        if (
-            place > current
-            and (newest is None or place > newest[0])
-            and rules.holds(push, member.target, container.name) is None
-        ):
+        # What has to wait is found once, because somebody may have to approve it.
+        hold = rules.holds(push, member.target, container.name, desire.approvals)
+        is_over = hold and (hold.kind == "expired" or desires.Name(push.tag, push.digest) in allowed.pushes)
+        if place > current and (newest is None or place > newest[0]) and not is_over:
             newest = place, push
     if newest:
         return newest[1]
@@ -114,6 +118,6 @@ def _missing(
         and behind_tag.digest not in desire.rejections
         and rules.allows(behind_tag, member.target, container.name)
     ):
-        moved = (behind_tag, behind_tag._replace(pushed_at=rules.moment.now))
+        moved = (behind_tag, behind_tag._replace(pushed_at=rules.facts.now))
         return next((push for push in moved if desires.place_of(push, desire, order) > current), None)
     return None

@@ -57,7 +57,8 @@ def log_rollout(event_id: str, result: "RolloutResult", now: datetime) -> None:
     where = f"{result.target.name} in cluster {result.target.cluster}"
     reason = f": {result.reason}" if result.reason else ""
     fields = {**formatted, "event_id": event_id, **_measure(metrics, formatted["outcome"])}
-    level = logging.ERROR if result.state in BAD else logging.INFO
+    # What was asked for is no trouble.
+    level = logging.ERROR if result.state in BAD and not result.is_requested else logging.INFO
     text = f"{formatted['image'] or result.rollout.after_name}: {result.state} on {where}{reason}"
     logger.log(level, text, extra=fields)
 
@@ -199,7 +200,7 @@ def _format_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
 
 def _format(result: TargetResult) -> dict[str, Any]:
     images = [{"container": change.container, "from": change.before, "to": change.after} for change in result.changes]
-    return {**_format_end(result), "images": images}
+    return {**_format_end(result), "base": result.base, "images": images}
 
 
 def _format_end(result: "TargetResult | TaskResult") -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Rollbacks: what a service goes back to, and how it gets there."""
 
+from collections.abc import Iterable
+
 from ecr_deploy.aws import ecr
 from ecr_deploy.core import revisions, rollouts
 from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError, Retry
 from ecr_deploy.core.fleet import Service
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.revisions import Revision
-from ecr_deploy.core.rollouts import Rollout
+from ecr_deploy.core.rollouts import Rollout, State
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 from ecr_deploy.leases import FamilyLease
@@ -26,6 +28,28 @@ def carry_out(service: Service, rollout: Rollout, environment: Environment, leas
         if isinstance(answer, EcrDeployError):
             raise answer
     return revision
+
+
+def back_to(revision: str, current: Rollout, rollouts_known: Iterable[Rollout]) -> Rollout:
+    """The rollouts since a service ran a revision (`family:number`), as one that takes it back there.
+
+    Raises:
+        InvalidRequestError: none of them began there.
+
+    """
+    newest_first = sorted({past.key: past for past in rollouts_known}.values(), key=lambda past: past.key, reverse=True)
+    since: list[Rollout] = []
+    for past in newest_first:
+        if past.key > current.key or past.state is State.ROLLED_BACK:
+            continue
+        since.append(past)
+        if past.before_name == revision:
+            pushes = dict.fromkeys(push for one in since for push in one.pushes)
+            images = {name: image for one in since for name, image in one.images.items()}
+            return current._replace(before=past.before, pushes=tuple(pushes), images=images)
+    known = ", ".join(dict.fromkeys(past.before_name for past in since)) or "none"
+    message = f"There is no rollout from {revision} since which nothing was rolled back; there are from: {known}."
+    raise InvalidRequestError(message)
 
 
 def check_images(service: Service, rollout: Rollout, environment: Environment, settings: Settings) -> None:

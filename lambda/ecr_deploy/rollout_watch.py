@@ -6,10 +6,9 @@ runs.
 
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import NamedTuple
 
-from ecr_deploy import fleet_reader, rollbacks
+from ecr_deploy import memory_reader, rollbacks
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import decisions, memory, rollouts
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, OvertakenError
@@ -31,10 +30,11 @@ Ends = list[tuple[Rollout, End]]
 
 
 class RolloutResult(NamedTuple):
-    """What became of a rollout to a service."""
+    """What became of a rollout to a service; `is_requested` where somebody asked for it to be rolled back."""
 
     target: Target
     rollout: Rollout
+    is_requested: bool = False
 
     @property
     def state(self) -> State:
@@ -80,7 +80,7 @@ class Watch:
         """Find out what became of all open rollouts, and roll back those that are not live in time."""
         services = [member for member in members if member.service]
         results: list[RolloutResult | EcrDeployError] = []
-        known = fleet_reader.read_memories(services, (), self._environment, self._settings)
+        known = memory_reader.read_memories(services, (), self._environment, self._settings)
         for member in services:
             try:
                 read = known[member.target]
@@ -93,11 +93,13 @@ class Watch:
                 results.append(error)
         return results
 
-    def roll_back(self, target: Target, *, by: str | None, dry_run: bool, force: bool = False) -> RolloutResult | None:
-        """Roll a service back to what it ran before, as somebody asks; None if we did not update it.
+    def roll_back(
+        self, target: Target, *, by: str | None, dry_run: bool, force: bool = False, to: str | None = None
+    ) -> RolloutResult | None:
+        """Roll a service back to what it ran before, or to the revision `to`; None if we did not update it.
 
         Raises:
-            InvalidRequestError: the image that it would go back to is gone.
+            InvalidRequestError: the image that it would go back to is gone, or it never ran the revision.
 
         """
         member = self._member(target)
@@ -108,20 +110,23 @@ class Watch:
             current = self._current(member, known.memory)
             if current is None:
                 return None
+            if to:
+                past = self._environment.table.history(member.target)
+                current = rollbacks.back_to(to, current, (*known.memory.rollouts, *past))
             if not force:
                 rollbacks.check_images(member.service, current, self._environment, self._settings)
             end = End(State.ROLLED_BACK, "on request" + (f" of {by}" if by else ""))
             if dry_run:
-                return RolloutResult(target, self._ended(current, end))
+                return RolloutResult(target, self._ended(current, end), is_requested=True)
             lease.wait()
-            return self._roll_back(member.service, current, end, known, lease)
+            return self._roll_back(member.service, current, end, known, lease)._replace(is_requested=True)
 
     def _member(self, target: Target) -> Member | None:
         service = self._environment.ecs.service(target)
         return Member(service, self._environment.ecs.revision(service.revision)) if service else None
 
     def _read(self, member: Member) -> Known:
-        known = fleet_reader.read_memories([member], (), self._environment, self._settings)[member.target]
+        known = memory_reader.read_memories([member], (), self._environment, self._settings)[member.target]
         if isinstance(known, EcrDeployError):
             raise known
         return known
@@ -265,7 +270,7 @@ class Watch:
         # To wait for a person is no failure.
         if pauses.hook or (pauses.went_on_at and self._now - pauses.went_on_at < limit):
             return []
-        late = End(State.FAILED, f"it was not live after {_minutes(limit)}")
+        late = End(State.FAILED, f"it was not live after {limit.total_seconds() / 60:g} minutes")
         return self._try_roll_back(member, newest, self._explained(service, newest, late).reason)
 
     def _try_roll_back(self, member: Member, rollout: Rollout, reason: str | None) -> list[RolloutResult]:
@@ -293,7 +298,3 @@ class Watch:
     def _rolls_back(self, service: Service) -> bool:
         """Whether it is ours to roll a failed rollout back, not the circuit breaker's."""
         return self._settings.rollback_on_failure and not service.reverts
-
-
-def _minutes(limit: timedelta) -> str:
-    return f"{limit.total_seconds() / 60:g} minutes"

@@ -6,11 +6,11 @@ the text of the design, by nothing of the core that decides.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
-from itertools import chain, combinations
+from itertools import chain, combinations, count
 from typing import Any, NamedTuple
 
 from hypothesis import example, given, settings
@@ -20,13 +20,14 @@ from ecr_deploy import reconcile
 from ecr_deploy.core import desires, items, memory, order_by, planner, revisions, versions
 from ecr_deploy.core.desires import Desire
 from ecr_deploy.core.fleet import Deployment, Family, Member, Service, Target
+from ecr_deploy.core.gates import Facts, Gates
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import LONG_AGO, Record
 from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rollouts import Rollout, State
-from ecr_deploy.core.rules import Moment, Rule, Rules
+from ecr_deploy.core.rules import Rule, Rules
 from ecr_deploy.core.settings import Settings
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -99,7 +100,7 @@ class Case(NamedTuple):
         closed = {"freeze": "13:00"} if now < OPENING else {}
         values: dict[str, Any] = dict.fromkeys(Settings._fields)
         values |= {
-            "rules": Rules(self.rules).at(Moment(now, closed)),
+            "rules": Rules(self.rules).given(Facts(now, closed)),
             "image_reference": self.reference,
             "base_revision": "latest",
             "enabled_tag_key": "ecr-deploy:enabled",
@@ -140,7 +141,7 @@ def lets(rule: Rule, tag: str, container: str) -> bool:
 
 def is_open(rule: Rule, at: datetime, now: datetime) -> bool:
     """Whether a rule's gates are open for what was pushed at a time."""
-    return (now >= OPENING or not rule.change_calendars) and at + rule.minimum_image_age <= now
+    return (now >= OPENING or not rule.gates.change_calendars) and at + rule.gates.minimum_image_age <= now
 
 
 def place_in(case: Case, tag: str, at: datetime, digest: str, floor: News | None) -> Place:
@@ -180,9 +181,10 @@ def expected(case: Case, container: str, now: datetime) -> End:
         is_taken = one.tag != "latest" or tag == "latest"
         if is_passed and is_taken and one.digest not in case.broken and (one.kind != "forced" or one == floor):
             ends.append(End(one.digest, place_in(case, one.tag, one.at, one.digest, floor)))
+    # A tag that was moved to another image is none of this one's any more, for all that ECR says.
     if (
         case.known
-        and digest
+        and case.registry[case.known] == digest
         and any(is_open(rule, at, now) for rule in case.rules if lets(rule, case.known, container))
     ):
         ends.append(End(digest, place_in(case, case.known, at, digest, floor)))
@@ -194,14 +196,19 @@ def expected(case: Case, container: str, now: datetime) -> End:
 
 
 class Running(NamedTuple):
-    """What a service runs: the texts of its images, the images behind them, and what it ran before."""
+    """What a service runs: the texts of its images and the images behind them, by the so manieth deployment of them."""
 
     texts: tuple[str, ...]
     digests: tuple[str, ...]
+    number: int = 0
 
     @property
     def deployment(self) -> str:
         return f"ecs-svc/{hash(self)}"
+
+    def apart_from(self, ids: Collection[str]) -> "Running":
+        """The same by a deployment that is not among those."""
+        return next(running for number in count() if (running := self._replace(number=number)).deployment not in ids)
 
 
 class World(NamedTuple):
@@ -299,7 +306,8 @@ class Explorer:
         assert known.start
         digests = dict(zip(self.case.containers, world.running.digests, strict=True))
         digests |= {name: image.digest or "" for name, image in known.start.images.items()}
-        running = Running(texts, tuple(digests.values()))
+        ids = {world.running.deployment, *(rollout.id for rollout in known.rollouts)}
+        running = Running(texts, tuple(digests.values())).apart_from(ids)
         begun = World(known, running, world.before if self.is_broken(world) else world.running)
         if stop == "record":
             return begun
@@ -371,7 +379,7 @@ def end_of(case: Case, world: World, now: datetime) -> list[End]:
     """What runs, and its recorded place, of which the rules and gates of now are the judge."""
     ends = []
     desire = world.known.desires.get(APP, Desire())
-    for name, text, digest in zip(case.containers, *world.running, strict=True):
+    for name, text, digest in zip(case.containers, world.running.texts, world.running.digests, strict=True):
         image = world.known.images[name]
         assert image.text == text
         assert image.digest in {digest, None}
@@ -405,9 +413,9 @@ def explore(case: Case, stops: Sequence[str] = ()) -> int:
     seen: dict[object, None] = {}
     ahead = [(explorer.first(), frozenset[News](), ARRIVAL)]
     ends = {now: [expected(case, name, now) for name in case.containers] for now in (ARRIVAL, OPENING)}
-    gates = any(rule.change_calendars or rule.minimum_image_age for rule in case.rules)
+    gates = any(rule.gates.change_calendars or rule.gates.minimum_image_age for rule in case.rules)
     # ECR does not say when a tag came, or left: until all is old enough, it depends on whom one asks.
-    ages = any(rule.minimum_image_age for rule in case.rules)
+    ages = any(rule.gates.minimum_image_age for rule in case.rules)
     while ahead:
         world, delivered, now = ahead.pop()
         key = (world.key(), delivered, now)
@@ -455,8 +463,7 @@ def _rules(draw: st.DrawFn) -> tuple[Rule, ...]:
                 semver=draw(_ranges) if own == "semver" else None,
                 order_by=BUILDS if own == "order_by" else None,
                 containers=draw(st.sampled_from([("*",), ("*",), ("*",), ("web",), ("php",)])),
-                change_calendars=calendars,
-                minimum_image_age=timedelta(minutes=age),
+                gates=Gates(calendars, timedelta(minutes=age)),
             )
         )
     return tuple(rules)
@@ -476,8 +483,8 @@ def cases(draw: st.DrawFn, most: int = 5) -> Case:
             [None, *(tag for tag in named if tag != "hotfix"), *(["v1.0.0", "main-1"] if not named else [])]
         )
     )
-    no_gates = not any(rule.change_calendars or rule.minimum_image_age for rule in rules)
-    ages = any(rule.minimum_image_age for rule in rules)
+    no_gates = not any(rule.gates.change_calendars or rule.gates.minimum_image_age for rule in rules)
+    ages = any(rule.gates.minimum_image_age for rule in rules)
     one_pool = all(rule.containers == ("*",) for rule in rules)
     news = draw(
         st.lists(
@@ -528,13 +535,23 @@ TWO_PROGRAMS = Case(
 )
 # A tag that waits gives no place to the image that runs under another.
 HELD_TAG = Case(
-    (Rule((ACCOUNT,), tags=("v*",), change_calendars=("freeze",)), Rule((ACCOUNT,), tags=("main-*",))),
+    (Rule((ACCOUNT,), tags=("v*",), gates=Gates(("freeze",))), Rule((ACCOUNT,), tags=("main-*",))),
     (":main-1",),
     "main-1",
     (News("main-2", A, 1), News("v2.0.0", A, 4), News("main-10", B, 3)),
 )
+# ECR knows what runs by a tag that has been moved to an image that does not start.
+MOVED_TAG = Case((ANYTHING,), (f"@{S}",), "v1.0.0", (News("latest", S, 1), News("v1.0.0", C, 1)), frozenset({C}))
 # What was rolled back does not come back, and what it superseded does.
 BROKEN = Case((ANYTHING,), (":v1.0.0",), "v1.0.0", (News("v1.1.0", A, 1), News("v2.0.0", B, 2)), frozenset({B}))
+# One tag is moved to and fro, so that deployments of the same image follow each other.
+LATEST = News("latest", A, 1)
+TO_AND_FRO = Case((ANYTHING,), ("",), None, (LATEST, News("latest", A, 2), News("latest", B, 1)), frozenset({A}))
+BACK_AGAIN = Case((ANYTHING,), ("",), None, (News("v1.0.0", A, 1), *TO_AND_FRO.news[1:]), frozenset({A}))
+# Of two rollouts in a row, ECS goes back behind both, to a tag that stands for something else by now.
+BEHIND_BOTH = Case(
+    (ANYTHING,), ("", ":v1.0.0"), None, (News("latest", B, 1), News("v1.0.0", B, 1)), frozenset({B}), "digest"
+)
 
 
 @settings(max_examples=5000 if NIGHTLY else 500, deadline=None)
@@ -542,7 +559,11 @@ BROKEN = Case((ANYTHING,), (":v1.0.0",), "v1.0.0", (News("v1.1.0", A, 1), News("
 @example(FURTHER_TAG)
 @example(TWO_PROGRAMS)
 @example(HELD_TAG)
+@example(MOVED_TAG)
 @example(BROKEN)
+@example(TO_AND_FRO)
+@example(BACK_AGAIN)
+@example(BEHIND_BOTH)
 def test_all_orders_end_alike(case: Case) -> None:
     explore(case)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,9 @@ _APP = f"{_ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app"
 # For whoever is not here: what AWS's CLI would ask, we ask moto; what make would do, it only says.
 _STAND_INS = {
     "aws": f'PYTHONPATH="{ROOT}:{ROOT}/lambda" exec "{sys.executable}" -m tests.harness.aws_cli "$@"',
-    "python": f'exec "{sys.executable}" "$@"',
+    "ecr-deploy": f'PYTHONPATH="{ROOT}:{ROOT}/lambda" exec "{sys.executable}" -m tests.harness.ecr_deploy "$@"',
     # Ours is here, not there; the rest is what pip would fetch.
-    "pip": f"""exec "{sys.executable}" -m pip --quiet install --dry-run "${{2/git+https:*v0.1.0/file://{ROOT}}}" """,
+    "pipx": f"""exec "{sys.executable}" -m pip --quiet install --dry-run "${{2/git+https:*v0.1.0/file://{ROOT}}}" """,
     "make": f'PATH="{os.environ["PATH"]}" exec make --dry-run --directory="{ROOT}" "$@"',
 }
 
@@ -66,8 +67,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
         upload("app", tag)
     root = directory / "root"
     root.mkdir()
-    smallest = blocks("hcl")[0]
-    (root / "main.tf").write_text(SOURCE.sub('source = "./.."', smallest.text))
+    # Those before it are steps on the way there, and deploy nothing.
+    at_last = next(block for block in blocks("hcl") if not re.search("dry_run|require_opt_in", block.text))
+    (root / "main.tf").write_text(SOURCE.sub('source = "./.."', at_last.text))
     return root
 
 
@@ -80,16 +82,50 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def test_the_first_screen_shows_what_would_change(reader: Path, stand_ins: Path, tmp_path: Path) -> None:
+    """From an empty folder, word by word: a plan without an apply, in three commands."""
+    [first, *_] = blocks("shell")
+    assert len(first.text.splitlines()) == 3
+    del reader
+
+    ran = _run(first, tmp_path, stand_ins)
+
+    assert not ran.returncode, ran.stdout + ran.stderr
+    assert [line.split() for line in ran.stdout.splitlines()[:3]] == [
+        ["SERVICE", "WOULD", "BE", "REVISION", "IMAGE", "OR", "REASON"],
+        ["prod/api", "deployed", "api:1", "→", "new", "app:v1", "→", "v2"],
+        ["1", "of", "1", "services", "would", "change.", "Nothing", "was", "changed."],
+    ]
+    assert boto3.client("ecs").list_task_definitions()["taskDefinitionArns"] == [
+        f"arn:aws:ecs:eu-west-1:{_ACCOUNT}:task-definition/api:1"
+    ]
+
+
 # In their order: what a block needs, the blocks before it have made.
 @pytest.mark.parametrize("block", blocks("shell"), ids=lambda block: block.place)
 def test_every_block_of_shell_runs(block: Block, reader: Path, stand_ins: Path) -> None:
-    ran = subprocess.run(
+    ran = _run(block, reader, stand_ins)
+    if "ecr-deploy wait" in block.text:
+        # moto ends no rollout.
+        assert "rollouts have not ended after" in ran.stderr
+        return
+    assert not ran.returncode, ran.stdout + ran.stderr
+    if "lambda invoke" in block.text:
+        [answer] = map(json.loads, ran.stdout.splitlines())
+        ended = [*answer.get("pushes", []), *([answer["rollback"]] if "rollback" in answer else [])]
+        outcomes = {"explain": [], "adopt": [], "rollback": ["rolled-back"], "approve": ["unchanged"]}
+        expected = next((outcomes[kind] for kind in outcomes if f'"{kind}"' in block.text), ["deployed"])
+        assert [one["outcome"] for one in ended] == expected
+
+
+def _run(block: Block, directory: Path, stand_ins: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.text],
-        cwd=reader,
+        cwd=directory,
         env={
             **os.environ,
             "PATH": f"{stand_ins}:{os.environ['PATH']}",
-            "HOME": str(reader),
+            "HOME": str(directory),
             "GITHUB_TOKEN": "token",
             "TF_CLI_ARGS_apply": "-auto-approve",
         },
@@ -97,16 +133,6 @@ def test_every_block_of_shell_runs(block: Block, reader: Path, stand_ins: Path) 
         text=True,
         check=False,
     )
-    assert not ran.returncode, ran.stdout + ran.stderr
-    if "lambda invoke" in block.text:
-        [answer] = map(json.loads, ran.stdout.splitlines())
-        ended = [*answer.get("pushes", []), *([answer["rollback"]] if "rollback" in answer else [])]
-        expected = (
-            []
-            if "explain" in block.text or "adopt" in block.text
-            else ["rolled-back" if "rollback" in block.text else "deployed"]
-        )
-        assert [one["outcome"] for one in ended] == expected
 
 
 def _terraform(directory: Path, *words: str) -> str:

@@ -105,3 +105,23 @@ def test_existing_service(examples: Path) -> None:
 
         running = {name: running_services()[Service("old", name)].images["main"] for name in ("asked", "untouched")}
         assert running == {"asked": f"{image.removesuffix('v1')}v2@{digest}", "untouched": image}
+
+
+def test_stages(examples: Path) -> None:
+    """As far as moto goes, whose services are never live: production waits for staging, whoever approves."""
+    with applied(Root(examples / "stages"), name="staged") as outputs:
+        with Function(outputs["function_name"], ZIP) as function:
+            push(outputs["repository"], "v2")
+            EventSourceMapping(function).drain()
+            answer = function.invoke({"approve": {"repository": outputs["repository"], "tag": "v2", "by": "me"}})
+
+        fleet = running_services()
+        images = {
+            name: fleet[Service(f"staged-{name}", "staged")].images["staged"] for name in ("staging", "production")
+        }
+        assert {name: image.rpartition(":")[2] for name, image in images.items()} == {
+            "staging": "v2",
+            "production": "none-yet",
+        }
+        [production] = [one for one in answer["pushes"][0]["services"] if one["cluster"] == "staged-production"]
+        assert (production["outcome"], production["reason_kind"]) == ("waiting", "stage")

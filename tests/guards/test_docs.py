@@ -14,6 +14,7 @@ import pytest
 
 from docs.generate import generated
 from ecr_deploy.core.outcomes import Outcome
+from ecr_deploy.core.rollouts import State
 from tests.harness.cloudwatch import log_lines, metrics, unknown_words
 from tests.harness.documentation import PAGES, ROOT, SOURCE, Block, blocks
 from tests.harness.road import APP, Queues, Registry, Road, client, definition, pushed
@@ -63,7 +64,15 @@ def test_every_end_to_end_test_is_in_a_part() -> None:
 
 
 def test_no_block_is_in_a_language_that_nobody_checks() -> None:
-    assert {block.language for block in blocks()} == {"hcl", "shell", "json", "logs-insights"}
+    assert {block.language for block in blocks()} == {"hcl", "shell", "json", "logs-insights", "mermaid"}
+
+
+def test_the_picture_of_a_push_has_the_states_that_there_are() -> None:
+    [picture] = blocks("mermaid")
+    states = set(re.findall(r"\b[a-z_]+(?= -->)|(?<=--> )[a-z_]+", picture.text))
+    known = {*map(str, Outcome), *map(str, State)}
+    assert {state.replace("_", "-") for state in states} <= known
+    assert {str(Outcome.WAITING), str(Outcome.DEPLOYED), str(Outcome.SUPERSEDED), str(Outcome.SKIPPED)} <= states
 
 
 def test_rules_have_only_fields_that_there_are() -> None:

@@ -13,7 +13,7 @@ LONGEST = 300
 ROOMS = (
     ("handler.py",),
     ("dispatch.py",),
-    ("on_push.py", "on_request.py", "on_rollout.py", "on_schedule.py", "on_task.py"),
+    ("on_push.py", "on_request.py", "on_rollout.py", "on_schedule.py", "on_task.py", "waiting.py"),
     (
         "deployer.py",
         "family_rollout.py",
@@ -21,11 +21,14 @@ ROOMS = (
         "follow_ups",
         "hooks.py",
         "leases.py",
+        "memory_reader.py",
         "page",
         "reconcile.py",
         "report.py",
         "rollbacks.py",
         "rollout_watch.py",
+        "status.py",
+        "stages.py",
         "tasks_first.py",
     ),
     ("environment.py",),

@@ -1102,6 +1102,7 @@ def example_requests(ecs: StrictEcs) -> dict[str, Json]:
         "StopServiceDeployment": {"serviceDeploymentArn": service["currentServiceDeployment"], "stopType": "ROLLBACK"},
         "StopTask": {"cluster": "prod", "task": ecs.tasks(running=False)[0], "reason": "late"},
         "TagResource": {"resourceArn": ecs.revisions("app")[0], "tags": [tag("a")]},
+        "UntagResource": {"resourceArn": ecs.revisions("app")[0], "tagKeys": ["a"]},
         "UpdateExpressGatewayService": {
             "serviceArn": "arn:aws:ecs:eu-west-1:123456789012:service/prod/express",
             "taskDefinitionArn": "app:2",

@@ -11,9 +11,9 @@ import pytest
 from ecr_deploy import reconcile
 from ecr_deploy.core import revisions
 from ecr_deploy.core.fleet import Member, Service
+from ecr_deploy.core.gates import Facts
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.records import Record
-from ecr_deploy.core.rules import Moment
 from tests.harness.road import APP, Road, definition, digest, pushed
 from tests.harness.strict_ecs import StrictEcs
 from tests.unit.test_order import at, outcomes
@@ -149,7 +149,7 @@ def test_a_scheduled_run_is_linear_in_the_number_of_versions(ecs: StrictEcs) -> 
     running = revisions.read({"taskDefinition": ecs.running("prod", "api") | IDENTITY})
     member = Member(Service("prod", "api", "arn", "arn"), running)
     start = datetime(2026, 11, 26, tzinfo=UTC)
-    rules = road.handler.environment.settings.rules.at(Moment(start, {}))
+    rules = road.handler.environment.settings.rules.given(Facts(start))
 
     def steps(versions: int) -> int:
         held = [

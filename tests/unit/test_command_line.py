@@ -1,194 +1,124 @@
 """The command line, in this process: what is typed goes in, ECS is in a new state, and the exit code says so."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-from botocore.exceptions import ClientError
-from botocore.hooks import HierarchicalEmitter
+from click.testing import CliRunner
 
-from ecr_deploy.aws.calls import CONFIG
-from ecr_deploy.cli.main import main
+import ecr_deploy
+from ecr_deploy.cli.main import cli
 from ecr_deploy.core import settings
-from tests.harness.road import ACCOUNT, APP, REGION, Registry, Road, definition, digest
-from tests.harness.strict_ecs import Fault, StrictEcs
-
-Run = Callable[..., int]
-FUNCTION = {
-    "account_id": ACCOUNT,
-    "table_name": "ecr-deploy",
-    "queue_url": "https://queue",
-    "dead_letter_queue_url": "https://dead",
-}
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.rollout_watch import Watch
+from tests.harness.command_line import FUNCTION, CommandLine, answer, refused, rows
+from tests.harness.road import APP, Queues, client, definition, pushed
+from tests.harness.strict_ecs import Fault
 
 
-class Functions:
-    """As much of Lambda as tells a function's environment."""
+def test_plan_shows_and_changes_nothing(line: CommandLine) -> None:
+    planned = line.run("plan", "app:v2")
 
-    def __init__(self, environment: dict[str, Any] | None) -> None:
-        self.environment = environment
-
-    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        if FunctionName != "ecr-deploy":
-            error = {"Code": "ResourceNotFoundException", "Message": "Function not found"}
-            raise ClientError({"Error": error, "ResponseMetadata": {}}, "GetFunctionConfiguration")
-        return {} if self.environment is None else {"Environment": self.environment}
+    assert planned.exit_code == 0
+    assert ["prod/api", "deployed", "api:1 → new", "app:v1 → v2"] in rows(planned)
+    assert line.ecs.writes == []
 
 
-def environment(**inputs: Any) -> dict[str, Any]:
-    return {"Variables": {settings.VARIABLE: json.dumps({**FUNCTION, **inputs})}}
+def test_deploy(line: CommandLine) -> None:
+    deployed = line.run("deploy", "app:v2", "--yes")
+
+    assert deployed.exit_code == 0
+    assert ["prod/api", "deployed", "api:1 → api:2", "app:v1 → v2"] in rows(deployed)
+    assert line.road.image("prod", "api") == line.road.image("prod", "web", "sidecar-1") == f"{APP}:v2"
+    assert line.function.asked[-1]["by"] == "jane"
+
+    line.ecs.end_deployments()
+    assert line.run("deploy", "app:v2", "--yes").exit_code == 0
+    assert line.ecs.count("UpdateService") == 2
 
 
-class Callers:
-    """As much of STS as says whose credentials these are."""
+def test_a_scope_and_an_image_with_its_host(line: CommandLine) -> None:
+    words = ["deploy", f"{APP}:v2", "--yes", "--cluster", "pr*", "--service", "w*", "--service", "x"]
+    assert line.run(*words).exit_code == 0
 
-    def get_caller_identity(self) -> dict[str, str]:
-        return {"Account": ACCOUNT}
-
-
-class Session:
-    """A session of boto3 whose clients are the road's, and those that only the command line has."""
-
-    def __init__(self, road: Road, functions: Functions, region_name: str | None = REGION) -> None:
-        self._road = road
-        # One client for all that a test types: to make one takes longer than the rest.
-        self._own = {"lambda": functions, "sts": Callers(), "ecs": road.client("ecs", config=CONFIG)}
-        self.region_name = region_name
-        self.events = HierarchicalEmitter()
-
-    def client(self, service: str, **kwargs: Any) -> Any:
-        return self._own.get(service) or self._road.client(service, **kwargs)
+    assert line.road.image("prod", "api") == f"{APP}:v1"
+    assert line.road.image("prod", "web", "sidecar-1") == f"{APP}:v2"
 
 
-@pytest.fixture
-def road(ecs: StrictEcs) -> Road:
-    app = ecs.register(definition("api", f"{APP}:v1"))
-    ecs.add_service("prod", "api", app, service_revisions=True)
-    ecs.add_service("prod", "web", ecs.register(definition("web", "nginx", f"{APP}:v1")), service_revisions=True)
-    registry = Registry()
-    for tag, time in (("v1", "2026-11-23T05:00:00Z"), ("v2", "2026-11-23T06:00:00Z")):
-        registry.push(tag, time=time)
-    return Road(ecs, clients={"ecr": registry})
+def test_deploy_asks_first(line: CommandLine) -> None:
+    refused_ = line.run("deploy", "app:v2", keys="n\n")
+    assert refused_.exit_code == 1
+    assert line.ecs.writes == []
+    assert "api:1 → new" in refused_.stderr
+    assert "Deploy this? [y/N]: " in refused_.stderr
+
+    assert line.run("deploy", "app:v2", keys="y\n").exit_code == 0
+    assert line.road.image("prod", "api") == f"{APP}:v2"
 
 
-@pytest.fixture
-def functions() -> Functions:
-    return Functions(None)
+def test_nobody_is_asked_where_nothing_would_change(line: CommandLine) -> None:
+    assert line.run("deploy", "app:v2", "--yes").exit_code == 0
+
+    again = line.run("deploy", "app:v2")
+    assert again.exit_code == 0
+    assert {row[1] for row in rows(again)[1:]} == {"unchanged"}
 
 
-@pytest.fixture
-def run(road: Road, functions: Functions) -> Run:
-    session = Session(road, functions)
-    return lambda *words, clock=road.ecs.clock: main(words, lambda **_: session, clock)
+def test_without_a_terminal_it_wants_yes(line: CommandLine) -> None:
+    deployed = line.run("deploy", "app:v2")
+
+    assert deployed.exit_code == 2
+    assert deployed.stderr.splitlines()[-1] == "Deploy this? Nobody is there to say so: add --yes."
+    assert line.ecs.writes == []
 
 
-@pytest.fixture
-def ask(run: Run, functions: Functions) -> Run:
-    """Run a command with the settings of the deployed function, and so with its table."""
-    functions.environment = environment()
-    return lambda *words, **options: run(*words, "--function", "ecr-deploy", **options)
+def test_what_reaches_nothing(line: CommandLine) -> None:
+    line.configure(rules=[{"tags": ["main-*"]}])
+    deployed = line.run("deploy", "app:v2", "--yes")
+    assert deployed.exit_code == 3
+    assert ["app:v2", "skipped", "no rule allows it: rules[0].tags does not match v2"] in rows(deployed)
+
+    line.configure()
+    assert line.run("deploy", "app:v2", "--yes").exit_code == 0
+    older = line.run("deploy", "app:v1", "--yes")
+    assert older.exit_code == 3
+    assert "superseded" in {row[1] for row in rows(older)}
+    assert line.run("deploy", "app:v1", "--yes", "--force").exit_code == 0
 
 
-def table(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
-    """The cells of every row that was shown."""
-    rows = re.findall(r"^│(.*)│$", capsys.readouterr().out, re.MULTILINE)
-    return [[cell.strip() for cell in row.split("│")] for row in rows]
+def test_what_fails(line: CommandLine) -> None:
+    line.ecs.inject("UpdateService", Fault.ACCESS_DENIED)
 
+    failed = line.run("deploy", "app:v2", "--yes", "-o", "json")
 
-def answer(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out)
-
-
-def say(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sit at a terminal, and answer what is asked."""
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("builtins.input", lambda *_: text)
-
-
-def test_plan_shows_and_changes_nothing(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("plan", "app:v2") == 0
-
-    change = "main: app:v1 → app:v2"
-    assert ["prod", "api", "deployed", "api:1 → a new one", change] in table(capsys)
-    assert ecs.writes == []
-
-
-def test_deploy(ecs: StrictEcs, road: Road, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("deploy", "app:v2", "--yes") == 0
-
-    assert ["prod", "api", "deployed", "api:1 → api:2", "main: app:v1 → app:v2"] in table(capsys)
-    assert road.image("prod", "api") == road.image("prod", "web", "sidecar-1") == f"{APP}:v2"
-    assert [kind for kind, _ in road.events.taken] == ["Deployment Started"] * 2
-
-    ecs.end_deployments()
-    assert run("deploy", "app:v2", "--yes") == 0
-    assert ecs.count("UpdateService") == 2
-
-
-def test_a_scope_and_an_image_with_its_host(road: Road, run: Run) -> None:
-    assert run("deploy", f"{APP}:v2", "--yes", "--cluster", "pr*", "--service", "w*", "--service", "x") == 0
-
-    assert road.image("prod", "api") == f"{APP}:v1"
-    assert road.image("prod", "web", "sidecar-1") == f"{APP}:v2"
-
-
-def test_deploy_asks_first(
-    ecs: StrictEcs, road: Road, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    say("n", monkeypatch)
-    assert run("deploy", "app:v2") == 1
-    assert ecs.writes == []
-    told = capsys.readouterr().err
-    assert "api:1 → a new one" in told
-    assert "Deploy this? [y/n] (n): " in told
-
-    say("y", monkeypatch)
-    assert run("deploy", "app:v2") == 0
-    assert road.image("prod", "api") == f"{APP}:v2"
-
-
-def test_nobody_is_asked_where_nothing_would_change(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("deploy", "app:v2", "--yes") == 0
-
-    assert run("deploy", "app:v2") == 0
-    assert "unchanged" in {cell for row in table(capsys) for cell in row}
-
-
-def test_without_a_terminal_it_wants_yes(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("deploy", "app:v2") == 2
-
-    assert capsys.readouterr().err.splitlines()[-1] == "Deploy this? Nobody is there to say so: add --yes."
-    assert ecs.writes == []
-
-
-def test_what_reaches_nothing(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("deploy", "app:v2", "--yes", "--set", 'rules=[{"tags": ["main-*"]}]') == 3
-    assert ["", "", "skipped", "", "no rule allows it: rules[0].tags does not match v2"] in table(capsys)
-
-    assert run("deploy", "app:v2", "--yes") == 0
-    assert run("deploy", "app:v1", "--yes") == 3
-    assert "superseded" in {cell for row in table(capsys) for cell in row}
-    assert run("deploy", "app:v1", "--yes", "--force") == 0
-
-
-def test_what_fails(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    ecs.inject("UpdateService", Fault.ACCESS_DENIED)
-
-    assert run("deploy", "app:v2", "--yes", "--json") == 1
-
-    outcomes = sorted(service["outcome"] for service in answer(capsys)["pushes"][0]["services"])
+    assert failed.exit_code == 1
+    outcomes = sorted(service["outcome"] for service in answer(failed)["pushes"][0]["services"])
     assert outcomes == ["deployed", "failed"]
+
+
+def test_a_function_with_dry_run_deploys_nothing(line: CommandLine) -> None:
+    line.configure(dry_run=True)
+
+    deployed = line.run("deploy", "app:v2", "--yes")
+
+    assert deployed.exit_code == 2
+    assert "The function's input dry_run is on" in deployed.stderr
+    assert line.ecs.writes == []
 
 
 class Rolling:
     """Time that ends deployments as it passes."""
 
-    def __init__(self, ecs: StrictEcs, *ends: str) -> None:
-        self._ecs = ecs
+    def __init__(self, line: CommandLine, *ends: str | Callable[[], object]) -> None:
+        self._ecs = line.ecs
         self._ends = list(ends)
 
     def time(self) -> float:
@@ -197,218 +127,494 @@ class Rolling:
     def sleep(self, seconds: float, /) -> None:
         self._ecs.clock.sleep(seconds)
         if self._ends:
-            self._ecs.move_deployment("prod", "api", self._ends.pop(0))
+            end = self._ends.pop(0)
+            if callable(end):
+                end()
+            else:
+                self._ecs.move_deployment("prod", "api", end)
+
+
+def track(line: CommandLine) -> None:
+    """Do what the function does with the event of a rollout that has ended."""
+    environment = line.road.handler.environment
+    Watch(environment, environment.settings).follow(Target("prod", "api"))
 
 
 @pytest.mark.parametrize(
-    ("ends", "end"),
+    ("ends", "state", "code"),
     [
-        (["IN_PROGRESS", "SUCCESSFUL"], ("live", 0)),
-        (["ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"], ("rolled-back", 1)),
-        ([], ("started", 1)),
+        (["IN_PROGRESS", "SUCCESSFUL"], "live", 0),
+        (["ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "tracked"], "rolled-back", 1),
+        ([], "started", 4),
     ],
 )
-def test_deploy_waits(
-    ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str], ends: list[str], end: tuple[str, int]
-) -> None:
-    outcome, code = end
-    words = [
-        "deploy",
-        "app:v2",
-        "--service",
-        "api",
-        "--yes",
-        "--wait",
-        "--json",
-        "--set",
-        "deployment_timeout_minutes=2",
+def test_deploy_waits(line: CommandLine, ends: list[str], state: str, code: int) -> None:
+    clock = Rolling(line, *(partial(track, line) if end == "tracked" else end for end in ends))
+    words = ["deploy", "app:v2", "--service", "api", "--yes", "--wait", "--timeout", "2", "-o", "json"]
+
+    waited = line.run(*words, clock=clock)
+
+    assert waited.exit_code == code
+    [rollout] = answer(waited)["rollouts"]
+    assert (rollout["service"], rollout["state"]) == ("api", state)
+    assert ("1 of 1 rollouts have not ended after 2 minutes." in waited.stderr) is (code == 4)
+
+
+def test_a_line_for_each_change_of_a_service(line: CommandLine) -> None:
+    clock = Rolling(line, "IN_PROGRESS", "SUCCESSFUL")
+
+    waited = line.run("deploy", "app:v2", "--service", "api", "--yes", "--wait", clock=clock)
+
+    assert [row[1:] for row in rows(waited)[-2:]] == [
+        ["prod/api", "started", "api:2"],
+        ["prod/api", "live", "api:2"],
     ]
 
-    assert run(*words, clock=Rolling(ecs, *ends)) == code
 
-    [rollout] = answer(capsys)["rollouts"]
-    assert (rollout["service"], rollout["to"], rollout["outcome"]) == ("api", "api:2", outcome)
-    assert (rollout["reason"] == "it has not ended after 2 minutes") is (outcome == "started")
+def test_a_service_that_is_deleted_while_it_waits(line: CommandLine) -> None:
+    clock = Rolling(line, lambda: line.ecs.delete_service("prod", "api"))
 
+    waited = line.run("deploy", "app:v2", "--service", "api", "--yes", "--wait", clock=clock)
 
-def test_a_service_that_is_deleted_while_it_waits(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    class Clock(Rolling):
-        def sleep(self, seconds: float, /) -> None:
-            super().sleep(seconds)
-            ecs.delete_service("prod", "api")
-
-    words = ["deploy", "app:v2", "--service", "api", "--yes", "--wait"]
-    assert run(*words, clock=Clock(ecs)) == 1
-
-    assert ["prod", "api", "api:2", "failed", "the service was deleted meanwhile"] in table(capsys)
+    assert waited.exit_code == 1
+    assert rows(waited)[-1][1:] == ["prod/api", "failed", "api:2", "it is there no longer"]
 
 
-def test_nothing_is_waited_for_where_nothing_was_started(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("deploy", "app:v2", "--set", "rules=[{}]", "--service", "nobody", "--yes", "--wait", "--json") == 3
+def test_wait_deploys_nothing(line: CommandLine) -> None:
+    line.road.push(pushed("v2"))
+    writes = len(line.ecs.writes)
 
-    assert "rollouts" not in answer(capsys)
+    waited = line.run("wait", "app:v2", "--service", "api", clock=Rolling(line, "IN_PROGRESS", "SUCCESSFUL"))
 
-
-def test_rollback(ecs: StrictEcs, road: Road, ask: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask("deploy", "app:v2", "--yes") == 0
-    ecs.end_deployments()
-    capsys.readouterr()
-
-    words = ["rollback", "prod", "api", "--yes", "--wait"]
-    assert ask(*words, clock=Rolling(ecs, "IN_PROGRESS", "SUCCESSFUL")) == 0
-
-    rows = table(capsys)
-    assert ["prod", "api", "api:2 → api:1", "app:v2", "rolled-back"] in rows
-    assert ["prod", "api", "api:1", "live", ""] in rows
-    assert road.image("prod", "api") == f"{APP}:v1"
+    assert waited.exit_code == 0
+    assert len(line.ecs.writes) == writes
 
 
-def test_rollback_of_what_still_rolls_out(ecs: StrictEcs, road: Road, ask: Run) -> None:
-    assert ask("deploy", "app:v2", "--yes") == 0
+def test_wait_for_a_push_whose_event_is_under_way(line: CommandLine) -> None:
+    clock = Rolling(line, lambda: line.road.push(pushed("v2")), line.ecs.end_deployments)
 
-    words = ["rollback", "prod", "api", "--yes", "--wait"]
-    assert ask(*words, clock=Rolling(ecs, "ROLLBACK_SUCCESSFUL")) == 0
+    waited = line.run("wait", "app:v2", "--service", "api", clock=clock)
 
-    assert road.image("prod", "api") == f"{APP}:v1"
-
-
-def test_rollback_asks_first(
-    ecs: StrictEcs, road: Road, ask: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert ask("rollback", "prod", "api") == 2
-    assert "There is nothing to roll back: " in capsys.readouterr().err
-    assert ask("deploy", "app:v2", "--yes") == 0
-    writes = len(ecs.writes)
-
-    say("n", monkeypatch)
-    assert ask("rollback", "prod", "api") == 1
-    assert "Would be taken back" in capsys.readouterr().err
-    assert len(ecs.writes) == writes
-
-    say("y", monkeypatch)
-    assert ask("rollback", "prod", "api") == 0
-    assert road.image("prod", "api") == f"{APP}:v1"
+    assert waited.exit_code == 0
+    assert [row[2] for row in rows(waited)] == ["pending", "started", "live"]
 
 
-def test_explain(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    ecs.add_service("prod", "old", ecs.register(definition("old", f"{APP}:v1")), tags={"ecr-deploy:pinned": "INC-42"})
+def test_wait_says_why_a_rollout_was_rolled_back(line: CommandLine) -> None:
+    line.road.push(pushed("v2"))
+    line.ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL", reason="tasks failed to start")
+    track(line)
 
-    assert run("explain", "app:v2", "--set", 'rules=[{}, {"tags": ["main-*"]}]') == 0
+    waited = line.run("wait", "app:v2", "--service", "api")
 
-    rows = table(capsys)
-    assert ["rules[0]", "yes", ""] in rows
-    assert ["rules[1]", "no", "tags does not match v2"] in rows
-    assert ["prod", "api", "deployed", ""] in rows
-    assert ["prod", "old", "skipped", "it is pinned by its tag ecr-deploy:pinned = INC-42"] in rows
-
-
-def test_history(ecs: StrictEcs, ask: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask("deploy", "app:v2", "--yes") == 0
-    ecs.end_deployments()
-    capsys.readouterr()
-
-    assert ask("history", "prod", "api") == 0
-
-    rows = table(capsys)
-    assert [[row[0], row[1], row[3]] for row in rows] == [["api:1 → api:2", "started", "app:v2"]]
+    assert waited.exit_code == 1
+    assert rows(waited)[-1] == ["prod/api was rolled back: tasks failed to start"]
 
 
-def test_status(ecs: StrictEcs, ask: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask("deploy", "app:v2", "--yes", "--service", "api") == 0
-    ecs.add_service("prod", "old", ecs.register(definition("old", f"{APP}:v1")), tags={"ecr-deploy:pinned": "INC-42"})
-    capsys.readouterr()
+def test_wait_for_what_reaches_nothing(line: CommandLine) -> None:
+    line.configure(rules=[{"tags": ["main-*"]}])
 
-    assert ask("status", "--json", "--cluster", "prod") == 0
+    waited = line.run("wait", "app:v2")
 
-    told = {service["service"]: service for service in answer(capsys)["services"]}
+    assert waited.exit_code == 3
+    assert waited.stderr == "It reaches nothing: no rule allows it: rules[0].tags does not match v2\n"
+
+
+def test_wait_for_what_somebody_rejects(line: CommandLine) -> None:
+    line.configure(rules=[{"approval": {}}])
+    line.road.push(pushed("v2"))
+    clock = Rolling(line, lambda: line.road.request(reject={"repository": "app", "tag": "v2"}, by="jane"))
+
+    waited = line.run("wait", "app:v2", "--service", "api", clock=clock)
+
+    assert waited.exit_code == 1
+    assert [row[2] for row in rows(waited)[:2]] == ["waiting", "rejected"]
+
+
+def test_wait_for_what_is_superseded(line: CommandLine) -> None:
+    line.road.push(pushed("v2"))
+
+    assert line.run("wait", "app:v1").exit_code == 3
+
+
+def test_rollback(line: CommandLine) -> None:
+    assert line.run("deploy", "app:v2", "--yes").exit_code == 0
+    line.ecs.end_deployments()
+
+    clock = Rolling(line, "IN_PROGRESS", "SUCCESSFUL")
+    back = line.run("rollback", "prod", "api", "--yes", "--wait", clock=clock)
+
+    assert back.exit_code == 0
+    assert ["prod/api", "rolled-back", "api:2 → api:1", "app:v2"] in rows(back)
+    assert rows(back)[-1][1:] == ["prod/api", "live", "api:1"]
+    assert line.road.image("prod", "api") == f"{APP}:v1"
+
+
+def test_rollback_of_what_still_rolls_out(line: CommandLine) -> None:
+    assert line.run("deploy", "app:v2", "--yes").exit_code == 0
+
+    clock = Rolling(line, "ROLLBACK_SUCCESSFUL")
+    assert line.run("rollback", "prod", "api", "--yes", "--wait", clock=clock).exit_code == 0
+
+    assert line.road.image("prod", "api") == f"{APP}:v1"
+
+
+def test_rollback_asks_first(line: CommandLine) -> None:
+    nothing = line.run("rollback", "prod", "api", keys="y\n")
+    assert nothing.exit_code == 2
+    assert "There is nothing to roll back: " in nothing.stderr
+    assert line.run("deploy", "app:v2", "--yes").exit_code == 0
+    writes = len(line.ecs.writes)
+
+    no = line.run("rollback", "prod", "api", keys="n\n")
+    assert no.exit_code == 1
+    assert "api:2 → api:1" in no.stderr
+    assert len(line.ecs.writes) == writes
+
+    assert line.run("rollback", "prod", "api", keys="y\n").exit_code == 0
+    assert line.road.image("prod", "api") == f"{APP}:v1"
+
+
+def test_rollback_to_what_ran_before_that(line: CommandLine) -> None:
+    line.registry.push("v3", time="2026-11-23T07:00:00Z")
+    for tag in ("v2", "v3"):
+        assert line.run("deploy", f"app:{tag}", "--yes").exit_code == 0
+        line.ecs.end_deployments()
+
+    assert line.run("rollback", "prod", "api", "--to", "api:1", "--yes").exit_code == 0
+
+    assert line.road.image("prod", "api") == f"{APP}:v1"
+    # Both that it ran since are rejected there.
+    explained = {row[0]: row[1] for tag in ("v2", "v3") for row in rows(line.run("plan", f"app:{tag}"))}
+    assert explained["prod/api"] == "skipped"
+
+    unknown = line.run("rollback", "prod", "web", "--to", "web:9", "--yes")
+    assert unknown.exit_code == 2
+    assert (
+        "There is no rollout from web:9 since which nothing was rolled back; there are from: web:2, web:1."
+        in " ".join(unknown.stderr.split())
+    )
+
+
+def test_explain(line: CommandLine) -> None:
+    line.configure(rules=[{}, {"tags": ["main-*"]}])
+    tags = {"ecr-deploy:pinned": "INC-42"}
+    line.ecs.add_service("prod", "old", line.ecs.register(definition("old", f"{APP}:v1")), tags=tags)
+
+    found = rows(line.run("explain", "app:v2"))
+
+    assert ["rules[0]", "yes"] in found
+    assert ["rules[1]", "no", "tags does not match v2"] in found
+    assert ["prod/api", "deployed"] in found
+    assert ["prod/old", "skipped", "it is pinned by its tag ecr-deploy:pinned = INC-42"] in found
+
+
+def test_explain_says_why_nothing_is_reached(line: CommandLine) -> None:
+    explained = line.run("explain", "worker:v2")
+
+    assert rows(explained)[-1][0].startswith("worker:v2 would be skipped: nothing in scope runs ")
+
+
+def test_history_of_a_service(line: CommandLine) -> None:
+    assert line.run("deploy", "app:v2", "--yes").exit_code == 0
+    line.ecs.end_deployments()
+
+    found = rows(line.run("history", "prod", "api"))
+
+    assert [[row[0], *row[2:]] for row in found[1:]] == [["prod/api", "started", "api:1 → api:2", "app:v2; jane"]]
+
+
+def test_history_of_the_fleet(line: CommandLine) -> None:
+    assert line.run("deploy", "app:v2", "--yes").exit_code == 0
+
+    assert {row[0] for row in rows(line.run("history"))[1:]} == {"prod/api", "prod/web"}
+    assert "There is no cluster staging in scope." in line.run("history", "staging").stderr
+
+
+def test_history_of_what_was_never_deployed(line: CommandLine) -> None:
+    for words in (["history"], ["history", "prod"], ["history", "prod", "api"]):
+        told = line.run(*words)
+        assert (told.exit_code, told.stdout) == (0, "")
+        assert told.stderr == "ecr-deploy has deployed nothing there yet.\n"
+
+
+def test_status(line: CommandLine) -> None:
+    assert line.run("deploy", "app:v2", "--yes", "--service", "api").exit_code == 0
+    tags = {"ecr-deploy:pinned": "INC-42"}
+    line.ecs.add_service("prod", "old", line.ecs.register(definition("old", f"{APP}:v1")), tags=tags)
+
+    told = {service["service"]: service for service in answer(line.run("status", "-o", "json"))["services"]}
     assert list(told) == ["api", "old", "web"]
     assert told["api"]["revision"] == "api:2"
-    assert told["api"]["images"] == [{"container": "main", "image": f"{APP}:v2", "pushed_at": "2026-11-23T06:00:00Z"}]
     assert told["api"]["rollout"]["state"] == "started"
-    assert told["old"]["left_alone"] == "it is pinned by its tag ecr-deploy:pinned = INC-42"
-    assert [image["container"] for image in told["web"]["images"]] == ["sidecar-1"]
-    assert told["web"]["rollout"] == {"state": "live", "since": None, "reason": None}
 
-    ecs.end_deployments()
-    assert ask("status", "--service", "api") == 0
-    [row] = table(capsys)
-    assert row[:5] == ["prod", "api", "api:2", "main: app:v2", "live"]
-
-
-def test_status_tells_what_it_could_not_read(ecs: StrictEcs, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    ecs.inject("DescribeTaskDefinition", Fault.ACCESS_DENIED)
-
-    assert run("status") == 1
-
-    assert len(table_rows := re.findall(r"^│ prod", capsys.readouterr().out, re.MULTILINE)) == 1, table_rows
+    line.ecs.end_deployments()
+    shown = rows(line.run("status"))
+    assert [row[:3] for row in shown[1:]] == [
+        ["prod/api", "app:v2", "live"],
+        ["prod/old", "app:v1", "live"],
+        ["prod/web", "app:v1", "live"],
+    ]
+    assert shown[2][-1] == "it is pinned by its tag ecr-deploy:pinned = INC-42"
 
 
-def test_settings_are_the_functions(
-    ecs: StrictEcs, functions: Functions, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    functions.environment = environment(image_reference="digest", rules=[{"services": ["api"]}])
+def test_status_by_image(line: CommandLine) -> None:
+    assert line.run("deploy", "app:v2", "--yes", "--service", "api").exit_code == 0
+    line.ecs.add_service("staging", "api", line.ecs.register(definition("staging", f"{APP}:main-7")))
 
-    assert run("plan", "app:v2", "--function", "ecr-deploy", "--json") == 0
-    [service] = answer(capsys)["pushes"][0]["services"]
-    assert service["service"] == "api"
-    assert service["images"][0]["to"] == f"{APP}@{digest('v2')}"
-
-    assert run("plan", "app:v2", "--function", "ecr-deploy", "--set", "image_reference=tag", "--json") == 0
-    assert answer(capsys)["pushes"][0]["services"][0]["images"][0]["to"] == f"{APP}:v2"
-    assert ecs.writes == []
+    assert rows(line.run("status", "--by-image")) == [["IMAGE", "prod", "staging"], ["app", "v1 (1), v2 (1)", "main-7"]]
 
 
-def test_a_function_with_dry_run_deploys_nothing(
-    ecs: StrictEcs, functions: Functions, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    functions.environment = environment(dry_run=True)
+def test_status_is_watched_until_it_is_stopped(line: CommandLine) -> None:
+    class Clock(Rolling):
+        looks = 0
 
-    assert run("deploy", "app:v2", "--function", "ecr-deploy", "--yes") == 2
-    assert "The setting dry_run is on" in capsys.readouterr().err
-    assert ecs.writes == []
+        def sleep(self, seconds: float, /) -> None:
+            self.looks += 1
+            super().sleep(seconds)
+            if self.looks == 2:
+                raise KeyboardInterrupt
 
-    assert run("deploy", "app:v2", "--function", "ecr-deploy", "--yes", "--set", "dry_run=false") == 0
+    watched = line.run("status", "--watch", clock=Clock(line))
+
+    assert watched.exit_code == 130
+    assert [row[0] for row in rows(watched)] == ["SERVICE", "prod/api", "prod/web"] * 2
+
+
+def test_status_tells_what_it_could_not_read(line: CommandLine) -> None:
+    line.ecs.inject("DescribeTaskDefinition", Fault.ACCESS_DENIED)
+
+    told = line.run("status")
+
+    assert told.exit_code == 1
+    assert len(rows(told)) == 2
+    assert "what it runs is unknown" in told.stderr
+
+
+def test_plan_of_everything_is_what_the_next_scheduled_run_would_do(line: CommandLine) -> None:
+    line.configure(reconcile=True)
+    assert line.run("adopt").exit_code == 0
+    assert rows(line.run("plan", "--all")) == [["0 of 2 services would change. Nothing was changed."]]
+
+    line.registry.push("v3", time="2999-01-01T00:00:00Z")
+    line.registry.push("v4", time="2999-01-02T00:00:00Z")
+    planned = line.run("plan", "--all", "--service", "api")
+
+    assert rows(planned) == [
+        ["SERVICE", "WOULD BE", "REVISION", "IMAGE OR REASON"],
+        ["prod/api", "deployed", "api:1 → new", "app:v1 → v4"],
+        ["1 of 1 services would change. Nothing was changed."],
+    ]
+    assert [call.operation for call in line.ecs.writes] == []
+
+
+def test_plan_needs_an_image_or_all(line: CommandLine) -> None:
+    for words in ([], ["app:v2", "--all"]):
+        planned = line.run("plan", *words)
+        assert planned.exit_code == 2
+        assert "give an image, or --all" in planned.stderr
+
+
+def test_diff_of_the_whole_definition(line: CommandLine) -> None:
+    newer = {**definition("api", f"{APP}:v0"), "cpu": "512"}
+    line.ecs.register(newer)
+
+    shown = line.run("diff", "app:v2", "--service", "api")
+
+    assert shown.exit_code == 0
+    changed = [row for row in shown.stdout.splitlines() if row[:1] in "+-" and row[1:]]
+    assert changed == [
+        "--- prod/api api:1",
+        "+++ prod/api new",
+        f'-      "image": "{APP}:v1",',
+        f'+      "image": "{APP}:v2",',
+        '+  "cpu": "512",',
+    ]
+    assert "(from api:2)" in line.run("plan", "app:v2").stdout
+    assert line.ecs.writes == []
+
+
+def test_diff_where_nothing_would_change(line: CommandLine) -> None:
+    assert rows(line.run("diff", "app:v1"))[1][1] == "unchanged"
+
+
+def test_pin_and_unpin(line: CommandLine) -> None:
+    assert line.run("pin", "prod", "api", "--reason", "INC-42").exit_code == 0
+    skipped = {row[0]: row[1] for row in rows(line.run("plan", "app:v2"))}
+    assert (skipped["prod/api"], skipped["prod/web"]) == ("skipped", "deployed")
+
+    assert line.run("unpin", "prod", "api").exit_code == 0
+    assert {row[1] for row in rows(line.run("plan", "app:v2"))[1:]} == {"deployed"}
+
+
+def test_adopt(line: CommandLine) -> None:
+    adopted = line.run("adopt")
+
+    assert adopted.exit_code == 0
+    assert rows(adopted) == [
+        ["RECORDED"],
+        ["prod/api"],
+        ["prod/web"],
+        ["2 recorded as they run, nothing deployed."],
+    ]
+    assert line.ecs.writes == []
+
+
+@pytest.mark.parametrize(("verb", "image"), [("approve", "v2"), ("reject", "v1")])
+def test_an_answer_to_what_waits(line: CommandLine, verb: str, image: str) -> None:
+    line.configure(rules=[{"approval": {}}])
+    line.road.push(pushed("v2"))
+
+    answered = line.run(verb, "app:v2", "--cluster", "prod")
+
+    assert answered.exit_code == 0
+    assert line.road.image("prod", "api") == f"{APP}:{image}"
+    assert line.function.asked[-1]["by"] == "jane"
+
+
+@pytest.fixture
+def letters(line: CommandLine, aws_queues: Queues) -> Queues:
+    """A push and something else in the dead-letter queue."""
+    urls = {"queue_url": aws_queues.url, "dead_letter_queue_url": aws_queues.dead_letter_url}
+    line.function.variables = {settings.VARIABLE: json.dumps({**FUNCTION, **urls})}
+    line.session.own["sqs"] = client("sqs")
+    for body in (json.dumps(pushed("v2")), "odd"):
+        line.session.own["sqs"].send_message(
+            QueueUrl=aws_queues.dead_letter_url,
+            MessageBody=body,
+            MessageGroupId="pushes",
+            MessageDeduplicationId=body[:9],
+        )
+    return aws_queues
+
+
+def test_dead_letters_are_listed_and_stay(line: CommandLine, letters: Queues) -> None:
+    for _ in range(2):
+        told = line.run("dead-letters", "list")
+        assert [row[2] for row in rows(told)[1:]] == ["push of app:v2", "a message that can't be read"]
+    assert len(letters.dead_letters()) == 2
+
+
+def test_dead_letters_are_redriven_or_dropped(line: CommandLine, letters: Queues) -> None:
+    push, _ = answer(line.run("dead-letters", "list", "-o", "json"))
+
+    assert line.run("dead-letters", "redrive", push["id"], keys="n\n").exit_code == 1
+    assert line.run("dead-letters", "redrive", push["id"], "--yes").exit_code == 0
+    assert [json.loads(body)["detail"]["image-tag"] for body in letters.waiting()] == ["v2"]
+    assert letters.dead_letters() == ["odd"]
+
+    unknown = line.run("dead-letters", "drop", "nothing", "--yes")
+    assert unknown.exit_code == 2
+    assert "There is no dead letter nothing" in unknown.stderr
+    assert line.run("dead-letters", "drop", "--yes").exit_code == 0
+    assert letters.dead_letters() == []
+    assert line.run("dead-letters", "drop", "--yes").exit_code == 3
+
+
+class Logs:
+    """CloudWatch's log of the function, a page for each line."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = list(lines)
+
+    def filter_log_events(self, *, logGroupName: str, startTime: int, nextToken: str = "0") -> dict[str, Any]:  # noqa: N803
+        assert logGroupName == "/aws/lambda/ecr-deploy"
+        page = int(nextToken)
+        found = [
+            {"eventId": str(number), "timestamp": startTime + 1, "message": text}
+            for number, text in enumerate(self.lines)
+            if number == page
+        ]
+        return {"events": found, **({"nextToken": str(page + 1)} if page + 1 < len(self.lines) else {})}
+
+
+def test_events_show_the_log(line: CommandLine) -> None:
+    log = Logs(
+        '{"level": "INFO", "message": "app:v2: deployed"}',
+        '{"type": "platform.report", "record": {}}',
+        "Task timed out after 300.00 seconds",
+    )
+    line.session.own["logs"] = log
+
+    shown = line.run("events")
+    assert [row[1:] for row in rows(shown)] == [
+        ["INFO", "app:v2: deployed"],
+        ["ERROR", "Task timed out after 300.00 seconds"],
+    ]
+    assert len(rows(line.run("events", "--errors"))) == 1
+    assert json.loads(line.run("events", "-o", "json").stdout.splitlines()[0])["level"] == "INFO"
+
+
+def test_events_are_followed(line: CommandLine) -> None:
+    log = Logs('{"level": "INFO", "message": "app:v2: deployed"}')
+    line.session.own["logs"] = log
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    clock = Rolling(line, lambda: log.lines.append('{"level": "INFO", "message": "app:v2 is live"}'), stop)
+    shown = line.run("events", "--follow", clock=clock)
+
+    assert shown.exit_code == 130
+    assert [row[2] for row in rows(shown)] == ["app:v2: deployed", "app:v2 is live"]
 
 
 @pytest.mark.parametrize(
-    ("told", "sentence"),
+    ("error", "sentence"),
     [
         (None, "ecr-deploy is no function of ecr-deploy: it has no variable ECR_DEPLOY_SETTINGS."),
         (
-            {"Error": {"ErrorCode": "AccessDeniedException", "Message": "no kms:Decrypt"}},
+            {"ErrorCode": "AccessDeniedException", "Message": "no kms:Decrypt"},
             "ecr-deploy does not give its settings: AccessDeniedException: no kms:Decrypt",
         ),
     ],
 )
-def test_a_function_that_tells_nothing(
-    run: Run, functions: Functions, capsys: pytest.CaptureFixture[str], told: dict[str, Any] | None, sentence: str
-) -> None:
-    functions.environment = told
+def test_a_function_that_tells_nothing(line: CommandLine, error: dict[str, str] | None, sentence: str) -> None:
+    line.function.variables, line.function.error = None, error
 
-    assert run("status", "--function", "ecr-deploy") == 2
+    told = line.run("dead-letters", "list")
 
-    assert capsys.readouterr().err.strip() == sentence
+    assert told.exit_code == 2
+    assert " ".join(told.stderr.split()) == sentence
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "sentence"),
+    ("values", "sentence"),
     [
-        (["status", "--function", "nobody"], 1, "GetFunctionConfiguration of nobody was refused: ResourceNotFound"),
-        (["status", "--set", "base_revision=old"], 2, 'base_revision must be one of latest, running, but it is "old".'),
-        (["status", "--set", "image_reference"], 2, "--set needs a name and a value, NAME=VALUE, but it is "),
-        (["status", "--set", "account_id=12"], 2, 'must be an AWS account id of 12 digits, but it is "12".'),
-        (["status", "--set", "colour=red"], 2, 'There is no setting colour, but it is "red".'),
-        (["history", "prod", "nobody"], 2, "There is no active service nobody in cluster prod."),
+        ({"base_revision": "old"}, 'The setting base_revision must be one of latest, running, but it is "old".'),
+        ({"colour": "red"}, 'There is no setting colour, but it is "red".'),
+        ("{", "rules.json can't be read as JSON: "),
+        (7, "must hold a list of rules, or an object of settings, as JSON, but it holds 7"),
     ],
-)  # fmt: skip
-def test_what_is_wrong_is_said_in_a_sentence(
-    run: Run, capsys: pytest.CaptureFixture[str], words: list[str], code: int, sentence: str
-) -> None:
-    assert run(*words) == code
+)
+def test_rules_in_a_file_that_are_wrong(line: CommandLine, tmp_path: Path, values: Any, sentence: str) -> None:
+    file = tmp_path / "rules.json"
+    file.write_text(values if isinstance(values, str) else json.dumps(values))
 
-    told = capsys.readouterr()
-    assert sentence in " ".join(told.err.split())
-    assert told.out == ""
+    told = line.run("status", "--local", "--rules", str(file))
+
+    assert told.exit_code == 2
+    assert sentence in " ".join(told.stderr.split())
+
+
+def test_local_needs_no_function(line: CommandLine, tmp_path: Path) -> None:
+    line.session.own["lambda"] = None
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps([{"services": ["api"], "tags": ["v*"]}]))
+    local = ["--local", "--rules", str(file)]
+
+    everything = line.run("plan", "--all", *local)
+    assert ["prod/api", "deployed", "api:1 → new", "app:v1 → v2"] in rows(everything)
+    assert rows(everything)[-1] == ["1 of 1 services would change. Nothing was changed."]
+    assert rows(line.run("plan", "app:v2", *local))[1][0] == "prod/api"
+    assert rows(line.run("status", *local))[1][0] == "prod/api"
+    assert rows(line.run("explain", "app:v2", *local))[1] == ["rules[0]", "yes"]
+    assert line.ecs.writes == []
+    assert line.road.table.items() == {}
+
+
+def test_only_what_reads_is_local(line: CommandLine) -> None:
+    assert "No such option '--local'" in line.run("deploy", "app:v2", "--local").stderr
+    assert "--rules is for --local" in line.run("plan", "app:v2", "--rules", "x").stderr
 
 
 @pytest.mark.parametrize(
@@ -419,41 +625,134 @@ def test_what_is_wrong_is_said_in_a_sentence(
         ("docker.io/app:v2", "docker.io is no private registry of ECR"),
     ],
 )
-def test_what_is_no_image(run: Run, capsys: pytest.CaptureFixture[str], image: str, sentence: str) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run("plan", image)
+def test_what_is_no_image(line: CommandLine, image: str, sentence: str) -> None:
+    told = line.run("plan", image)
 
-    assert caught.value.code == 2
-    assert f"argument image: {sentence}" in capsys.readouterr().err
+    assert told.exit_code == 2
+    assert sentence in told.stderr
 
 
-def test_as_a_module() -> None:
-    def ran(program: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-
-    run_it = "import runpy, sys; sys.argv[1:] = ['--help']; runpy.run_module('ecr_deploy', run_name='__main__')"
-    without_rich = f"import sys; sys.modules['rich'] = None; {run_it}"
-
-    helped, refused = ran(run_it), ran(without_rich)
-
-    assert (helped.returncode, helped.stderr) == (0, "")
-    assert re.findall(r"^    (\w+) ", helped.stdout, re.MULTILINE) == [
-        *("plan", "deploy", "explain", "history", "rollback", "status")
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command there is, by its words."""
+    return [
+        words
+        for name, command in group.commands.items()
+        for words in (commands(command, (*path, name)) if isinstance(command, click.Group) else [(*path, name)])
     ]
-    assert (refused.returncode, refused.stderr) == (1, "The command line needs its extra: install ecr-deploy[cli].\n")
 
 
-def test_without_a_region(road: Road, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status"], lambda **_: Session(road, Functions(None), None)) == 2
+# What each needs beside its name.
+_ARGUMENTS: dict[tuple[str, ...], list[str]] = {
+    ("completion",): ["bash"],
+    **{(name,): ["app:v2"] for name in ("plan", "diff", "deploy", "wait", "explain", "approve", "reject")},
+    **{(name,): ["prod", "api"] for name in ("rollback", "pin", "unpin")},
+}
+ALL = commands(cli)
+ASKING = [words for words in ALL if words != ("completion",)]
 
-    assert capsys.readouterr().err == "There is no AWS region: give --region, or set AWS_REGION.\n"
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_help(line: CommandLine, words: tuple[str, ...]) -> None:
+    helped = line.run(*words, "--help")
+
+    assert helped.exit_code == 0
+    assert helped.stdout.startswith(f"Usage: ecr-deploy {' '.join(words)} ")
+    assert max(map(len, helped.stdout.splitlines())) <= 80
+    # What stands in the list of commands is a whole sentence.
+    assert "..." not in line.run(*words[:-1], "--help").stdout.partition("Commands:")[2]
 
 
-def test_stopped_by_hand(run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_a_wrong_word_names_the_nearest(line: CommandLine, words: tuple[str, ...]) -> None:
+    *group, name = words
+    told = line.run(*group, f"{name}x")
+    assert told.exit_code == 2
+    assert f"Did you mean '{name}'?" in told.stderr or f"'{name}'" in told.stderr
+
+    told = line.run(*words, "--hepl")
+    assert told.exit_code == 2
+    assert "--help" in told.stderr
+
+
+@pytest.mark.parametrize("words", ASKING, ids=" ".join)
+def test_without_credentials(line: CommandLine, words: tuple[str, ...]) -> None:
+    line.session.credentials = None
+
+    told = line.run(*words, *_ARGUMENTS.get(words, []), keys="y\n")
+
+    assert told.exit_code == 1
+    sentence = "Unable to locate credentials. Log in (`aws sso login`, `aws configure`), or give --profile."
+    assert told.stderr.splitlines()[-1] == sentence
+
+
+@pytest.mark.parametrize("words", [["deploy", "app:v2"], ["rollback", "prod", "api"]], ids=" ".join)
+def test_ctrl_d_at_a_question(line: CommandLine, words: list[str]) -> None:
+    assert line.run("deploy", "app:v2", "--yes", "--service", "api").exit_code == 0
+    writes = len(line.ecs.writes)
+
+    told = line.run(*words, keys="")
+
+    assert told.exit_code == 1
+    assert told.stderr.splitlines()[-1] == "Nothing was changed."
+    assert len(line.ecs.writes) == writes
+
+
+@pytest.mark.parametrize("words", ASKING, ids=" ".join)
+def test_ctrl_c(line: CommandLine, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Callers, "get_caller_identity", stop)
+    monkeypatch.setattr(type(line.session), "client", stop)
 
-    assert run("status") == 130
-    assert "the same command says where it stands" in capsys.readouterr().err
+    told = line.run(*words, *_ARGUMENTS.get(words, []))
+
+    assert told.exit_code == 130
+    assert "Stopped. What was started goes on" in told.stderr
+
+
+def test_completion_of_words(line: CommandLine) -> None:
+    assert "_ECR_DEPLOY_COMPLETE=bash_complete" in line.run("completion", "bash").stdout
+    asked = {"_ECR_DEPLOY_COMPLETE": "bash_complete", "COMP_WORDS": "ecr-deploy roll", "COMP_CWORD": "1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in asked.items():
+            patch.setenv(name, value)
+        completed = CliRunner().invoke(cli, prog_name="ecr-deploy", complete_var="_ECR_DEPLOY_COMPLETE")
+    assert completed.stdout == "plain,rollback\n"
+
+
+def test_version(line: CommandLine) -> None:
+    assert re.fullmatch(r"ecr-deploy, version \d+\.\d+\.\d+\n", line.run("--version").stdout)
+
+
+def test_as_a_module() -> None:
+    # From here, wherever it is installed.
+    env = {**os.environ, "PYTHONPATH": str(Path(ecr_deploy.__file__).parents[1])}
+    words = [sys.executable, "-m", "ecr_deploy", "staus"]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.splitlines()[-1] == "Error: No such command 'staus'. Did you mean 'status'?"
+
+
+def test_without_a_region(line: CommandLine) -> None:
+    line.session.region_name = None
+
+    told = line.run("status")
+
+    assert told.exit_code == 2
+    assert told.stderr == "There is no AWS region: give --region, or set AWS_REGION.\n"
+
+
+def test_what_aws_refuses_the_caller(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = "User: jane is not authorized to perform: lambda:InvokeFunction"
+    denied = refused("Invoke", "AccessDeniedException", sentence)
+
+    def refuse(**_: object) -> None:
+        raise denied
+
+    monkeypatch.setattr(line.function, "invoke", refuse)
+
+    told = line.run("status")
+
+    assert told.exit_code == 1
+    assert "lambda:InvokeFunction" in told.stderr

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ecr_deploy.core import desires
 from ecr_deploy.core.desires import Desire, Floor, Name, Rejection, Times
+from ecr_deploy.core.gates import Approval
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.rules import Order, by_time, by_version
@@ -26,8 +27,9 @@ _desires = st.builds(
         max_size=4,
     ),
     floor=st.none() | st.builds(Floor, _times, _tags, _digests),
-    rejections=st.dictionaries(_digests, st.builds(Rejection, _times, _tags), max_size=2),
+    rejections=st.dictionaries(_digests, st.builds(Rejection, _times, _tags, st.sampled_from(["", "ann"])), max_size=2),
     since=_times,
+    approvals=st.dictionaries(_digests, st.builds(Approval, _times, st.sampled_from(["ann", "bob"])), max_size=2),
 )
 _orders = st.sampled_from([by_time, by_version])
 

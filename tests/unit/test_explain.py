@@ -46,9 +46,9 @@ def test_each_rule_and_everything_that_runs_the_image(ecs: StrictEcs, road: Road
 
     assert answer["image"] == f"{APP}:v1.4.0"
     assert answer["rules"] == [
-        {"rule": 0, "matches": False, "reason": "tags does not match v1.4.0"},
-        {"rule": 1, "matches": True, "reason": None},
-        {"rule": 2, "matches": False, "reason": "repositories does not match app"},
+        {"rule": 0, "matches": False, "reason": "tags does not match v1.4.0", "gates": []},
+        {"rule": 1, "matches": True, "reason": None, "gates": []},
+        {"rule": 2, "matches": False, "reason": "repositories does not match app", "gates": []},
     ]
     assert outcomes(answer) == {
         ("prod", "api"): ("deployed", None),

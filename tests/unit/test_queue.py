@@ -219,7 +219,7 @@ def test_once_the_time_is_over_no_further_family_is_begun(ecs: StrictEcs, aws_qu
 
     updated = ecs.count("UpdateService")
     leases = {target for target, item in road.table.items() if item == "lease"}
-    assert 20 <= updated <= len(leases) <= updated + WORKERS
+    assert 15 <= updated <= len(leases) <= updated + WORKERS
     [rest] = aws_queues.waiting()
     assert len(json.loads(rest)["detail"]["targets"]) == 250 - updated
 

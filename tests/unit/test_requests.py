@@ -84,6 +84,7 @@ def test_dry_run_tells_and_does_nothing(ecs: StrictEcs, road: Road) -> None:
                         "reason_kind": None,
                         "from": "api:1",
                         "to": None,
+                        "base": "api:1",
                         "images": [{"container": "main", "from": f"{APP}:v1", "to": f"{APP}:v2"}],
                     }
                 ],

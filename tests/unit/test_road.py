@@ -118,6 +118,7 @@ def test_the_answer(ecs: StrictEcs, road: Road) -> None:
                 "reason_kind": None,
                 "from": "api:1",
                 "to": "api:2",
+                "base": "api:1",
                 "images": [{"container": "main", "from": f"{APP}:v1", "to": f"{APP}:v2"}],
             }
         ],

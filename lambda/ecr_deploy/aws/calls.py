@@ -159,7 +159,7 @@ class Api:
 
     def __init__(self, make_client: Callable[[], Any], pacer: Pacer) -> None:
         self._make_client = make_client
-        self._pacer = pacer
+        self.pacer = pacer
         self._client: Any = None
         self._whole: list[tuple[str, Mapping[str, Any]]] = []
         # Several threads may need it first.
@@ -206,17 +206,17 @@ class Api:
         tries = faults = 0
         while True:
             try:
-                return self._try(operation, subject, needs, arguments)
+                return self.call_once(operation, subject, needs, arguments)
             except CallError as error:
                 throttled = error.kind == "throttled"
                 # Where the limit is known, a throttled call comes through when its turn has come.
-                tries, faults = tries + 1, faults + (not throttled or not self._pacer.paces(operation))
+                tries, faults = tries + 1, faults + (not throttled or not self.pacer.paces(operation))
                 if error.retry is Retry.NEVER or faults == _MOST_FAULTS:
                     raise
                 if throttled:
-                    self._pacer.note_throttled(operation)
+                    self.pacer.note_throttled(operation)
                 # Longer each time, and never in step with others.
-                self._pacer.pause(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**tries)))  # noqa: S311 - no secret
+                self.pacer.pause(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**tries)))  # noqa: S311 - no secret
             if not throttled and (answer := done()):
                 return answer
 
@@ -234,9 +234,9 @@ class Api:
             answer = self.call(operation, subject, needs, **(arguments | {marker: mark}))
             yield answer
 
-    def _try(self, operation: str, subject: str, needs: Shape, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an operation once, in its turn."""
-        self._pacer.take(operation)
+    def call_once(self, operation: str, subject: str, needs: Shape, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call an operation once, in its turn; raises what `call` raises."""
+        self.pacer.take(operation)
         try:
             method = getattr(self.client, xform_name(operation), None)
             if method is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecr_deploy.aws import ecs_services
 from ecr_deploy.aws.calls import UNKNOWN_OPERATION, WORKERS, Api, Maybe, Shape
+from ecr_deploy.aws.known_services import KnownServices
 from ecr_deploy.core import revisions
 from ecr_deploy.core.errors import CallError, OutOfTimeError
 from ecr_deploy.core.fleet import Deployment, Service, Target
@@ -42,12 +43,17 @@ class Ecs:
         # A revision is immutable but for its status and tags.
         self._revisions: dict[str, Revision] = {}
         self._repositories: dict[str, tuple[Repository, ...]] = {}
+        self._seen = KnownServices(api.pacer.now)
         api.keep_whole("RegisterTaskDefinition", {"family": "-", "containerDefinitions": []})
 
     def service(self, target: Target) -> Service | None:
         """One service as it is now; None if it is gone."""
         found = self._describe_services(target.cluster or "", [target.name])
         return found[0] if found else None
+
+    def forget(self, target: Target) -> None:
+        """Describe a service again when it is next needed: it has changed."""
+        self._seen.forget(target)
 
     def service_deployments(self, service: Service) -> list[Deployment]:
         """The newest deployments of a service, newest first, as far as ECS keeps them: 90 days; none if it can't."""
@@ -180,7 +186,9 @@ class Ecs:
             for service in answer["services"]
             if service.get("status") == "ACTIVE" and "taskDefinition" in service
         ]
-        return [ecs_services.read(cluster, service) for service in ecs_services.whole(active, cluster)]
+        found = [ecs_services.read(cluster, service) for service in ecs_services.whole(active, cluster)]
+        self._seen.add(cluster, names, found)
+        return found
 
     def _describe_service_deployments(self, arns: list[str]) -> list[dict[str, Any]]:
         answer = self._api.call(
@@ -229,6 +237,8 @@ class Ecs:
             )
         except (CallError, OutOfTimeError) as error:
             return error
+        finally:
+            self.forget(service.target)
         deployments = answer["service"].get("deployments") or ()
         return next((str(deployment["id"]) for deployment in deployments if deployment["status"] == "PRIMARY"), "")
 
@@ -244,6 +254,8 @@ class Ecs:
             )
         except (CallError, OutOfTimeError) as error:
             return error
+        finally:
+            self.forget(service.target)
         # It does not say under which id DescribeServices will list the deployment.
         return ""
 

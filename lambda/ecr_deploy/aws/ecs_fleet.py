@@ -2,9 +2,11 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from datetime import datetime
+from itertools import chain
+from typing import Any, NamedTuple
 
 from ecr_deploy.aws.calls import UNKNOWN_OPERATION, Shape, batched, next_page
 from ecr_deploy.aws.ecs import PER_DESCRIBE, Ecs
@@ -35,18 +37,40 @@ class EcsFleet(Ecs):
         named = rules.exact_clusters()
         return tuple(name for name in self._clusters() if rules.in_scope(name)) if named is None else named
 
-    def services(self, rules: Rules) -> Iterator[Service]:
-        """All ACTIVE services that any rule reaches, as they become known."""
-        clusters = self.clusters(rules)
-        tags = self._pool.submit(self._cluster_tags, clusters)
-        pages = deque(self._pool.submit(self._list_services, cluster, rules) for cluster in clusters)
-        while pages:
-            batches, more = pages.popleft().result()
-            if more:
-                pages.append(more)
-            for batch in batches:
-                for service in batch.result():
-                    yield service._replace(cluster_tags=tags.result().get(service.cluster, {}))
+    def services(self, rules: Rules, since: datetime | None = None) -> Iterator[Service]:
+        """All ACTIVE services that any rule reaches, as they become known, each described now, or `since` a time."""
+        known = self._seen.since(since.timestamp()) if since else {}
+        return (service for service, _ in self._read(_Query(rules, known, is_new=True)))
+
+    def progress(self) -> int:
+        """How much is known: it grows with all that is read, so that a reading can go on in another invocation."""
+        return len(self._revisions) + len(self._seen.since(0))
+
+    def known_services(self, rules: Rules) -> Iterator[tuple[Service, bool]]:
+        """All ACTIVE services that any rule reaches, and whether each was described just now, as they become known.
+
+        Others are as ECS described them within the last five minutes, or before that where ECS's pace would make this
+        wait. What runs, and the tags of a service, may have changed since: `describe` what is to be acted on.
+        """
+        spare = self._api.pacer.spare("DescribeServices") - self._seen.pages(_SERVICES_PER_PAGE)
+        return self._read(_Query(rules, self._seen.usable(spare * _SERVICES_PER_DESCRIBE), is_new=False))
+
+    def describe(self, services: Sequence[Service]) -> dict[Target, Service]:
+        """Services as they are now, without those that are gone."""
+        tags = {service.cluster: service.cluster_tags for service in services}
+        names: dict[str, list[str]] = {}
+        for service in services:
+            names.setdefault(service.cluster, []).append(service.name)
+        answers = [
+            self._pool.submit(self._describe_services, cluster, batch)
+            for cluster, found in names.items()
+            for batch in batched(found, _SERVICES_PER_DESCRIBE)
+        ]
+        return {
+            service.target: service._replace(cluster_tags=tags[service.cluster])
+            for answer in answers
+            for service in answer.result()
+        }
 
     def repositories(self, services: Iterable[Service]) -> list[tuple[Service, tuple[Repository, ...] | CallError]]:
         """The services, each with the ECR repositories that it runs; where ECS does not say, why."""
@@ -67,7 +91,7 @@ class EcsFleet(Ecs):
         for arn, revision in zip(untold, self._pool.map(self._try_revision, untold), strict=True):
             unknown[arn] = revision if isinstance(revision, CallError) else None
         # What nobody runs any more would only pile up.
-        run = {service.revision for service in known}
+        run = {service.revision for service in known} | self._seen.revisions()
         self._revisions = {arn: revision for arn, revision in self._revisions.items() if arn in run}
         return [(service, unknown.get(service.revision) or self._repositories[service.revision]) for service in known]
 
@@ -102,22 +126,64 @@ class EcsFleet(Ecs):
         families = list(families)
         return dict(zip(families, self._pool.map(self._try_newest, families), strict=True))
 
-    def _clusters(self) -> Iterator[str]:
-        for page in self._api.pages("ListClusters", "clusters", {"clusterArns": [str]}):
-            yield from (_last_part(arn) for arn in page["clusterArns"])
+    def _read(self, query: "_Query") -> Iterator[tuple[Service, bool]]:
+        """List services, and describe those that are not known; gives whether each was."""
+        if query.is_new:
+            self._seen.forget_lists()
+        clusters = self.clusters(query.rules)
+        tags = self._pool.submit(self._cluster_tags, clusters)
+        pages = deque(self._pool.submit(self._list_services, query, cluster, _FIRST) for cluster in clusters)
+        while pages:
+            listing = pages.popleft().result()
+            if listing.more:
+                pages.append(listing.more)
+            described = ((service, True) for batch in listing.batches for service in batch.result())
+            for service, is_new in chain(((service, False) for service in listing.known), described):
+                yield service._replace(cluster_tags=tags.result().get(service.cluster, {})), is_new
+
+    def _clusters(self) -> list[str]:
+        names: list[str] | None = self._seen.listed("clusters")
+        if names is None:
+            pages = self._api.pages("ListClusters", "clusters", {"clusterArns": [str]})
+            names = [_last_part(arn) for page in pages for arn in page["clusterArns"]]
+            self._seen.note_listed("clusters", names)
+        return names
 
     def _cluster_tags(self, clusters: Sequence[str]) -> dict[str, dict[str, str]]:
-        tags = {}
-        for names in batched(clusters, _CLUSTERS_PER_DESCRIBE):
-            needs: Shape = {"clusters": [{"clusterName": str, "tags": TAGS}]}
-            answer = self._api.call("DescribeClusters", "the clusters", needs, clusters=names, include=["TAGS"])
-            tags.update({cluster["clusterName"]: tags_of(cluster) for cluster in answer["clusters"]})
+        tags: dict[str, dict[str, str]] | None = self._seen.listed(("tags", clusters))
+        if tags is None:
+            tags = {}
+            for names in batched(clusters, _CLUSTERS_PER_DESCRIBE):
+                needs: Shape = {"clusters": [{"clusterName": str, "tags": TAGS}]}
+                answer = self._api.call("DescribeClusters", "the clusters", needs, clusters=names, include=["TAGS"])
+                tags.update({cluster["clusterName"]: tags_of(cluster) for cluster in answer["clusters"]})
+            self._seen.note_listed(("tags", clusters), tags)
         return tags
 
-    def _list_services(
-        self, cluster: str, rules: Rules, token: str | None = None, rest: Sequence[str] = ()
-    ) -> "_Listing":
-        """List a page of a cluster; start to list the next and to describe its services, with the rest of the last."""
+    def _list_services(self, query: "_Query", cluster: str, page: "_Page") -> "_Listing":
+        """List a page of a cluster; start to list the next, and to describe its services."""
+        names: list[str] | None = None if page.token else self._seen.listed(cluster)
+        token = None
+        if names is None:
+            token, names = self._service_names(cluster, page.token)
+            if token is None:
+                everyone = [*page.before, *names]
+                self._seen.keep(cluster, set(everyone))
+                self._seen.note_listed(cluster, everyone)
+        reached = [target for name in names if query.rules.reaches(target := Target(cluster, name))]
+        known = [query.known[target] for target in reached if target in query.known]
+        unknown = [*page.rest, *(target.name for target in reached if target not in query.known)]
+        more = None
+        if token:
+            whole = len(unknown) // _SERVICES_PER_DESCRIBE * _SERVICES_PER_DESCRIBE
+            following = _Page(token, (*page.before, *names), unknown[whole:])
+            more = self._pool.submit(self._list_services, query, cluster, following)
+            unknown = unknown[:whole]
+        batches = batched(unknown, _SERVICES_PER_DESCRIBE)
+        return _Listing(known, [self._pool.submit(self._describe_services, cluster, batch) for batch in batches], more)
+
+    def _service_names(self, cluster: str, token: str | None) -> tuple[str | None, list[str]]:
+        """A page of the names of a cluster's services, and what leads to the next, if there is one."""
         operation, subject = "ListServices", f"cluster {cluster}"
         page: dict[str, Any] = {"nextToken": token} if token else {}
         try:
@@ -134,16 +200,8 @@ class EcsFleet(Ecs):
                 raise
             # One that is gone, or never was, must not keep pushes from all others.
             logger.warning("there is no cluster %s", cluster)
-            return [], None
-        names = [*rest, *map(_last_part, answer["serviceArns"])]
-        names = [name for name in names if rules.reaches(Target(cluster, name))]
-        more = None
-        if token := next_page(answer, operation, subject):
-            whole = len(names) // _SERVICES_PER_DESCRIBE * _SERVICES_PER_DESCRIBE
-            more = self._pool.submit(self._list_services, cluster, rules, token, names[whole:])
-            names = names[:whole]
-        batches = batched(names, _SERVICES_PER_DESCRIBE)
-        return [self._pool.submit(self._describe_services, cluster, batch) for batch in batches], more
+            return None, []
+        return next_page(answer, operation, subject), [_last_part(arn) for arn in answer["serviceArns"]]
 
     def _try_service_deployments(self, arns: list[str]) -> list[dict[str, Any]]:
         try:
@@ -182,8 +240,31 @@ class EcsFleet(Ecs):
             return error
 
 
-# The services of a page, as they are described, and the next page, if there is one.
-_Listing = tuple[list[Future[list[Service]]], Future["_Listing"] | None]
+class _Query(NamedTuple):
+    """Which services are asked for, and those that need not be described; `is_new` if no earlier list will do."""
+
+    rules: Rules
+    known: Mapping[Target, Service]
+    is_new: bool
+
+
+class _Page(NamedTuple):
+    """A page of a listing: what leads to it, all names before it, and those of them that are still to be described."""
+
+    token: str | None
+    before: Sequence[str]
+    rest: Sequence[str]
+
+
+_FIRST = _Page(None, (), ())
+
+
+class _Listing(NamedTuple):
+    """The services of a page, known or as they are described, and the next page, if there is one."""
+
+    known: list[Service]
+    batches: list[Future[list[Service]]]
+    more: "Future[_Listing] | None"
 
 
 def _last_part(arn: str) -> str:

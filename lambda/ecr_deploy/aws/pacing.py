@@ -18,6 +18,10 @@ _LIMITS = {
     "cluster resource read": (100, 20),
     "cluster resource modify": (100, 40),
 }
+# Of what is sustained of reads; the rest is for all others of the account. So many tokens can be saved up, which is
+# two bursts: a large fleet is listed at once, and then not for a while.
+_OUR_SHARE = 0.5
+_OUR_SAVINGS = 2
 _BUCKET_OF = {
     "RegisterTaskDefinition": "task definition modify",
     "DeregisterTaskDefinition": "task definition modify",
@@ -84,6 +88,12 @@ class Bucket:
         if wait:
             self._clock.sleep(wait)
 
+    def spare(self) -> int:
+        """How many tokens there are without waiting."""
+        with self._lock:
+            self._refill()
+            return max(0, int(self._tokens))
+
     def empty(self) -> None:
         """Forget the tokens left: AWS refused a call, so others in the account took them."""
         with self._lock:
@@ -102,6 +112,11 @@ class Pacer:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._buckets = {name: Bucket(*limits, clock) for name, limits in _LIMITS.items()}
+        self._shares = {
+            name: Bucket(burst * _OUR_SAVINGS, per_second * _OUR_SHARE, clock)
+            for name, (burst, per_second) in _LIMITS.items()
+            if not name.endswith("modify")
+        }
         self._throttled: list[str] = []
         self.deadline = float("inf")
 
@@ -118,9 +133,18 @@ class Pacer:
         """
         latest = self.deadline - CALL_SECONDS
         if self.paces(operation):
-            self._buckets[_BUCKET_OF[operation]].take(latest)
+            for bucket in self._all(operation):
+                bucket.take(latest)
         elif self._clock.time() > latest:
             raise OutOfTimeError
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._clock.time()
+
+    def spare(self, operation: str) -> int:
+        """How many calls of an operation of ECS need not wait."""
+        return min(bucket.spare() for bucket in self._all(operation))
 
     def note_throttled(self, operation: str) -> None:
         """Take note of a call that AWS throttled."""
@@ -132,6 +156,10 @@ class Pacer:
         """The operations of ECS's throttled calls since this was last asked."""
         throttled, self._throttled = self._throttled, []
         return throttled
+
+    def _all(self, operation: str) -> list[Bucket]:
+        name = _BUCKET_OF[operation]
+        return [buckets[name] for buckets in (self._shares, self._buckets) if name in buckets]
 
     def pause(self, seconds: float) -> None:
         """Sleep before another try.

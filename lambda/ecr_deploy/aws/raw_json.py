@@ -21,9 +21,13 @@ def keep_whole(client: Any, operation: str, least: Mapping[str, Any]) -> None:
     `least` is the smallest request of that operation that boto3's own validation takes.
     """
     events, service = client.meta.events, client.meta.service_model.service_id.hyphenize()
-    events.register(f"before-parse.{service}", _answer_as_received)
-    events.register(f"provide-client-params.{service}.{operation}", partial(_set_request_aside, least=least))
-    events.register(f"before-call.{service}.{operation}", _send_request_as_given)
+    for event, handler in (
+        (f"before-parse.{service}", _answer_as_received),
+        (f"provide-client-params.{service}.{operation}", partial(_set_request_aside, least=least)),
+        (f"before-call.{service}.{operation}", _send_request_as_given),
+    ):
+        # With an id, a second registration changes nothing.
+        events.register(event, handler, unique_id=f"ecr-deploy-{event}")
 
 
 def without_events(body: bytes) -> bytes:

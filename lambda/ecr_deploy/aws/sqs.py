@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ecr_deploy.aws.calls import Api, Maybe, Shape, lacking
-from ecr_deploy.core import events
+from ecr_deploy.core import pushes
 from ecr_deploy.core.errors import CallError, InvalidRequestError, Retry
-from ecr_deploy.core.pushes import Push, retry_of
 
 # The queue's own maxReceiveCount is the net below this, for invocations that die.
 MOST_RECEIVES = 7
@@ -40,9 +39,9 @@ class Message(NamedTuple):
     def event(self) -> object:
         """The event in the body; the bare text where it is no JSON."""
         try:
-            return events.printable(json.loads(self.body))
+            return pushes.printable(json.loads(self.body))
         except (ValueError, RecursionError):
-            return events.printable(self.body)
+            return pushes.printable(self.body)
 
 
 def read(record: object) -> Message:
@@ -85,12 +84,12 @@ class Queue:
         """Send a message that can't succeed to the dead-letter queue, instead of letting it hold up the queue."""
         self._send(self._dead_letter_url, message)
 
-    def requeue(self, message: Message, pushes: Sequence[Push] | None, *, apart: bool) -> None:
-        """Put what is left at the end of the queue, with all its tries: of some pushes, or the message as it is.
+    def requeue(self, message: Message, bodies: Sequence[str], *, apart: bool) -> None:
+        """Put what is left of a message at the end of the queue, with all its tries.
 
         `apart` puts each into a group of its own, where it holds nobody up.
         """
-        for body in [message.body] if pushes is None else map(retry_of, pushes):
+        for body in bodies:
             # The same for each try to send this instead of the message.
             token = hashlib.sha256(f"{message.id} {body}".encode("utf-8", "backslashreplace")).hexdigest()
             group = f"{_RETRY}{token}" if apart else message.group

@@ -46,9 +46,8 @@ class Arrival(NamedTuple):
     hold: Reason | None
 
 
-def obstacle(member: Member, settings: Settings) -> Reason | None:
-    """Why a service is not managed: it stays as it is, whatever is pushed. None if it is."""
-    service = member.service
+def obstacle(service: Service | None, settings: Settings) -> Reason | None:
+    """Why a service is not managed: it stays as it is, whatever is pushed. None if it is, or if there is no service."""
     if service is None:
         return None
     if (reason := _opt_out(service, settings)) or (reason := _pin(service)):
@@ -99,7 +98,7 @@ def to_target(push: Record, member: Member, settings: Settings) -> Reason | None
     if not rules.allows(push, member.target):
         allowing = ", ".join(f"rules[{index}]" for index in rules.allowing(push))
         return Reason("out-of-scope", f"it is not in the scope of {allowing}")
-    return obstacle(member, settings)
+    return obstacle(member.service, settings)
 
 
 def nowhere(push: Record, rules: Rules) -> Decision:
@@ -157,8 +156,9 @@ def _same_image(arrival: Arrival) -> Decision | None:
 def _rolled_back(arrival: Arrival) -> Decision | None:
     if (rejection := arrival.image.rejection) is None:
         return None
-    text = f"it was rolled back: a new push of {rejection.tag}, or a request, deploys it again"
-    return Outcome.SKIPPED, Reason("rolled-back-before", text)
+    kind, what = ("rejected", f"rejected by {rejection.by}") if rejection.by else ("rolled-back-before", "rolled back")
+    text = f"it was {what}: a new push of {rejection.tag}, or a request, deploys it again"
+    return Outcome.SKIPPED, Reason(kind, text)
 
 
 def _forced(arrival: Arrival) -> Decision | None:
@@ -187,8 +187,8 @@ def _newer_wins(arrival: Arrival) -> Decision | None:
 def _must_wait(arrival: Arrival) -> Decision | None:
     if arrival.hold is None:
         return None
-    outcome = Outcome.SKIPPED if arrival.hold.kind == "task-failed" else Outcome.WAITING
-    return outcome, arrival.hold
+    outcomes = {"expired": Outcome.SUPERSEDED, "task-failed": Outcome.SKIPPED}
+    return outcomes.get(arrival.hold.kind, Outcome.WAITING), arrival.hold
 
 
 def newer(tag: str | None, digest: str | None) -> Reason:

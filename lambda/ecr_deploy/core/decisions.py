@@ -10,6 +10,7 @@ from ecr_deploy.core import admission, desires, images, memory, revisions, rollo
 from ecr_deploy.core.admission import Arrival
 from ecr_deploy.core.desires import Desire, Standing
 from ecr_deploy.core.fleet import EXPRESS_MODE, Member, Target
+from ecr_deploy.core.gates import Approval
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Image, Memory, Start
 from ecr_deploy.core.outcomes import SEVERITY, Change, Outcome, Reason
@@ -38,7 +39,9 @@ def allowed(known: Memory, repository: Repository, rules: Rules, target: Target,
 
 def passed(desire: Desire, repository: Repository, rules: Rules, target: Target, container: str) -> Desire:
     """Of allowed pushes, those that need not wait: what waits gives no image a place yet, also where that runs."""
-    return desires.narrowed(desire, repository, lambda record: rules.holds(record, target, container) is None)
+    return desires.narrowed(
+        desire, repository, lambda record: rules.holds(record, target, container, desire.approvals) is None
+    )
 
 
 def running_place(image: Image, repository: Repository, desire: Desire, order: Order) -> Place:
@@ -84,10 +87,11 @@ class Decision:
         }
         self.images: dict[str, str] = {}
         self.winners: dict[str, Standing] = {}
+        self._expired: set[tuple[Repository, desires.Name]] = set()
         self._memory = known
         reaching = [push for push in self._found if push not in self._rejections]
         if reaching:
-            self._memory = _heard(known, reaching, settings.rules.moment.now)
+            self._memory = _heard(known, reaching, settings.rules.facts.now)
             for container in base.containers:
                 self._decide(container, reaching)
 
@@ -122,13 +126,16 @@ class Decision:
             for repository in self._memory.desires
         }
         known = memory.compact(self._memory, self.member, orders)
+        for repository, name in self._expired:
+            # What nobody approved in time is reported once.
+            known = known.without_push(repository, name)
         if not self.winners:
             return known
         service = self.member.service
         primary = rollouts.primary_of(service.deployments) if service else None
         return known._replace(
             start=Start(
-                at=self._settings.rules.moment.now,
+                at=self._settings.rules.facts.now,
                 revision=self.member.running.arn,
                 base=self.base.arn,
                 deployment=primary.id if primary else None,
@@ -170,14 +177,18 @@ class Decision:
         for push in pushes:
             if not rules.allows(push.record, target, container.name):
                 continue
-            held = rules.holds(push.record, target, container.name)
+            held = rules.holds(push.record, target, container.name, all_allowed.approvals)
             image = None if held else _of_image(ranked, push.record)
             if image is None:
                 # Held, or it was pushed again meanwhile, and that push is.
                 image = _of_image(waiting, push.record)
-                assert image is not None  # noqa: S101 - it was just written down
-                held = held or rules.holds(image.record, target, container.name)
+                if image is None:
+                    # It waited, and expired meanwhile.
+                    continue
+                held = held or rules.holds(image.record, target, container.name, all_allowed.approvals)
             leaves_latest = self._leaves_latest(kept, running, image.record)
+            if held and held.kind == "expired":
+                self._expired.add((repository, desires.Name(push.record.tag, push.record.digest)))
             hold = self._waits or held
             arrival = Arrival(push.record, running, current, image, winner, leaves_latest, hold)
             decision = admission.to_container(arrival)
@@ -250,8 +261,14 @@ def _heard(known: Memory, pushes: Iterable[Push], now: datetime) -> Memory:
     """The memory once it knows of the pushes."""
     for push in pushes:
         if push.origin != "memory":
-            asked_at = now if push.origin == "request" else None
+            asked_at = now if push.origin == "request" and not push.answer else None
             known = known.with_desire(push.repository, desires.of_push(push.record, asked_at, force=push.force))
+        if push.answer == "reject":
+            rejected = desires.rejecting(known.desires[push.repository], push.record, now, push.by or "somebody")
+            known = known.with_desire(push.repository, rejected)
+        if push.answer == "approve":
+            approval = desires.of_approval(push.record, Approval(now, push.by or "somebody"))
+            known = known.with_desire(push.repository, approval)
     return known
 
 

@@ -4,11 +4,12 @@ Whatever the order in which news comes, however often, in whatever batches, `mer
 from it - the greatest push, what it supersedes, what was rolled back - is worked out when it is asked for.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
+from ecr_deploy.core.gates import Approval
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.records import LONG_AGO, Record, format_time, parse_time
 from ecr_deploy.core.rules import Order, Place
@@ -49,22 +50,28 @@ class Floor(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """An image that was rolled back, or taken away by somebody: it stays out until it is pushed or asked for again."""
+    """An image that was rolled back, or taken away by somebody: it stays out until it is pushed or asked for again.
+
+    `by` is who rejected it before it was deployed, if somebody did.
+    """
 
     at: datetime
     tag: str
+    by: str = ""
 
 
 class Desire(NamedTuple):
     """What is known of the pushes of one repository to one target.
 
-    `since` is when the target was first seen: only what was pushed later can have been missed.
+    `since` is when the target was first seen: only what was pushed later can have been missed. `approvals` are by
+    digest.
     """
 
     pushes: Mapping[Name, Times] = MappingProxyType({})
     floor: Floor | None = None
     rejections: Mapping[str, Rejection] = MappingProxyType({})
     since: datetime = LONG_AGO
+    approvals: Mapping[str, Approval] = MappingProxyType({})
 
 
 class Standing(NamedTuple):
@@ -91,17 +98,27 @@ def of_push(record: Record, asked_at: datetime | None = None, *, force: bool = F
     return Desire({Name(record.tag, record.digest): times})
 
 
+def of_approval(record: Record, approval: Approval) -> Desire:
+    """The desire that an approval gives."""
+    return Desire(approvals={record.digest: approval})
+
+
+def without(desire: Desire, names: Collection[Name]) -> Desire:
+    """The desire without some pushes."""
+    return desire._replace(pushes={name: times for name, times in desire.pushes.items() if name not in names})
+
+
 def of_tag(record: Record) -> Desire:
     """The desire that a tag of what runs gives: a place, and nothing to deploy."""
     return Desire({Name(record.tag, record.digest): Times(record.pushed_at, LONG_AGO)})
 
 
-def rejecting(desire: Desire, record: Record, at: datetime) -> Desire:
-    """The desire once an image was rolled back: whatever asked for it until then asks no more."""
+def rejecting(desire: Desire, record: Record, at: datetime, by: str = "") -> Desire:
+    """The desire once an image was rolled back or rejected: whatever asked for it until then asks no more."""
     asked = [times.asked_at for name, times in desire.pushes.items() if name.digest == record.digest]
     if desire.floor and desire.floor.digest == record.digest:
         asked.append(desire.floor.at)
-    rejection = Rejection(max(at, record.pushed_at, *asked), record.tag)
+    rejection = Rejection(max(at, record.pushed_at, *asked), record.tag, by)
     return merge(desire, Desire(rejections={record.digest: rejection}))
 
 
@@ -112,6 +129,7 @@ def merge(first: Desire, second: Desire) -> Desire:
         floor=max(filter(None, (first.floor, second.floor)), default=None),
         rejections=_join(first.rejections, second.rejections, max),
         since=max(first.since, second.since),
+        approvals=_join(first.approvals, second.approvals, max),
     )
 
 
@@ -157,7 +175,12 @@ def compact(desire: Desire, repository: Repository, current: Record | None, orde
             kept.append((place, name))
     kept = sorted(kept, reverse=True)[:MOST_PUSHES]
     rejections = sorted(desire.rejections.items(), key=lambda item: item[1], reverse=True)[:MOST_REJECTIONS]
-    return desire._replace(pushes={name: desire.pushes[name] for _, name in kept}, rejections=dict(rejections))
+    digests = {name.digest for _, name in kept}
+    return desire._replace(
+        pushes={name: desire.pushes[name] for _, name in kept},
+        rejections=dict(rejections),
+        approvals={digest: approval for digest, approval in desire.approvals.items() if digest in digests},
+    )
 
 
 def to_json(desire: Desire) -> dict[str, Any]:
@@ -174,8 +197,12 @@ def to_json(desire: Desire) -> dict[str, Any]:
         written["forced"] = {**desire.floor._asdict(), "at": format_time(desire.floor.at)}
     if desire.rejections:
         written["rejected"] = {
-            digest: {"tag": rejection.tag, "at": format_time(rejection.at)}
+            digest: {"tag": rejection.tag, "at": format_time(rejection.at), "by": rejection.by}
             for digest, rejection in desire.rejections.items()
+        }
+    if desire.approvals:
+        written["approved"] = {
+            digest: {"at": format_time(approval.at), "by": approval.by} for digest, approval in desire.approvals.items()
         }
     return written
 
@@ -197,10 +224,14 @@ def from_json(written: Mapping[str, Any]) -> Desire:
         },
         floor=Floor(parse_time(floor["at"]), floor["tag"], floor["digest"]) if floor else None,
         rejections={
-            digest: Rejection(parse_time(rejection["at"]), rejection["tag"])
+            digest: Rejection(parse_time(rejection["at"]), rejection["tag"], rejection["by"])
             for digest, rejection in written.get("rejected", {}).items()
         },
         since=parse_time(written["since"]),
+        approvals={
+            digest: Approval(parse_time(approval["at"]), approval["by"])
+            for digest, approval in written.get("approved", {}).items()
+        },
     )
 
 

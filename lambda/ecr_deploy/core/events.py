@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, cast, get_args
 
@@ -36,17 +37,29 @@ class NoPush(NamedTuple):
     image: str | None = None
 
 
+_REST_OF_RUN = ("ecr-deploy", "Rest of Scheduled Run")
+
+
 class Tick(NamedTuple):
-    """The schedule's turn: time to look for pushes whose events were lost."""
+    """A scheduled run, or what is left of one: `began_at` is when it began, `done` the last repository that it did."""
 
     event_id: str
+    began_at: datetime | None = None
+    done: str | None = None
+
+    def rest(self, began_at: datetime, done: str | None) -> str:
+        """The body of a message that goes on with the run."""
+        source, detail_type = _REST_OF_RUN
+        detail = {"began_at": records.format_time(began_at), "done": done}
+        return json.dumps({"source": source, "detail-type": detail_type, "id": self.event_id, "detail": detail})
 
 
 class DeploymentChange(NamedTuple):
-    """News of a deployment of a service, ours or not; it may await an action at a hook."""
+    """News of a deployment of a service, ours or not: it `begins`, awaits an action, or has ended."""
 
     target: Target
     event_id: str
+    begins: bool = False
     awaits_action: bool = False
 
 
@@ -98,16 +111,6 @@ def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | TaskChange
     return read(event, event_id)
 
 
-def printable(value: object) -> Any:
-    """A value of JSON, without the halves of surrogate pairs that no log or queue takes: each becomes a `?`.
-
-    Raises:
-        RecursionError: it is nested too deeply.
-
-    """
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-
-
 def _native(event: Mapping[str, Any], event_id: str, pushing: str) -> Push | NoPush:
     """Read a push to a repository, or the arrival of a replica there: account and region are the receiving ones."""
     action = _text(event, "detail.action-type")
@@ -129,6 +132,8 @@ def _native(event: Mapping[str, Any], event_id: str, pushing: str) -> Push | NoP
 
 
 def _cloudtrail(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
+    from ecr_deploy.core import manifests  # noqa: PLC0415 - events of CloudTrail alone have one
+
     name = _text(event, "detail.eventName")
     if name != "PutImage":
         return NoPush(f"the API call {name} is no push", event_id)
@@ -145,7 +150,7 @@ def _cloudtrail(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
         tag=f"{pushed}.imageId.imageTag",
         digest=f"{pushed}.imageId.imageDigest",
         time="detail.eventTime" if _optional(event, "detail.eventTime") else "time",
-        artifact=_artifact_of(manifest),
+        artifact=manifests.artifact_of(manifest),
     )
 
 
@@ -169,7 +174,9 @@ def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
         raise InvalidEventError(field, resources)
     cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
     awaits_action = event["detail-type"] == "ECS Hook State Change"
-    return DeploymentChange(Target(cluster, match["service"]), event_id, awaits_action)
+    detail = event.get("detail")
+    begins = isinstance(detail, Mapping) and detail.get("eventName") == "SERVICE_DEPLOYMENT_IN_PROGRESS"
+    return DeploymentChange(Target(cluster, match["service"]), event_id, begins, awaits_action)
 
 
 def _task(event: Mapping[str, Any], event_id: str) -> TaskChange | NoPush:
@@ -180,12 +187,10 @@ def _task(event: Mapping[str, Any], event_id: str) -> TaskChange | NoPush:
     from ecr_deploy.core import tasks  # noqa: PLC0415 - few functions are sent any
 
     started_by = _optional(event, "detail.startedBy")
-    if not isinstance(started_by, str) or not started_by.startswith(tasks.STARTED_BY):
-        return NoPush("a task of others is no push", event_id)
-    if (status := _text(event, "detail.lastStatus")) != "STOPPED":
-        return NoPush(f"the task is {status}", event_id)
+    if not str(started_by).startswith(tasks.STARTED_BY) or _optional(event, "detail.lastStatus") != "STOPPED":
+        return NoPush("a task of others, or one that runs, is no push", event_id)
     cluster = _text(event, "detail.clusterArn").rpartition("/")[2]
-    return TaskChange(cluster, started_by, event["detail"], event_id)
+    return TaskChange(cluster, str(started_by), event["detail"], event_id)
 
 
 def _push(  # noqa: PLR0913 - one path for each field of a push
@@ -240,22 +245,6 @@ def _optional(event: Mapping[str, Any], path: str) -> object:
     return value
 
 
-def _artifact_of(manifest: object) -> object:
-    """The type of what a manifest describes; None for an index, or where the manifest does not say.
-
-    https://github.com/opencontainers/image-spec/blob/main/manifest.md
-    """
-    try:
-        content = json.loads(manifest) if isinstance(manifest, str) else None
-    except (ValueError, RecursionError):
-        return None
-    return (
-        _optional(content, "artifactType") or _optional(content, "config.mediaType")
-        if isinstance(content, Mapping)
-        else None
-    )
-
-
 def _retry(event: Mapping[str, Any], event_id: str) -> Push:
     """Read what `retry_of` wrote."""
     repository = Repository(
@@ -271,6 +260,7 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
     )
     origin = _text(event, "detail.origin", get_args(pushes.Origin).__contains__)
     by = _optional(event, "detail.by")
+    answer = _optional(event, "detail.answer")
     targets = _optional(event, "detail.targets")
     return Push(
         record,
@@ -279,7 +269,15 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
         force=_optional(event, "detail.force") is True,
         targets=frozenset(Target(*target) for target in targets) if isinstance(targets, list) else None,
         by=by if isinstance(by, str) else None,
+        answer=cast("pushes.Answer", answer) if answer in get_args(pushes.Answer) else None,
     )
+
+
+def _rest_of_run(event: Mapping[str, Any], event_id: str) -> Tick:
+    """Read what `Tick.rest` wrote."""
+    done = _optional(event, "detail.done")
+    began_at = records.parse_time(_text(event, "detail.began_at", records.is_time))
+    return Tick(event_id, began_at, done if isinstance(done, str) else None)
 
 
 # By source and detail-type.
@@ -294,6 +292,7 @@ _READERS: dict[
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
     ("aws.ecs", "ECS Hook State Change"): _deployment,
     ("aws.ecs", "ECS Task State Change"): _task,
+    _REST_OF_RUN: _rest_of_run,
     pushes.RETRY: _retry,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,
 }

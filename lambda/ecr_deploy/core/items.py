@@ -20,6 +20,7 @@ def to_text(memory: Memory) -> str:
         "images": {name: _image_to_json(image) for name, image in memory.images.items()},
         "rollouts": [rollouts.to_json(rollout) for rollout in memory.rollouts],
         "line": list(memory.line),
+        "live": {digest: format_time(since) for digest, since in memory.live.items()},
     }
     if start := memory.start:
         written["start"] = {
@@ -61,6 +62,7 @@ def from_text(text: str) -> Memory:
         else None,
         rollouts=tuple(rollouts.from_json(rollout) for rollout in written["rollouts"]),
         line=tuple(written["line"]),
+        live={digest: parse_time(since) for digest, since in written["live"].items()},
     )
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ecr_deploy.core import desires, revisions, rollouts
-from ecr_deploy.core.desires import Desire
+from ecr_deploy.core.desires import Desire, Name
 from ecr_deploy.core.fleet import Member
 from ecr_deploy.core.images import Repository, parse
 from ecr_deploy.core.records import LONG_AGO, Record
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Rollouts that are open, or that nobody has judged yet, and the newest that has ended.
 MOST_ROLLOUTS = 5
+# Images that are, or were, live: those that may still go on from here to another stage.
+MOST_LIVE = 20
 
 
 class Image(NamedTuple):
@@ -54,7 +56,8 @@ class Start(NamedTuple):
 class Memory(NamedTuple):
     """What is known of a target.
 
-    `rollouts` are its newest, the newest first; the rest is history. `line` are the fingerprints of the settings that
+    `rollouts` are its newest, the newest first; the rest is history. `live` are the digests of images that have been
+    live, with since when. `line` are the fingerprints of the settings that
     its family had in common when the target got them, the newest first.
     """
 
@@ -63,6 +66,7 @@ class Memory(NamedTuple):
     start: Start | None = None
     rollouts: tuple[Rollout, ...] = ()
     line: tuple[str, ...] = ()
+    live: Mapping[str, datetime] = MappingProxyType({})
 
     @property
     def rollout(self) -> Rollout | None:
@@ -74,11 +78,19 @@ class Memory(NamedTuple):
         known = self.desires.get(repository, Desire())
         return self._replace(desires={**self.desires, repository: desires.merge(known, desire)})
 
+    def without_push(self, repository: Repository, name: Name) -> "Memory":
+        """The same without one push."""
+        return self._replace(desires={**self.desires, repository: desires.without(self.desires[repository], {name})})
+
     def with_rollout(self, rollout: Rollout) -> "Memory":
         """The same with a rollout in the place of what was known of it, or as the newest."""
         known = {older.key: older for older in self.rollouts}
         now = {**known, rollout.key: rollout} if rollout.key in known else {rollout.key: rollout, **known}
-        return self._replace(rollouts=tuple(now.values())[:MOST_ROLLOUTS])
+        live = dict(self.live)
+        if rollout.state is State.LIVE:
+            live |= {push.digest: rollout.since for push in rollout.pushes}
+        newest = sorted(live.items(), key=lambda item: item[1], reverse=True)[:MOST_LIVE]
+        return self._replace(rollouts=tuple(now.values())[:MOST_ROLLOUTS], live=dict(newest))
 
 
 def image_of(container: Container, memory: Memory) -> Image:
@@ -152,7 +164,8 @@ def adopt(  # noqa: PLR0913, PLR0917 - all that is known at that moment
 ) -> Memory:
     """Write down what a target runs of some repositories that was never recorded; `found` is what ECR says of it.
 
-    A tag that was pushed after the service's deployment began, as `news` or ECR say it, is not what the service runs.
+    A tag that was pushed after the service's deployment began, as `news` or ECR say it, is not what the service runs,
+    nor is one that stands for an image that was rolled back: ECS goes back to the image that the tag stood for before.
     """
     began = None
     if member.service and (primary := rollouts.primary_of(member.service.deployments)):
@@ -169,7 +182,9 @@ def adopt(  # noqa: PLR0913, PLR0917 - all that is known at that moment
         behind = [
             push for push in pushes if push.digest == image.digest or (not image.digest and push.tag == image.tag)
         ]
+        rejected = memory.desires.get(repository, Desire()).rejections
         is_old = began is None or (behind and behind[0].pushed_at <= began and (repository, image.tag) not in moved)
+        is_old = is_old and not (behind and behind[0].digest in rejected)
         if behind and (image.digest or is_old):
             same = [push for push in pushes if push.digest == behind[0].digest]
             tag = image.tag or max(push.tag for push in same)
@@ -180,6 +195,12 @@ def adopt(  # noqa: PLR0913, PLR0917 - all that is known at that moment
         if repository not in memory.desires or memory.desires[repository].since == LONG_AGO:
             memory = memory.with_desire(repository, Desire(since=now))
     return memory._replace(images=images)
+
+
+def adopted_long_ago(memory: Memory) -> Memory:
+    """The memory as if the target had been known before anything was pushed."""
+    desires_then = {repository: desire._replace(since=LONG_AGO) for repository, desire in memory.desires.items()}
+    return memory._replace(desires=desires_then)
 
 
 def rejecting(memory: Memory, pushes: Iterable[Record], at: datetime) -> Memory:

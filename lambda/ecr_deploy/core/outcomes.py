@@ -47,7 +47,10 @@ class Change(NamedTuple):
 
 
 class TargetResult(NamedTuple):
-    """What came of a push for one service or family; `before` and `after` are revisions as `family:number`."""
+    """What came of a push for one service or family; `before` and `after` are revisions as `family:number`.
+
+    `base` is the one that `after` is made from, which has all but the images.
+    """
 
     target: Target
     outcome: Outcome
@@ -56,6 +59,7 @@ class TargetResult(NamedTuple):
     after: str | None = None
     changes: tuple[Change, ...] = ()
     retry: Retry = Retry.NEVER
+    base: str | None = None
 
 
 class TaskResult(NamedTuple):

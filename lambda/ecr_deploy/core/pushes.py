@@ -1,7 +1,7 @@
 """Pushes: a tag that points to a new image, wherever the news of it comes from."""
 
 import json
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ecr_deploy.core import records
 from ecr_deploy.core.fleet import Target
@@ -12,6 +12,7 @@ RETRY = ("ecr-deploy", "Deployment Retry")
 """Source and detail-type of a message that tries a push again."""
 
 Origin = Literal["event", "request", "reconciliation", "memory"]
+Answer = Literal["approve", "reject"]
 
 
 class Push(NamedTuple):
@@ -19,7 +20,7 @@ class Push(NamedTuple):
 
     `origin` says where it comes from: its event, an operator's request (`by` whom, if they said so), a reconciliation,
     or our memory of one that had to wait. `force` makes it replace a newer one; `targets`, if given, are all that it is
-    for.
+    for. `answer` is what a person says of one that waits for an approval.
     """
 
     record: Record
@@ -28,6 +29,7 @@ class Push(NamedTuple):
     force: bool = False
     targets: frozenset[Target] | None = None
     by: str | None = None
+    answer: Answer | None = None
 
     @property
     def repository(self) -> Repository:
@@ -53,6 +55,17 @@ def retry_of(push: Push) -> str:
         "origin": push.origin,
         "force": push.force,
         "by": push.by,
+        "answer": push.answer,
         "targets": None if push.targets is None else sorted([target.cluster, target.name] for target in push.targets),
     }
     return json.dumps({"source": source, "detail-type": detail_type, "id": push.event_id, "detail": detail})
+
+
+def printable(value: object) -> Any:
+    """A value of JSON, without the halves of surrogate pairs that no log or queue takes: each becomes a `?`.
+
+    Raises:
+        RecursionError: it is nested too deeply.
+
+    """
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))

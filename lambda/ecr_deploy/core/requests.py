@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from ecr_deploy.core import images
 from ecr_deploy.core.errors import InvalidRequestError
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
+from ecr_deploy.core.pushes import Answer
 from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import Settings
 
@@ -21,12 +23,16 @@ class Image(NamedTuple):
 
 
 class Deploy(NamedTuple):
-    """Deploy an image now. `scope` narrows what it may reach; with `force` it replaces a newer one, too."""
+    """Deploy an image now. `scope` narrows what it may reach; with `force` it replaces a newer one, too.
+
+    With an `answer`, approve it for what waits for that, or reject it.
+    """
 
     image: Image
     scope: Scope
     dry_run: bool
     force: bool
+    answer: Answer | None = None
 
 
 class Explain(NamedTuple):
@@ -35,25 +41,43 @@ class Explain(NamedTuple):
     image: Image
 
 
+class Plan(NamedTuple):
+    """Say what the next scheduled run would do; with `adopted_long_ago` as if it had seen all services all along."""
+
+    scope: Scope
+    adopted_long_ago: bool
+
+
 class Rollback(NamedTuple):
-    """Roll a service back to what it ran before; `force` does it even where ECR has that image no longer."""
+    """Roll a service back to what it ran before, or to a revision (`family:number`) that it ran, `to`.
+
+    `force` does it even where ECR has that image no longer.
+    """
 
     target: Target
     dry_run: bool
     force: bool
+    to: str | None
 
 
 class History(NamedTuple):
-    """Say what was deployed to a service when."""
+    """Say what was deployed to a service when; without one, to all in a scope, as far as each remembers by itself."""
 
-    target: Target
+    target: Target | None
+    scope: Scope
+
+
+class Status(NamedTuple):
+    """Say what services in a scope run, and where their rollouts stand."""
+
+    scope: Scope
 
 
 class Adopt(NamedTuple):
     """Record what services run that were never recorded, and deploy nothing."""
 
 
-Request = Deploy | Explain | Rollback | History | Adopt
+Request = Deploy | Explain | Plan | Rollback | History | Status | Adopt
 
 
 class Asked(NamedTuple):
@@ -82,14 +106,18 @@ def parse(event: Mapping[str, Any], settings: Settings, region: str) -> Asked:
 
 
 def _read_deploy(event: Mapping[str, Any], defaults: Mapping[str, Any], settings: Settings) -> Deploy:
-    _refuse_others(event, {*_IMAGE, "clusters", "services", "dry_run", "force"})
+    _refuse_others(event, {*_IMAGE, *_SCOPE, "dry_run", "force"})
     values = {**defaults, **_OPTIONAL, **event}
     return Deploy(
         _read_image(values),
-        Scope(tuple(_get(values, "clusters")), tuple(_get(values, "services"))),
+        _read_scope(values),
         dry_run=_get(values, "dry_run") or settings.dry_run,
         force=_get(values, "force"),
     )
+
+
+def _read_answer(event: Mapping[str, Any], defaults: Mapping[str, Any], settings: Settings, answer: Answer) -> Deploy:
+    return _read_deploy(event, defaults, settings)._replace(answer=answer)
 
 
 def _read_explain(event: Mapping[str, Any], defaults: Mapping[str, Any], _: Settings) -> Explain:
@@ -97,16 +125,30 @@ def _read_explain(event: Mapping[str, Any], defaults: Mapping[str, Any], _: Sett
     return Explain(_read_image({**defaults, **_OPTIONAL, **event}))
 
 
+def _read_plan(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> Plan:
+    _refuse_others(event, {*_SCOPE, "adopted_long_ago"})
+    values = {**_OPTIONAL, **event}
+    return Plan(_read_scope(values), adopted_long_ago=_get(values, "adopted_long_ago"))
+
+
 def _read_rollback(event: Mapping[str, Any], _: Mapping[str, Any], settings: Settings) -> Rollback:
-    _refuse_others(event, {*_SERVICE, "dry_run", "force"})
+    _refuse_others(event, {*_SERVICE, "dry_run", "force", "to"})
     values = {**_OPTIONAL, **event}
     dry_run = _get(values, "dry_run") or settings.dry_run
-    return Rollback(_read_target(values), dry_run=dry_run, force=_get(values, "force"))
+    return Rollback(_read_target(values), dry_run=dry_run, force=_get(values, "force"), to=_get(values, "to"))
 
 
 def _read_history(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> History:
+    if not event.keys() & _SERVICE:
+        _refuse_others(event, _SCOPE)
+        return History(None, _read_scope({**_OPTIONAL, **event}))
     _refuse_others(event, _SERVICE)
-    return History(_read_target(event))
+    return History(_read_target(event), Scope())
+
+
+def _read_status(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> Status:
+    _refuse_others(event, _SCOPE)
+    return Status(_read_scope({**_OPTIONAL, **event}))
 
 
 def _read_adopt(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> Adopt:
@@ -117,6 +159,10 @@ def _read_adopt(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) ->
 def _read_image(values: Mapping[str, Any]) -> Image:
     name, tag = _get(values, "repository"), _get(values, "tag")
     return Image(Repository(_get(values, "registry"), _get(values, "region"), name), tag, _get(values, "digest"))
+
+
+def _read_scope(values: Mapping[str, Any]) -> Scope:
+    return Scope(tuple(_get(values, "clusters")), tuple(_get(values, "services")))
 
 
 def _read_target(values: Mapping[str, Any]) -> Target:
@@ -146,19 +192,36 @@ def _is_globs(value: object) -> bool:
     return isinstance(value, list) and value != [] and all(isinstance(glob, str) for glob in value)
 
 
+def _is_revision(value: object) -> bool:
+    return isinstance(value, str) and value.rpartition(":")[2].isdecimal() and value.rpartition(":")[0] != ""
+
+
 def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Settings], Request]] = {
     "explain": _read_explain,
+    "plan": _read_plan,
     "rollback": _read_rollback,
     "history": _read_history,
+    "status": _read_status,
     "adopt": _read_adopt,
+    "approve": partial(_read_answer, answer="approve"),
+    "reject": partial(_read_answer, answer="reject"),
 }
 _IMAGE = {"repository", "tag", "registry", "region", "digest"}
 _SERVICE = {"cluster", "service"}
-_OPTIONAL: dict[str, Any] = {"digest": None, "clusters": ["*"], "services": ["*"], "dry_run": False, "force": False}
+_SCOPE = {"clusters", "services"}
+_OPTIONAL: dict[str, Any] = {
+    "digest": None,
+    "clusters": ["*"],
+    "services": ["*"],
+    "dry_run": False,
+    "force": False,
+    "to": None,
+    "adopted_long_ago": False,
+}
 _VALID: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "repository": ("the name of an ECR repository", _text(images.is_ecr_repository_name)),
     "tag": ("an image tag", _text(images.is_tag)),
@@ -172,4 +235,6 @@ _VALID: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "by": ("a name", lambda value: value is None or _text(bool)(value)),
     "dry_run": ("true or false", _is_bool),
     "force": ("true or false", _is_bool),
+    "to": ("a revision, family:number", lambda value: value is None or _is_revision(value)),
+    "adopted_long_ago": ("true or false", _is_bool),
 }

@@ -4,44 +4,29 @@ Globs are case-sensitive and the same everywhere: `*`, `?` and `[…]`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.gates import AFTER_ALL, Approval, Facts, Gates, Stage
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.records import Record
 
 if TYPE_CHECKING:
     from ecr_deploy.core.order_by import OrderBy
-    from ecr_deploy.core.tasks import Slot, Task
+    from ecr_deploy.core.tasks import Task
     from ecr_deploy.core.versions import Range
 
 _WILDCARDS = frozenset("*?[")
 
 
-class Moment(NamedTuple):
-    """What gates depend on: the time, the change calendars that are CLOSED, each with when it opens, and tasks.
-
-    Without `slots` no task has to run first.
-    """
-
-    now: datetime
-    closed: Mapping[str, str]
-    slots: "Mapping[str, Slot] | None" = None
-
-
-# When nothing has to wait.
-_AFTER_ALL = Moment(datetime.max.replace(tzinfo=UTC), {})
-
-
 class Rule(NamedTuple):
     """One rule; every field narrows it, and a push must pass all of them.
 
-    A push waits while a calendar is CLOSED, and until it is `minimum_image_age` old. What is live everywhere gets the
-    tag `promote_tag`; `promoted_tags` are those of all rules.
+    A push waits until all `gates` are open. What is live everywhere gets the tag `promote_tag`; `promoted_tags` are
+    those of all rules.
     """
 
     registries: tuple[str, ...]
@@ -54,9 +39,7 @@ class Rule(NamedTuple):
     services: tuple[str, ...] = ("*",)
     containers: tuple[str, ...] = ("*",)
     families: tuple[str, ...] = ()
-    change_calendars: tuple[str, ...] = ()
-    minimum_image_age: timedelta = timedelta(0)
-    run_before: "tuple[Task, ...]" = ()
+    gates: Gates = Gates()
     promote_tag: str | None = None
     promoted_tags: tuple[str, ...] = ()
 
@@ -93,30 +76,6 @@ class Rule(NamedTuple):
         if container is not None and not matches(container, self.containers):
             return False
         return self.reaches(target) and self.rejection(push) is None
-
-    def awaited_task(self, push: Record, moment: Moment, cluster: str | None) -> "tuple[Task, Reason] | None":
-        """The first task that has to end well before a push goes to a cluster, and why it holds the push back."""
-        if not self.run_before or moment.slots is None or cluster is None:
-            return None
-        from ecr_deploy.core import tasks  # noqa: PLC0415 - few need it
-
-        holds = (
-            (task, tasks.hold(task, push, moment.slots.get(task.slot(cluster), tasks.Slot())))
-            for task in self.run_before
-        )
-        return next(((task, reason) for task, reason in holds if reason), None)
-
-    def holds(self, push: Record, moment: Moment, cluster: str | None) -> Reason | None:
-        """Why a push that the rule allows has to wait; None if it need not."""
-        for calendar in self.change_calendars:
-            if calendar in moment.closed:
-                return Reason("frozen", f"the change calendar {calendar} is closed until {moment.closed[calendar]}")
-        ripe = push.pushed_at + self.minimum_image_age
-        if self.minimum_image_age and ripe > moment.now:
-            return Reason("too-young", f"the image is old enough at {ripe:%Y-%m-%dT%H:%M:%SZ}")
-        # The last of all: a task runs only for what would be deployed.
-        awaited = self.awaited_task(push, moment, cluster)
-        return awaited[1] if awaited else None
 
 
 # The place of a push among those of one repository: the greater one is the newer. Tag and digest decide between pushes
@@ -156,15 +115,15 @@ class Rules(NamedTuple):
 
     rules: tuple[Rule, ...]
     scopes: tuple[Scope, ...] = ()
-    moment: Moment = _AFTER_ALL
+    facts: Facts = AFTER_ALL
 
     def within(self, scope: Scope) -> "Rules":
         """The same rules, within one scope more."""
         return self._replace(scopes=(*self.scopes, scope))
 
-    def at(self, moment: Moment) -> "Rules":
-        """The same rules, asked at a moment."""
-        return self._replace(moment=moment)
+    def given(self, facts: Facts) -> "Rules":
+        """The same rules, with the facts that their gates depend on."""
+        return self._replace(facts=facts)
 
     def everywhere(self) -> "Rules":
         """Rules that reach every service in the same scopes, and the same families, to look at them."""
@@ -206,22 +165,38 @@ class Rules(NamedTuple):
         in_scopes = all(matches(cluster, scope.clusters) for scope in self.scopes)
         return in_scopes and any(matches(cluster, rule.clusters) and not rule.rejection(push) for rule in self.rules)
 
-    def holds(self, push: Record, target: Target, container: str) -> Reason | None:
-        """Why a push that may go to a container of the target has to wait; None if it need not."""
-        reasons = [
-            rule.holds(push, self.moment, target.cluster) for rule in self.rules if rule.allows(push, target, container)
-        ]
+    def holds(self, push: Record, target: Target, container: str, approvals: Mapping[str, Approval]) -> Reason | None:
+        """Why a push that may go to a container of the target has to wait; None if it need not.
+
+        `approvals` are those of the target, by digest.
+        """
+        facts = self.facts._replace(cluster=target.cluster)
+        allowing = (rule for rule in self.rules if rule.allows(push, target, container))
+        reasons = [rule.gates.holds(push, facts, approvals) for rule in allowing]
         return None if None in reasons else next(iter(reasons), None)
+
+    def stages(self, repository: Repository) -> tuple[Stage, ...]:
+        """The stages that pushes to a repository have to pass."""
+        after = (rule.gates.after for rule in self.rules if rule.covers(repository))
+        return tuple(dict.fromkeys(stage for stage in after if stage))
+
+    def is_stage(self, target: Target, repository: Repository) -> bool:
+        """Whether pushes to a repository have to be live on a target before they go on."""
+        return any(self.of_stage(stage).reaches(target) for stage in self.stages(repository))
+
+    def of_stage(self, stage: Stage) -> "Rules":
+        """Rules that reach the services of a stage, to look at them."""
+        rule = Rule(registries=(), clusters=stage.clusters, services=stage.services)
+        return Rules((rule,), self.scopes)
 
     def run_before(self) -> bool:
         """Whether any rule has a task run first."""
-        return any(rule.run_before for rule in self.rules)
+        return any(rule.gates.run_before for rule in self.rules)
 
     def awaited_task(self, push: Record, target: Target) -> "Task | None":
         """The task that has to end well before a push goes to a target, of the first rule that allows it there."""
-        found = (
-            rule.awaited_task(push, self.moment, target.cluster) for rule in self.rules if rule.allows(push, target)
-        )
+        facts = self.facts._replace(cluster=target.cluster)
+        found = (rule.gates.awaited_task(push, facts) for rule in self.rules if rule.allows(push, target))
         return next((awaited[0] for awaited in found if awaited), None)
 
     def order(self, repository: Repository, target: Target) -> "Order":
@@ -259,7 +234,7 @@ class Rules(NamedTuple):
 
     def change_calendars(self) -> tuple[str, ...]:
         """All calendars that any rule asks."""
-        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.change_calendars))
+        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.gates.change_calendars))
 
     def _in_scopes(self, target: Target) -> bool:
         return target.cluster is None or all(

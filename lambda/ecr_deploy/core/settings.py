@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
 from ecr_deploy.core.errors import EcrDeployError
+from ecr_deploy.core.gates import Gates, Stage
 from ecr_deploy.core.images import ImageReference, is_account, is_tag
 from ecr_deploy.core.rules import Rule, Rules, Scope
 
@@ -117,9 +118,13 @@ def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...], promoted
         services=read.globs("services", ("*",)),
         containers=read.globs("containers", ("*",)),
         families=read.texts("families"),
-        change_calendars=(*calendars, *read.texts("change_calendars")),
-        minimum_image_age=timedelta(minutes=read("minimum_image_age", "a number of minutes", _is_number, default=0)),
-        run_before=read.tasks("run_before"),
+        gates=Gates(
+            change_calendars=(*calendars, *read.texts("change_calendars")),
+            minimum_image_age=read.minutes("minimum_image_age"),
+            after=read.stage("after"),
+            approval=read.approval("approval"),
+            run_before=read.tasks("run_before"),
+        ),
         promote_tag=read("promote_tag", "an image tag", _is_tag, "") or None,
         promoted_tags=promoted,
     )
@@ -209,6 +214,34 @@ class _Reader:
         values = self(name, "a list of objects", _is_list_of(dict, least=0), ())
         return tuple(_task(_Reader(value, f"{self._path}{name}[{index}].")) for index, value in enumerate(values))
 
+    def minutes(self, name: str) -> timedelta:
+        """A number of minutes; 0 by default."""
+        return timedelta(minutes=self(name, "a number of minutes", _is_number, default=0))
+
+    def stage(self, name: str) -> Stage | None:
+        """A stage that pushes have to pass; None where there is none."""
+        value = self(name, "an object", lambda given: isinstance(given, dict), default={})
+        if not value:
+            return None
+        read = _Reader(value, f"{self._path}{name}.")
+        stage = Stage(
+            clusters=tuple(read("clusters", "a list of at least one text", _is_list_of(str))),
+            services=read.globs("services", ("*",)),
+            live=read.minutes("live_minutes"),
+        )
+        read.refuse_others()
+        return stage
+
+    def approval(self, name: str) -> timedelta | None:
+        """For how long somebody may approve a push; None where nobody has to."""
+        value = self(name, "an object", lambda given: isinstance(given, dict), default=())
+        if value == ():
+            return None
+        read = _Reader(value, f"{self._path}{name}.")
+        hours = read("expires_hours", "a whole number of hours from 1", _is_hours, default=_MOST_MINUTES // 60)
+        read.refuse_others()
+        return timedelta(hours=hours)
+
     def semver(self, name: str, *, prereleases: bool) -> "Range | None":
         """A range of versions; None where there is none."""
         text = self(name, "a range of semantic versions", _is_text, default=())
@@ -238,6 +271,10 @@ def _is_bool(value: object) -> bool:
 def _is_number(value: object) -> bool:
     # JSON as Python reads it knows Infinity and NaN, too.
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_MINUTES
+
+
+def _is_hours(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_MINUTES // 60
 
 
 def _is_count(value: object) -> bool:

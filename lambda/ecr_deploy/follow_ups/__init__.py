@@ -6,7 +6,7 @@ To add one, write a file with a class that is a FollowUp, and give it a row in T
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ecr_deploy import report
 from ecr_deploy.core.errors import EcrDeployError
@@ -15,7 +15,9 @@ from ecr_deploy.core.outcomes import Outcome, PushResult, TargetResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
-from ecr_deploy.rollout_watch import RolloutResult
+
+if TYPE_CHECKING:
+    from ecr_deploy.rollout_watch import RolloutResult
 
 
 class FollowUp:
@@ -32,7 +34,7 @@ class FollowUp:
         del pushes, settings
         return list(results)
 
-    def after_rollouts(self, event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]) -> None:
+    def after_rollouts(self, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]) -> None:
         """Act on how rollouts ended; `targets` are all services in question, those without a new end included."""
 
     def on_schedule(self, event_id: str, members: Sequence[Member], unknown: Sequence[TargetResult]) -> None:
@@ -125,7 +127,7 @@ def report_pushes(
 
 
 def after_rollouts(
-    environment: Environment, event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]
+    environment: Environment, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]
 ) -> list[PushResult]:
     """Report rollouts that ended, and run their follow-ups; gives the failures of those that may fail."""
     for result in results:

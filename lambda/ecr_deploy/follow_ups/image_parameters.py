@@ -4,6 +4,7 @@ PREFIX/CLUSTER/SERVICE/CONTAINER = 123456789012.dkr.ecr.eu-west-1.amazonaws.com/
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ecr_deploy.aws import parameters
 from ecr_deploy.core.fleet import Member, Target
@@ -11,7 +12,9 @@ from ecr_deploy.core.outcomes import Outcome, PushResult, TargetResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.follow_ups import FollowUp
-from ecr_deploy.rollout_watch import RolloutResult
+
+if TYPE_CHECKING:
+    from ecr_deploy.rollout_watch import RolloutResult
 
 
 class ImageParameters(FollowUp):
@@ -26,7 +29,7 @@ class ImageParameters(FollowUp):
             self._refresh(dict.fromkeys(targets))
         return list(results)
 
-    def after_rollouts(self, event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]) -> None:
+    def after_rollouts(self, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]) -> None:
         """Write what the services run now."""
         del event_id, results
         self._refresh(targets)

@@ -6,6 +6,7 @@ schemas/deployment.v1.json describes them.
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ecr_deploy.aws import event_bus
 from ecr_deploy.aws.event_bus import Event
@@ -17,7 +18,9 @@ from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.follow_ups import FollowUp
-from ecr_deploy.rollout_watch import RolloutResult
+
+if TYPE_CHECKING:
+    from ecr_deploy.rollout_watch import RolloutResult
 
 _VERSION = 1
 _DETAIL_TYPES = {
@@ -41,7 +44,7 @@ class Notifications(FollowUp):
             event_bus.put(self.environment.event_bus, found)
         return list(results)
 
-    def after_rollouts(self, event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]) -> None:
+    def after_rollouts(self, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]) -> None:
         """Notify of rollouts that ended."""
         del event_id, targets
         now = self.environment.now()
@@ -65,7 +68,7 @@ def of_push(push: Push, result: PushResult, *, given_up: bool) -> list[Event]:
     return [event for event in found if event]
 
 
-def of_rollout(result: RolloutResult, now: datetime) -> Event:
+def of_rollout(result: "RolloutResult", now: datetime) -> Event:
     """The event of a rollout that ended."""
     reason = Reason(str(result.state), result.reason) if result.reason else None
     rollout = result.rollout

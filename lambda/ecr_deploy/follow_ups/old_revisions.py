@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from ecr_deploy import report
 from ecr_deploy.aws.table import Known
@@ -11,7 +12,9 @@ from ecr_deploy.core.revisions import Revision
 from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.rules import EVERYTHING
 from ecr_deploy.follow_ups import FollowUp
-from ecr_deploy.rollout_watch import RolloutResult
+
+if TYPE_CHECKING:
+    from ecr_deploy.rollout_watch import RolloutResult
 
 # DeregisterTaskDefinition takes its tokens from the bucket of RegisterTaskDefinition: pushes are not to wait for it.
 _MOST_AT_ONCE = 10
@@ -43,7 +46,7 @@ def used_by(services: Iterable[Service], memories: Iterable[Memory]) -> set[str]
 class OldRevisions(FollowUp):
     """Deregisters what is superfluous of each family that has a new revision live."""
 
-    def after_rollouts(self, event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]) -> None:
+    def after_rollouts(self, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]) -> None:
         """Deregister old revisions; what can't be done is for the family's next rollout."""
         del targets
         families = {result.family for result in results if result.state is State.LIVE}

@@ -1,9 +1,9 @@
 """Promotion: an image that is live everywhere in a rule gets the rule's `promote_tag` in ECR."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ecr_deploy import fleet_reader, report
+from ecr_deploy import fleet_reader, memory_reader, report
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission, memory, rollouts
@@ -17,7 +17,9 @@ from ecr_deploy.core.revisions import Container
 from ecr_deploy.core.rollouts import State
 from ecr_deploy.core.rules import Rule, Rules, by_time, by_version
 from ecr_deploy.follow_ups import FollowUp
-from ecr_deploy.rollout_watch import RolloutResult
+
+if TYPE_CHECKING:
+    from ecr_deploy.rollout_watch import RolloutResult
 
 
 class Due(NamedTuple):
@@ -62,7 +64,7 @@ class UnknownFleetError(EcrDeployError):
 class Promotion(FollowUp):
     """Gives the tags of rules to what is live everywhere in them."""
 
-    def after_rollouts(self, event_id: str, results: Sequence[RolloutResult], targets: Sequence[Target]) -> None:
+    def after_rollouts(self, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]) -> None:
         """Promote once a service has a rollout of ours live, however often that is said."""
         del results
         read = self.environment.table.read(targets).values()
@@ -80,8 +82,8 @@ class Promotion(FollowUp):
             if result.outcome is Outcome.FAILED:
                 raise UnknownFleetError(result)
         problems: list[EcrDeployError] = []
-        managed = [member for member in members if not admission.obstacle(member, settings)]
-        read = fleet_reader.read_memories(managed, (), self.environment, settings)
+        managed = [member for member in members if not admission.obstacle(member.service, settings)]
+        read = memory_reader.read_memories(managed, (), self.environment, settings)
         memories = {target: known.memory for target, known in read.items() if isinstance(known, Known)}
         if error := next((known for known in read.values() if not isinstance(known, Known)), None):
             raise error

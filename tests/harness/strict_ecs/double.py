@@ -391,6 +391,16 @@ class StrictEcs:
         with self._lock:
             self._revision(identifier).tags.update(tags)
 
+    def retag_service(self, cluster: str, name: str, tags: Mapping[str, str]) -> None:
+        """Write tags on a service."""
+        with self._lock:
+            self._service(cluster, name).tags.update(tags)
+
+    def retag_cluster(self, name: str, tags: Mapping[str, str]) -> None:
+        """Write tags on a cluster."""
+        with self._lock:
+            self._account.cluster(name).tags.update(tags)
+
     def revisions(self, family: str, *, active: bool = False) -> list[str]:
         """Give the ARNs of all revisions of a family, or of the ACTIVE ones, the oldest first."""
         with self._lock:

@@ -221,6 +221,17 @@ def tag_resource(account: Account, request: Json) -> Json:
     return {}
 
 
+def untag_resource(account: Account, request: Json) -> Json:
+    """Remove tags from a cluster, a service or a revision."""
+    tags = _tags_of(account, request["resourceArn"])
+    if tags is None:
+        code, message = "ResourceNotFoundException", "The specified resource was not found."
+        raise errors.EcsError(code, message)
+    for key in request["tagKeys"]:
+        tags.pop(key, None)
+    return {}
+
+
 def _tags_of(account: Account, arn: str) -> dict[str, str] | None:
     for cluster in account.clusters.values():
         if cluster.arn == arn:
@@ -414,6 +425,7 @@ _OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
     "StopServiceDeployment": stop_service_deployment,
     "StopTask": stop_task,
     "TagResource": tag_resource,
+    "UntagResource": untag_resource,
     "UpdateExpressGatewayService": update_express_gateway_service,
     "UpdateService": update_service,
 }
@@ -437,6 +449,7 @@ WRITES = frozenset(
         "StopServiceDeployment",
         "StopTask",
         "TagResource",
+        "UntagResource",
         "UpdateExpressGatewayService",
         "UpdateService",
     }

@@ -92,7 +92,7 @@ BUCKETS: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "cluster read": (50, 20, ("DescribeClusters", "ListClusters")),
     "cluster resource modify": (100, 40, ("RunTask", "StopTask")),
     "cluster resource read": (100, 20, ("DescribeTasks", "ListTasks")),
-    "tag modify": (20, 10, ("TagResource",)),
+    "tag modify": (20, 10, ("TagResource", "UntagResource")),
     "tag read": (50, 20, ("ListTagsForResource",)),
     "service deployment": (50, 20, ("DescribeServiceDeployments", "ListServiceDeployments")),
     "service revision": (50, 20, ("DescribeServiceRevisions",)),

@@ -3,18 +3,39 @@
 from collections.abc import Iterable
 from typing import Any
 
+from ecr_deploy import fleet_reader, memory_reader
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission, memory, records, rollouts
 from ecr_deploy.core.fleet import Member
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.records import LONG_AGO
 from ecr_deploy.core.rollouts import State
+from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import Settings
-from ecr_deploy.fleet_reader import Memories
+from ecr_deploy.environment import Environment
+from ecr_deploy.memory_reader import Memories
 
 
-def of(members: Iterable[Member], memories: Memories, settings: Settings) -> dict[str, Any]:
-    """Format what each service runs: its images from ECR, its rollout, and why it is not managed, where it is not."""
+def answer(environment: Environment, scope: Scope) -> dict[str, Any]:
+    """Say what each service in scope runs: its images from ECR, its rollout, and why it is not managed, if it is not.
+
+    Raises:
+        EcrDeployError: what is in scope can't be read.
+
+    """
+    settings = environment.settings._replace(rules=environment.settings.rules.within(scope))
+    members, unknown = fleet_reader.read_fleet(environment, settings)
+    memories = memory_reader.read_memories(members, (), environment, settings)
+    return {
+        **_format(members, memories, settings),
+        "unknown": [
+            {"cluster": result.target.cluster, "service": result.target.name, "reason": str(result.reason)}
+            for result in unknown
+        ],
+    }
+
+
+def _format(members: Iterable[Member], memories: Memories, settings: Settings) -> dict[str, Any]:
     services = sorted((member for member in members if member.service), key=lambda member: member.target)
     formatted = []
     for member in services:
@@ -34,7 +55,7 @@ def of(members: Iterable[Member], memories: Memories, settings: Settings) -> dic
 
 
 def _left_alone(member: Member, settings: Settings) -> str | None:
-    obstacle = admission.obstacle(member, settings)
+    obstacle = admission.obstacle(member.service, settings)
     return obstacle.text if obstacle else None
 
 

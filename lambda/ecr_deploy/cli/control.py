@@ -1,0 +1,104 @@
+"""Commands that say what may be deployed where: pin, unpin, approve, reject, adopt."""
+
+from typing import Any
+
+import click
+
+from ecr_deploy.cli import deployments, nearest
+from ecr_deploy.cli.options import DONE, FAILED, Caller, command, narrowed, one_service
+from ecr_deploy.cli.options import image as with_image
+from ecr_deploy.cli.options import scope as with_scope
+from ecr_deploy.core.admission import PINNED
+from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
+
+
+@command("pin")
+@one_service
+@click.option("--reason", default="true", metavar="TEXT", help="Why; it becomes the tag's value.")
+def pin(caller: Caller, cluster: str, service: str, reason: str) -> int:
+    """Keep a service where it is, whatever is pushed.
+
+    By its tag ecr-deploy:pinned, which is written with your own credentials (ecs:DescribeServices,
+    ecs:TagResource).
+    """
+    arn = _arn(caller, cluster, service)
+    tags = [{"key": PINNED, "value": reason}]
+    caller.connection.api("ecs").call("TagResource", service, {}, resourceArn=arn, tags=tags)
+    caller.screen.say(f"{cluster}/{service} is pinned by its tag {PINNED} = {reason}.")
+    return DONE
+
+
+@command("unpin")
+@one_service
+def unpin(caller: Caller, cluster: str, service: str) -> int:
+    """Let a pinned service be deployed to again.
+
+    Its tag ecr-deploy:pinned is removed with your own credentials (ecs:DescribeServices, ecs:UntagResource). What was
+    pushed meanwhile comes with the next scheduled run, or by `deploy`.
+    """
+    arn = _arn(caller, cluster, service)
+    caller.connection.api("ecs").call("UntagResource", service, {}, resourceArn=arn, tagKeys=[PINNED])
+    caller.screen.say(f"{cluster}/{service} is not pinned.")
+    return DONE
+
+
+@command("approve")
+@with_image
+@with_scope
+def approve(caller: Caller, image: dict[str, str], **scope: Any) -> int:
+    """Let an image go where it waits for an approval.
+
+    Who approves is the name of your user, or of your role's session.
+    """
+    return _answer(caller, "approve", image, scope)
+
+
+@command("reject")
+@with_image
+@with_scope
+def reject(caller: Caller, image: dict[str, str], **scope: Any) -> int:
+    """Keep an image out where it waits for an approval.
+
+    Who rejects is the name of your user, or of your role's session.
+    """
+    return _answer(caller, "reject", image, scope)
+
+
+def _answer(caller: Caller, verb: str, image: dict[str, str], scope: dict[str, Any]) -> int:
+    request = {verb: {**image, **narrowed(**scope)}, "by": caller.connection.by}
+    code = deployments.show(caller, deployments.ask(caller, "Answering", request, image, scope))
+    return FAILED if code == FAILED else DONE
+
+
+@command("adopt")
+def adopt(caller: Caller) -> int:
+    """Record what services run, and deploy nothing.
+
+    Of those that were never recorded. From then on, a push of which no event comes counts as missed. The first
+    scheduled run does the same.
+    """
+    answer = caller.ask("Recording", {"adopt": {}, "by": caller.connection.by})
+    if caller.screen.as_json:
+        caller.screen.json(answer)
+        return DONE
+    caller.screen.table(["RECORDED"], [[f"{one['cluster'] or 'family'}/{one['name']}"] for one in answer["adopted"]])
+    caller.screen.say(f"{len(answer['adopted'])} recorded as they run, nothing deployed.")
+    return DONE
+
+
+def _arn(caller: Caller, cluster: str, service: str) -> str:
+    """The ARN of a service.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html
+    """
+    needs = {"services": [{"serviceArn": str, "status": str}]}
+    ecs = caller.connection.api("ecs")
+    try:
+        answer = ecs.call("DescribeServices", f"service {service}", needs, cluster=cluster, services=[service])
+    except EcrDeployError as error:
+        raise nearest.explain(caller, error, cluster, service) from error
+    for found in answer["services"]:
+        if found["status"] == "ACTIVE":
+            return str(found["serviceArn"])
+    missing = InvalidRequestError(f"There is no active service {service} in cluster {cluster}.")
+    raise nearest.explain(caller, missing, cluster, service)

@@ -1,0 +1,154 @@
+"""Gates: what must be true before a push that a rule allows is deployed. All of a rule's gates must be open.
+
+What depends on the world is gathered before, as facts, so that deciding stays pure.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from ecr_deploy.core.images import Repository
+from ecr_deploy.core.outcomes import Reason
+from ecr_deploy.core.records import Record
+
+if TYPE_CHECKING:
+    from ecr_deploy.core.tasks import Slot, Task
+
+
+class Stage(NamedTuple):
+    """Services on which an image must have been live for so long; `clusters` and `services` are globs."""
+
+    clusters: tuple[str, ...]
+    services: tuple[str, ...] = ("*",)
+    live: timedelta = timedelta(0)
+
+    def __str__(self) -> str:
+        """Name it in a message."""
+        services = "" if self.services == ("*",) else f"{' or '.join(self.services)} in "
+        return f"{services}{' or '.join(self.clusters)}"
+
+
+class Report(NamedTuple):
+    """What a stage says of one repository: the services that run it, and where and since when images are or were live.
+
+    `rejected` names a service from which an image was rolled back, by digest.
+    """
+
+    services: tuple[str, ...] = ()
+    live_since: Mapping[str, Mapping[str, datetime]] = MappingProxyType({})
+    rejected: Mapping[str, str] = MappingProxyType({})
+
+
+class Approval(NamedTuple):
+    """Who approved an image on a target, as far as they say, and when."""
+
+    at: datetime
+    by: str
+
+
+class Facts(NamedTuple):
+    """What gates depend on: the time, the change calendars that are CLOSED, each with when it opens, stages, and tasks.
+
+    Without `slots` no task has to run first; `cluster` is that of the target in question.
+    """
+
+    now: datetime
+    closed: Mapping[str, str] = MappingProxyType({})
+    stages: Mapping[tuple[Stage, Repository], Report] = MappingProxyType({})
+    slots: "Mapping[str, Slot] | None" = None
+    cluster: str | None = None
+
+
+# When nothing has to wait.
+AFTER_ALL = Facts(datetime.max.replace(tzinfo=UTC))
+
+
+class Gates(NamedTuple):
+    """The gates of a rule; none by default.
+
+    `approval` is for how long after the push somebody may approve it, and None where nobody has to.
+    """
+
+    change_calendars: tuple[str, ...] = ()
+    minimum_image_age: timedelta = timedelta(0)
+    after: Stage | None = None
+    approval: timedelta | None = None
+    run_before: "tuple[Task, ...]" = ()
+
+    def awaited_task(self, push: Record, facts: Facts) -> "tuple[Task, Reason] | None":
+        """The first task that has to end well before a push goes to a cluster, and why it holds the push back."""
+        if not self.run_before or facts.slots is None or facts.cluster is None:
+            return None
+        from ecr_deploy.core import tasks  # noqa: PLC0415 - few need it
+
+        for task in self.run_before:
+            if reason := tasks.hold(task, push, facts.slots.get(task.slot(facts.cluster), tasks.Slot())):
+                return task, reason
+        return None
+
+    def states(self, push: Record, facts: Facts, approvals: Mapping[str, Approval]) -> dict[str, Reason | None]:
+        """The state of each gate that there is: why it is closed for a push, None where it is open."""
+        found = ((name, gate(self, push, facts, approvals)) for name, gate in _GATES.items() if getattr(self, name))
+        return dict(found)
+
+    def holds(self, push: Record, facts: Facts, approvals: Mapping[str, Approval]) -> Reason | None:
+        """Why a push has to wait; None if it need not."""
+        return next(filter(None, self.states(push, facts, approvals).values()), None)
+
+
+def _calendars(gates: Gates, _: Record, facts: Facts, __: object) -> Reason | None:
+    for calendar in gates.change_calendars:
+        if calendar in facts.closed:
+            return Reason("frozen", f"the change calendar {calendar} is closed until {facts.closed[calendar]}")
+    return None
+
+
+def _age(gates: Gates, push: Record, facts: Facts, _: object) -> Reason | None:
+    ripe = push.pushed_at + gates.minimum_image_age
+    return Reason("too-young", f"the image is old enough at {_time(ripe)}") if ripe > facts.now else None
+
+
+def _stage(gates: Gates, push: Record, facts: Facts, _: object) -> Reason | None:
+    stage = gates.after
+    if stage is None:
+        return None
+    report = facts.stages.get((stage, push.repository), Report())
+    if push.digest in report.rejected:
+        return Reason("stage", f"it was rolled back from {report.rejected[push.digest]}, which is in {stage}")
+    if not report.services:
+        return Reason("stage", f"no service of {stage} runs {push.repository}")
+    since = report.live_since.get(push.digest, {})
+    if missing := [service for service in report.services if service not in since]:
+        return Reason("stage", f"it has not been live on {missing[0]}, which is in {stage}")
+    ripe = max(since.values()) + stage.live
+    text = f"it will have been live in {stage} for long enough at {_time(ripe)}"
+    return Reason("stage", text) if ripe > facts.now else None
+
+
+def _approval(gates: Gates, push: Record, facts: Facts, approvals: Mapping[str, Approval]) -> Reason | None:
+    if gates.approval is None or push.digest in approvals:
+        return None
+    if push.pushed_at + gates.approval <= facts.now:
+        return Reason("expired", f"nobody approved it until {_time(push.pushed_at + gates.approval)}")
+    return Reason("approval", "somebody must approve it")
+
+
+def _tasks(gates: Gates, push: Record, facts: Facts, _: object) -> Reason | None:
+    awaited = gates.awaited_task(push, facts)
+    return awaited[1] if awaited else None
+
+
+def _time(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+# In the order in which they are looked at: nobody is asked for an approval that could not help yet.
+_GATES: Mapping[str, Callable[[Gates, Record, Facts, Mapping[str, Approval]], Reason | None]] = {
+    "change_calendars": _calendars,
+    "minimum_image_age": _age,
+    "after": _stage,
+    "approval": _approval,
+    # A task runs only for what would be deployed.
+    "run_before": _tasks,
+}

@@ -1,0 +1,163 @@
+"""Gates: histories of news, and what each comes to on each target, as data.
+
+A history is a line of steps. `push v2` pushes an image under that tag, `upload v2` does it and no event reports it,
+`live staging` ends what rolls out there well, `break staging` lets ECS's circuit breaker roll it back,
+`approve v2 ann`, `reject v2 ann` and `deploy v2` are requests, `wait 30` lets minutes pass, `run` is a scheduled run,
+`pin staging` and `opt-out staging` tag a service.
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.test_stateful import TICK
+from tests.harness.road import APP, Registry, Road, definition, pushed
+from tests.harness.strict_ecs import StrictEcs
+
+EVENTS = Path(__file__).parents[1] / "events" / "deployments"
+STAGING = {"clusters": ["staging"]}
+RULES: dict[str, list[dict[str, Any]]] = {
+    "stage": [STAGING, {"clusters": ["prod"], "after": STAGING}],
+    "soak": [STAGING, {"clusters": ["prod"], "after": {**STAGING, "live_minutes": 30}}],
+    "chain": [
+        STAGING,
+        {"clusters": ["canary"], "after": {**STAGING, "live_minutes": 10}},
+        {"clusters": ["prod"], "after": {"clusters": ["canary"]}},
+    ],
+    "approval": [STAGING, {"clusters": ["prod"], "approval": {}}],
+    "expires": [STAGING, {"clusters": ["prod"], "approval": {"expires_hours": 1}}],
+    "both": [STAGING, {"clusters": ["prod"], "after": STAGING, "approval": {}}],
+    "age": [STAGING, {"clusters": ["prod"], "minimum_image_age": 20, "approval": {}}],
+    "either": [STAGING, {"clusters": ["prod"], "approval": {}}, {"clusters": ["prod"], "tags": ["hotfix-*"]}],
+    "semver": [STAGING, {"clusters": ["prod"], "semver": ">=1.0.0", "approval": {}}],
+    "empty": [{"clusters": ["prod"], "after": {"clusters": ["nowhere"]}}],
+    "services": [STAGING, {"clusters": ["prod"], "after": {**STAGING, "services": ["web"]}}],
+}
+# Rules | steps | what each cluster runs in the end | outcome and reason kind of the last push to production.
+TABLE = Path(__file__).with_name("gates.txt").read_text().splitlines()
+CASES = [tuple(cell.strip() for cell in line.split("|")) for line in TABLE]
+
+
+class World:
+    """One service in each cluster."""
+
+    def __init__(self, ecs: StrictEcs, rules: list[dict[str, Any]]) -> None:
+        self.ecs = ecs
+        self.registry = Registry()
+        self.registry.push("v1", time="2026-11-22T06:00:00Z")
+        for cluster in ("staging", "canary", "prod"):
+            family = ecs.register(definition(f"{cluster}-api", f"{APP}:v1"))
+            ecs.add_service(cluster, "api", family, service_revisions=True)
+        self.road = Road(ecs, clients={"ecr": self.registry}, inputs={"rules": rules, "reconcile": True})
+        self.deliver(TICK)
+        ecs.clock.sleep(60)
+        self.last = "v1"
+
+    def deliver(self, *bodies: Any) -> None:
+        assert self.road.deliver(*bodies) == []
+
+    def step(self, name: str, *arguments: str) -> None:
+        getattr(self, name.replace("-", "_"))(*arguments)
+        self.ecs.clock.sleep(1)
+
+    def push(self, tag: str) -> None:
+        now = f"{datetime.fromtimestamp(self.ecs.clock.time(), UTC):%Y-%m-%dT%H:%M:%SZ}"
+        if tag not in self.registry.pushed.get("app", {}):
+            self.registry.push(tag, time=now)
+        self.last = tag
+        self.deliver(pushed(tag, time=now))
+
+    def upload(self, tag: str) -> None:
+        """A push that no event reports."""
+        now = f"{datetime.fromtimestamp(self.ecs.clock.time(), UTC):%Y-%m-%dT%H:%M:%SZ}"
+        self.registry.push(tag, time=now)
+        self.last = tag
+
+    def live(self, cluster: str) -> None:
+        self.lost(cluster)
+        self.changed(cluster, "completed")
+
+    def lost(self, cluster: str) -> None:
+        """It is live, and no event says so."""
+        self.ecs.move_deployment(cluster, "api", "SUCCESSFUL")
+
+    def changed(self, cluster: str, state: str) -> None:
+        event = json.loads((EVENTS / f"{state}.json").read_text())
+        event["resources"] = [f"arn:aws:ecs:eu-west-1:123456789012:service/{cluster}/api"]
+        self.deliver(event)
+
+    def break_(self, cluster: str) -> None:
+        self.ecs.break_circuit(cluster, "api")
+        self.ecs.end_deployments()
+        self.changed(cluster, "failed")
+
+    def run(self) -> None:
+        self.deliver(TICK)
+
+    def wait(self, minutes: str) -> None:
+        self.ecs.clock.sleep(int(minutes) * 60)
+
+    def cold(self) -> None:
+        self.road.cold_start()
+
+    def pin(self, cluster: str) -> None:
+        self.ecs.retag_service(cluster, "api", {"ecr-deploy:pinned": "yes"})
+
+    def opt_out(self, cluster: str) -> None:
+        self.ecs.retag_service(cluster, "api", {"ecr-deploy:enabled": "false"})
+
+    def deploy(self, tag: str) -> None:
+        self.road.request(repository="app", tag=tag)
+
+    def approve(self, tag: str, by: str) -> None:
+        self._exists(tag)
+        self.road.request(approve={"repository": "app", "tag": tag}, by=by)
+
+    def reject(self, tag: str, by: str) -> None:
+        self._exists(tag)
+        self.road.request(reject={"repository": "app", "tag": tag, "clusters": ["prod"]}, by=by)
+
+    def _exists(self, tag: str) -> None:
+        """An image whose push no event has reported, if need be."""
+        if tag not in self.registry.pushed["app"]:
+            self.registry.push(tag, time="2026-11-24T00:00:30Z")
+            self.last = tag
+
+    def decided(self) -> str:
+        """Outcome and kind of reason of the last push in production."""
+        answer = self.road.request(explain={"repository": "app", "tag": self.last})
+        [service] = [service for service in answer["services"] if service["cluster"] == "prod"]
+        return f"{service['outcome']} {service['reason_kind']}"
+
+
+setattr(World, "break", World.break_)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(CASES) >= 80
+
+
+@pytest.mark.parametrize(("rules", "steps", "runs", "decided"), CASES, ids=[f"{one[0]}: {one[1]}" for one in CASES])
+def test_what_waits_and_what_passes(ecs: StrictEcs, rules: str, steps: str, runs: str, decided: str) -> None:
+    world = World(ecs, RULES[rules])
+
+    for step in steps.split(", "):
+        world.step(*step.split())
+
+    found = {cluster: world.road.image(cluster, "api").rpartition(":")[2] for cluster in ("staging", "canary", "prod")}
+    assert found | dict(text.split() for text in runs.split(", ")) == found
+    assert world.decided() == decided
+
+
+@pytest.mark.parametrize("first", ["push", "upload"])
+def test_what_waits_and_what_expires_is_reported_once(ecs: StrictEcs, first: str) -> None:
+    world = World(ecs, RULES["expires"])
+    for step in (f"{first} v2", "run", "run", "wait 60", "run", "run", "run"):
+        world.step(*step.split())
+
+    reported = [detail["outcome"] for _, detail in world.road.events.taken if detail["cluster"] == "prod"]
+
+    assert reported == ["waiting", "superseded"]
