@@ -12,6 +12,32 @@ locals {
         state       = "ENABLED"
       }
 
+      # Where they await an action. Few do, so that the scope is left to the function.
+      hooks = {
+        needed      = !var.dry_run
+        description = "ECS deployments that await an action"
+        pattern = jsonencode({
+          source      = ["aws.ecs"]
+          detail-type = ["ECS Hook State Change"]
+          detail      = { eventName = ["HOOK_AWAITING_ACTION"] }
+        })
+        schedule = null
+        state    = "ENABLED"
+      }
+
+      # How tasks end that have to run first.
+      tasks = {
+        needed      = local.runs_tasks && !var.dry_run
+        description = "Ends of tasks that run first"
+        pattern = jsonencode({
+          source      = ["aws.ecs"]
+          detail-type = ["ECS Task State Change"]
+          detail      = { lastStatus = ["STOPPED"], startedBy = [{ prefix = "ecr-deploy/" }] }
+        })
+        schedule = null
+        state    = "ENABLED"
+      }
+
       # How CodeDeploy's end: it sends events of its own, which do not name the cluster.
       codedeploy = {
         needed      = var.codedeploy && !var.dry_run
@@ -32,7 +58,7 @@ locals {
         description = "Scheduled runs"
         pattern     = null
         schedule    = coalesce(var.reconcile_schedule, "rate(5 minutes)")
-        state       = var.reconcile_schedule != null || var.rollback_on_failure ? "ENABLED" : "DISABLED"
+        state       = var.reconcile_schedule != null || var.rollback_on_failure || local.runs_tasks ? "ENABLED" : "DISABLED"
       }
     } : name => event if event.needed
   }

@@ -43,8 +43,11 @@ locals {
   schedule_keys         = ["arn:${local.partition}:kms:${local.region}:${local.account_id}:key/*"]
   by_scheduler          = { StringEquals = { "kms:ViaService" = "scheduler.${local.region}.${local.dns_suffix}" } }
   reads_scheduled_tasks = var.scheduled_tasks || var.keep_revisions != null
-  lists_clusters        = can(regex("[*?[]", join("", local.read_clusters)))
-  lists_families        = length(flatten(local.rules[*].families)) > 0
+  # Of which families tasks run first, and the containers whose log is read.
+  tasks_first    = flatten(local.rules[*].run_before)
+  runs_tasks     = length(local.tasks_first) > 0
+  lists_clusters = can(regex("[*?[]", join("", local.read_clusters)))
+  lists_families = length(flatten(local.rules[*].families)) > 0
 
   service_reads = [
     "ecs:DescribeServices",
@@ -52,7 +55,7 @@ locals {
     "ecs:ListServiceDeployments",
     "ecs:DescribeServiceDeployments",
   ]
-  service_writes = concat(["ecs:UpdateService", "ecs:StopServiceDeployment"], var.express_mode ? ["ecs:UpdateExpressGatewayService"] : [])
+  service_writes = concat(["ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"], var.express_mode ? ["ecs:UpdateExpressGatewayService"] : [])
   network_interface_actions = [
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
@@ -354,11 +357,34 @@ resource "aws_iam_role_policy" "deploy" {
       {
         Sid       = "AllowStopServiceDeployments"
         Effect    = "Allow"
-        Action    = ["ecs:StopServiceDeployment"]
+        Action    = ["ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"]
         Resource  = ["${local.ecs_arn}:service-deployment/*/*"]
         Condition = local.in_clusters
       },
-      {
+      ],
+      [for statement in [
+        {
+          Sid       = "AllowRunTasks"
+          Effect    = "Allow"
+          Action    = ["ecs:RunTask"]
+          Resource  = [for family in distinct(local.tasks_first[*].family) : "${local.ecs_arn}:task-definition/${family}:*"]
+          Condition = local.in_clusters
+        },
+        {
+          Sid       = "AllowStopTasks"
+          Effect    = "Allow"
+          Action    = ["ecs:StopTask"]
+          Resource  = ["${local.ecs_arn}:task/*"]
+          Condition = local.in_clusters
+        },
+        {
+          Sid      = "AllowReadLogsOfTasks"
+          Effect   = "Allow"
+          Action   = ["logs:GetLogEvents"]
+          Resource = [for container in distinct(local.tasks_first[*].container) : "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:*:log-stream:*/${container}/*"]
+        },
+      ] : statement if local.runs_tasks],
+      [{
         Sid      = "AllowPutEvents"
         Effect   = "Allow"
         Action   = ["events:PutEvents"]
@@ -368,20 +394,20 @@ resource "aws_iam_role_policy" "deploy" {
           # Without any source, "all values" is true.
           Null = { "events:source" = "false" }
         }
-      },
-      {
-        Sid       = "AllowPassRolesToTasks"
-        Effect    = "Allow"
-        Action    = ["iam:PassRole"]
-        Resource  = local.roles
-        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
-      },
-      {
-        Sid      = "AllowWriteTable"
-        Effect   = "Allow"
-        Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
-        Resource = [local.table_arn]
-      },
+        },
+        {
+          Sid       = "AllowPassRolesToTasks"
+          Effect    = "Allow"
+          Action    = ["iam:PassRole"]
+          Resource  = local.roles
+          Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+        },
+        {
+          Sid      = "AllowWriteTable"
+          Effect   = "Allow"
+          Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
+          Resource = [local.table_arn]
+        },
       ],
       [for key in var.kms_key_arn[*] : {
         Sid       = "AllowEncryptTable"

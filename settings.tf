@@ -40,6 +40,7 @@ locals {
       families            = []
       change_calendars    = []
       minimum_image_age   = 0
+      run_before          = []
       after               = null
       approval            = null
       promote_tag         = null

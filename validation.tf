@@ -18,6 +18,7 @@ locals {
       families            = "list(string)"
       change_calendars    = "list(string)"
       minimum_image_age   = "number"
+      run_before          = "list(object)"
       after               = "object({ clusters = list(string), services = list(string), live_minutes = number })"
       approval            = "object({ expires_hours = number })"
       promote_tag         = "string"
@@ -49,6 +50,7 @@ locals {
   types = {
     "list(string)" = "^\\[(\"([^\"\\\\]|\\\\.)*\"(,\"([^\"\\\\]|\\\\.)*\")*)?\\]$"
     "map(string)"  = "^\\{(\"([^\"\\\\]|\\\\.)*\":\"([^\"\\\\]|\\\\.)*\"(,\"([^\"\\\\]|\\\\.)*\":\"([^\"\\\\]|\\\\.)*\")*)?\\}$"
+    "list(object)" = "^\\[(\\{.*\\})?\\]$"
     string         = "^\""
     bool           = "^(true|false)$"
     number         = "^-?[0-9]"
@@ -57,6 +59,12 @@ locals {
     "object({ expires_hours = number })"                                                  = "^\\{(\"expires_hours\":[1-9][0-9]{0,4})?\\}$"
   }
   json_globs = "\\[\"${local.one_glob}\"(,\"${local.one_glob}\")*\\]"
+
+  # The fields of a task of run_before, and those that it must have.
+  task_fields        = ["family", "container", "command", "timeout_minutes", "network_configuration", "launch_type"]
+  task_needs         = ["family", "container"]
+  task_launch_types  = ["EC2", "FARGATE", "EXTERNAL"]
+  task_network_names = ["subnets", "security_groups", "assign_public_ip"]
 
   # The fields of a rule that may be left out, but not be empty.
   never_empty = ["registries", "repositories", "tags", "clusters", "services", "containers"]

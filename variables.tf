@@ -62,6 +62,10 @@ variable "rules" {
     - change_calendars: names or ARNs of Systems Manager change calendars that hold pushes back while CLOSED, beside
       those of the module. Default: [].
     - minimum_image_age: minutes that an image must be old before it is deployed. Default: 0.
+    - run_before: list of objects, tasks that must end with exit code 0 with the image, once in each cluster, before services
+      there get it: family and container of the task definition, command (default: the container's), timeout_minutes
+      (default: 15), launch_type and network_configuration with subnets, security_groups and assign_public_ip (default:
+      those of the first service that the push reaches). Default: [].
     - after: object with clusters and services, globs of a stage, and live_minutes: the same image must have been live for
       so many minutes, 0 unless given, on every service there that runs its repository, and rolled back on none. Services
       that opted out or are pinned are not asked. Default: null, none.
@@ -160,6 +164,23 @@ variable "rules" {
     error_message = join("\n", flatten([for index, rule in var.rules : [
       for field, value in merge({}, rule) : "rules[${index}].minimum_image_age is ${jsonencode(value)}, but must be a whole number of minutes: write 0 or more."
       if field == "minimum_image_age" && try(!(value >= 0 && floor(value) == value), false)
+    ]]))
+  }
+
+  validation {
+    condition = alltrue(flatten([for rule in var.rules : [
+      for task in try(rule.run_before, null) == null ? [] : rule.run_before : [
+        alltrue([for field in keys(task) : contains(local.task_fields, field)]),
+        alltrue([for field in local.task_needs : can(regex("^[A-Za-z0-9_-]{1,255}$", task[field]))]),
+        try(task.command, null) == null || can([for word in task.command : regex("", word)]),
+        try(task.timeout_minutes, null) == null || try(task.timeout_minutes >= 1 && floor(task.timeout_minutes) == task.timeout_minutes, false),
+        try(task.launch_type, null) == null || contains(local.task_launch_types, try(task.launch_type, "")),
+        try(task.network_configuration, null) == null || try(length(task.network_configuration.subnets) > 0 && alltrue([for name in keys(task.network_configuration) : contains(local.task_network_names, name)]), false),
+      ]
+    ]]))
+    error_message = join("\n", flatten([for index, rule in var.rules : [
+      for number, task in try(rule.run_before, null) == null ? [] : rule.run_before :
+      "rules[${index}].run_before[${number}] is ${jsonencode(task)}, but must name family and container, each by letters, digits, hyphens and underscores, and may have command (a list of texts), timeout_minutes (a whole number from 1), launch_type (${join(", ", local.task_launch_types)}) and network_configuration (with subnets, and ${join(" and ", slice(local.task_network_names, 1, 3))}); nothing else."
     ]]))
   }
 

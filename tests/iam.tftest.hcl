@@ -23,8 +23,8 @@ run "as_narrow_as_iam_allows" {
   assert {
     condition = { for queue in [aws_sqs_queue.this[0], aws_sqs_queue.undelivered[0]] : queue.name => jsondecode(queue.policy).Statement } == {
       for queue, rules in {
-        "ecr-deploy.fifo"        = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-schedule"]
-        "ecr-deploy-undelivered" = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-schedule", "ecr-deploy-live", "ecr-deploy-trouble"]
+        "ecr-deploy.fifo"        = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-hooks", "ecr-deploy-schedule"]
+        "ecr-deploy-undelivered" = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-hooks", "ecr-deploy-schedule", "ecr-deploy-live", "ecr-deploy-trouble"]
         } : queue => [{
           Sid       = "AllowEventsOfTheRules"
           Effect    = "Allow"
@@ -191,7 +191,7 @@ run "as_narrow_as_iam_allows" {
       {
         Sid    = "AllowUpdateServices"
         Effect = "Allow"
-        Action = ["ecs:UpdateService", "ecs:StopServiceDeployment"]
+        Action = ["ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"]
         Resource = [
           "arn:aws:ecs:eu-west-1:123456789012:service/prod/*",
           "arn:aws:ecs:eu-west-1:123456789012:service/staging-*/*",
@@ -201,14 +201,14 @@ run "as_narrow_as_iam_allows" {
       {
         Sid       = "AllowUpdateServicesWithShortArns"
         Effect    = "Allow"
-        Action    = ["ecs:UpdateService", "ecs:StopServiceDeployment"]
+        Action    = ["ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"]
         Resource  = ["arn:aws:ecs:eu-west-1:123456789012:service/*"]
         Condition = { ArnLike = { "ecs:cluster" = ["arn:aws:ecs:*:*:cluster/prod", "arn:aws:ecs:*:*:cluster/staging-*", "arn:aws:ecs:*:*:cluster/test-??"] } }
       },
       {
         Sid       = "AllowStopServiceDeployments"
         Effect    = "Allow"
-        Action    = ["ecs:StopServiceDeployment"]
+        Action    = ["ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"]
         Resource  = ["arn:aws:ecs:eu-west-1:123456789012:service-deployment/*/*"]
         Condition = { ArnLike = { "ecs:cluster" = ["arn:aws:ecs:*:*:cluster/prod", "arn:aws:ecs:*:*:cluster/staging-*", "arn:aws:ecs:*:*:cluster/test-??"] } }
       },

@@ -11,15 +11,22 @@ from typing import Any
 from ecr_deploy import follow_ups, on_push, report
 from ecr_deploy.aws import sqs
 from ecr_deploy.aws.sqs import Message
-from ecr_deploy.core import events
+from ecr_deploy.core import events, pushes
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, Retry
-from ecr_deploy.core.events import DeploymentChange, GroupChange, InvalidEventError, NoPush, Tick
+from ecr_deploy.core.events import (
+    DeploymentChange,
+    GroupChange,
+    InvalidEventError,
+    NoPush,
+    TaskChange,
+    Tick,
+)
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
 from ecr_deploy.core.pushes import Push, retry_of
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
 
-News = Push | NoPush | Tick | DeploymentChange | GroupChange
+News = Push | NoPush | Tick | DeploymentChange | TaskChange | GroupChange
 
 
 class Dispatcher:
@@ -46,7 +53,7 @@ class Dispatcher:
     def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         if "Records" in event:
             return self._handle_batch(event["Records"])
-        event = events.printable(event)
+        event = pushes.printable(event)
         if "detail-type" in event:
             return self._handle_event(event)
         from ecr_deploy import on_request  # noqa: PLC0415
@@ -138,7 +145,7 @@ class Dispatcher:
         return self._dead_letter(message)
 
     def _handle(
-        self, message: Message, news: PushResult | NoPush | Tick | DeploymentChange | GroupChange
+        self, message: Message, news: PushResult | NoPush | Tick | DeploymentChange | TaskChange | GroupChange
     ) -> tuple[Sequence[PushResult], Results, str | None]:
         """Handle news of anything but a push; whatever goes wrong is the result of this message, and of no other.
 
@@ -153,6 +160,10 @@ class Dispatcher:
                 from ecr_deploy import on_schedule  # noqa: PLC0415
 
                 return on_schedule.run(self.environment, news)
+            if isinstance(news, TaskChange):
+                from ecr_deploy import on_task  # noqa: PLC0415
+
+                return *on_task.end(self.environment, news), None
             from ecr_deploy import on_rollout  # noqa: PLC0415
 
             return *on_rollout.track(self.environment, news), None

@@ -24,6 +24,7 @@ from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
     from ecr_deploy.aws.scheduler import Scheduler
+    from ecr_deploy.aws.slots import Slots
 
 # Of long work from the queue: what is pushed behind it waits no longer. Calls that take too long are not begun.
 _SLICE_SECONDS = 25
@@ -92,7 +93,8 @@ class Environment:
             from ecr_deploy.aws import calendars  # noqa: PLC0415
 
             closed = calendars.closed(self.systems_manager, names)
-        return settings._replace(rules=settings.rules.given(Facts(self.now(), closed)))
+        slots = self.slots.read() if settings.rules.run_before() else {}
+        return settings._replace(rules=settings.rules.given(Facts(self.now(), closed, slots=slots)))
 
     @cached_property
     def controllers(self) -> Controllers:
@@ -117,6 +119,13 @@ class Environment:
         holder = f"{self.function_name}-{os.urandom(8).hex()}"
         # What was done is recorded also when the time for doing more is over.
         return Table(self._api("dynamodb", self._reporting), self.settings.table_name, holder)
+
+    @cached_property
+    def slots(self) -> "Slots":
+        """The slots of tasks that run first, in the table."""
+        from ecr_deploy.aws.slots import Slots  # noqa: PLC0415 - few need them
+
+        return Slots(self._api("dynamodb", self._reporting), self.settings.table_name)
 
     @cached_property
     def queue(self) -> Queue:
@@ -149,6 +158,10 @@ class Environment:
         """
         arn = f"arn:{self.scheduler.partition}:ecs:{self.region}:{self.settings.account_id}:cluster"
         return [f"{arn}/{name}" for name in self.ecs.clusters(rules)]
+
+    def logs(self, region: str) -> Api:
+        """CloudWatch Logs in a region."""
+        return self._api("logs", config=SMALL_CONFIG, region_name=region)
 
     def registry(self, region: str) -> Api:
         """ECR in a region."""

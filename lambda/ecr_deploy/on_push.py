@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ecr_deploy import deployer, follow_ups, report
 from ecr_deploy.core.errors import EcrDeployError
+from ecr_deploy.core.gates import EXPIRED
 from ecr_deploy.core.outcomes import Outcome, PushResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.settings import Settings
@@ -39,6 +40,10 @@ def _deploy(environment: Environment, pushes: Sequence[Push], settings: Settings
         results = deployer.deploy(pushes, environment, settings)
     except EcrDeployError as error:
         return [(push, PushResult.failed(error)) for push in pushes]
+    if settings.rules.run_before() and not settings.dry_run:
+        from ecr_deploy import tasks_first  # noqa: PLC0415 - few need it
+
+        results = tasks_first.begin(environment, results, settings)
     deployed = [push for push, _ in results]
     ended = follow_ups.after_push(environment, deployed, [result for _, result in results], settings)
     return list(zip(deployed, ended, strict=True))
@@ -46,5 +51,5 @@ def _deploy(environment: Environment, pushes: Sequence[Push], settings: Settings
 
 def _is_known(push: Push, result: PushResult) -> bool:
     """Whether all was said of a push that still waits, or came to nothing after it had waited."""
-    is_over = result.reason is not None and result.reason.kind == "expired"
+    is_over = result.reason is not None and result.reason.kind == EXPIRED
     return push.origin == "memory" and result.outcome not in {Outcome.DEPLOYED, Outcome.FAILED} and not is_over

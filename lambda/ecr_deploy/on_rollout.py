@@ -23,6 +23,10 @@ def track(environment: Environment, news: DeploymentChange | GroupChange) -> tup
         environment.ecs.forget(news.target)
     if environment.settings.dry_run:
         return [], []
+    if isinstance(news, DeploymentChange) and news.awaits_action:
+        from ecr_deploy import hooks  # noqa: PLC0415 - few services have any
+
+        return hooks.tell(environment, news.event_id, filter(environment.settings.rules.reaches, [news.target])), []
     if isinstance(news, DeploymentChange):
         if news.begins:
             return [], []

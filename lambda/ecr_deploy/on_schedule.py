@@ -4,7 +4,17 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from ecr_deploy import deployer, fleet_reader, follow_ups, memory_reader, on_push, reconcile, report, waiting
+from ecr_deploy import (
+    deployer,
+    fleet_reader,
+    follow_ups,
+    memory_reader,
+    on_push,
+    reconcile,
+    report,
+    tasks_first,
+    waiting,
+)
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.calls import WORKERS, batched
 from ecr_deploy.aws.table import Known
@@ -55,6 +65,14 @@ def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results
     if tick.done is None and not settings.dry_run:
         problems += follow_ups.on_schedule(environment, event_id, members, unknown)
         problems += _watch(environment, event_id, members)
+        if settings.rules.run_before():
+            try:
+                failed_tasks, ended = tasks_first.look_after(environment, event_id)
+                problems += failed_tasks
+                tasks_first.tell(environment, ended)
+                settings = environment.settings_now(environment.settings)
+            except EcrDeployError as error:
+                problems.append(report.log_failed(event_id, f"looking after tasks: {error}", error))
     managed = [member for member in members if not admission.obstacle(member.service, settings)]
     known, memories, settings, failed = waiting.look_at(environment, event_id, managed, settings)
     problems += failed

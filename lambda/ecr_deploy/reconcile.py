@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ecr_deploy.core import admission, decisions, desires, memory
 from ecr_deploy.core.fleet import Member, Target
+from ecr_deploy.core.gates import EXPIRED
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import Reason
@@ -12,8 +13,8 @@ from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import Container
 from ecr_deploy.core.rules import Place, Rules
 
-# The kind of what waits no longer, because nobody approved it in time.
-_OVER = "expired"
+# What still has something to be done for it: the end of the wait is reported, a task is begun.
+_NOT_IDLE = frozenset({EXPIRED, "task"})
 
 
 def repositories(members: Iterable[Member], rules: Rules) -> set[Repository]:
@@ -40,7 +41,7 @@ def waits(
     """The pushes that have to wait, each with its target and what it waits for."""
     for member in members:
         for push, held in _unfinished(member, memories[member.target], rules):
-            if held and held.kind != _OVER:
+            if held and held.kind != EXPIRED:
                 yield member.target, push, held
 
 
@@ -77,7 +78,7 @@ def _collect(found: Iterable[tuple[Target, Record]], push: Callable[[Record, fro
 
 
 def _remembered(member: Member, known: Memory, rules: Rules) -> list[Record]:
-    return [push for push, held in _unfinished(member, known, rules) if held is None or held.kind == _OVER]
+    return [push for push, held in _unfinished(member, known, rules) if held is None or held.kind in _NOT_IDLE]
 
 
 def _unfinished(member: Member, known: Memory, rules: Rules) -> Iterator[tuple[Record, Reason | None]]:
@@ -122,7 +123,7 @@ def _missing(
         place = desires.place_of(push, desire, order)
         # What has to wait is found once, because somebody may have to approve it.
         hold = rules.holds(push, member.target, container.name, desire.approvals)
-        is_over = hold and (hold.kind == "expired" or desires.Name(push.tag, push.digest) in allowed.pushes)
+        is_over = hold and (hold.kind == EXPIRED or desires.Name(push.tag, push.digest) in allowed.pushes)
         if place > current and (newest is None or place > newest[0]) and not is_over:
             newest = place, push
     if newest:

@@ -6,7 +6,6 @@ runs.
 
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import NamedTuple
 
 from ecr_deploy import memory_reader, rollbacks
@@ -265,7 +264,13 @@ class Watch:
         is_current = service.revision == newest.revision
         if not is_current or not self._rolls_back(service) or self._now - newest.started_at < limit:
             return []
-        late = End(State.FAILED, f"it was not live after {_minutes(limit)}")
+        from ecr_deploy.aws import ecs_hooks  # noqa: PLC0415 - most rollouts end in time
+
+        pauses = ecs_hooks.read(self._environment.ecs_with_events, service)
+        # To wait for a person is no failure.
+        if pauses.hook or (pauses.went_on_at and self._now - pauses.went_on_at < limit):
+            return []
+        late = End(State.FAILED, f"it was not live after {limit.total_seconds() / 60:g} minutes")
         return self._try_roll_back(member, newest, self._explained(service, newest, late).reason)
 
     def _try_roll_back(self, member: Member, rollout: Rollout, reason: str | None) -> list[RolloutResult]:
@@ -293,7 +298,3 @@ class Watch:
     def _rolls_back(self, service: Service) -> bool:
         """Whether it is ours to roll a failed rollout back, not the circuit breaker's."""
         return self._settings.rollback_on_failure and not service.reverts
-
-
-def _minutes(limit: timedelta) -> str:
-    return f"{limit.total_seconds() / 60:g} minutes"

@@ -8,6 +8,7 @@ from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import PushResult
+from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
@@ -24,6 +25,16 @@ def deploy(environment: Environment, event_id: str, targets: Iterable[Target]) -
     known, memories, settings, problems = look_at(environment, event_id, members, settings)
     pushes = reconcile.remembered(known, memories, settings.rules, event_id)
     return problems, on_push.deploy(environment, pushes, environment.settings)
+
+
+def deploy_in(environment: Environment, event_id: str, cluster: str) -> tuple[list[PushResult], Results]:
+    """Deploy what had to wait in a cluster; gives what failed of it, and what came of pushes."""
+    rules = environment.settings.rules.within(Scope(clusters=(cluster,)))
+    try:
+        services = list(environment.ecs.services(rules))
+    except EcrDeployError as error:
+        return [report.log_failed(event_id, f"looking for what waits: {error}", error)], []
+    return deploy(environment, event_id, [service.target for service in services])
 
 
 def look_at(

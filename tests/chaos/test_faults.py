@@ -15,14 +15,18 @@ from tests.harness.strict_ecs import Answer, FakeClock, Fault, StrictEcs
 
 FOREVER = 1000
 ROLE = "arn:aws:iam::123456789012:role/task"
-# What no push calls: tests/unit/test_rollback.py and tests/unit/test_stops.py are about these.
+# What no such push calls; of tests/unit, test_rollback.py, test_stops.py, test_hooks.py and test_tasks_first.py are about
+# these, and test_task_crashes.py.
 AFTERWARDS = {
+    "ContinueServiceDeployment",
     "DescribeTasks",
     "DeregisterTaskDefinition",
     "ListServiceDeployments",
     "ListTaskDefinitions",
     "ListTasks",
+    "RunTask",
     "StopServiceDeployment",
+    "StopTask",
 }
 # Fault, operation, what comes of it when it hits one call, and when it hits every call.
 TABLE = """

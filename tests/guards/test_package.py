@@ -127,6 +127,8 @@ def test_what_ships_imports_all_that_it_needs_and_nothing_else(tmp_path: Path) -
     assert {one["message"] for one in json.loads(found.stdout)} == {
         "Undefined name `OrderBy`",
         "Undefined name `Range`",
+        "Undefined name `Slot`",
+        "Undefined name `Task`",
     }
 
 

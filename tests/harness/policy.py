@@ -85,6 +85,10 @@ def _in_cluster(arn: str, request: Mapping[str, Any]) -> Context:
     return {"ecs:cluster": [f"{arn}:cluster/{_last(request['cluster'])}"]}
 
 
+def _of_deployment(arn: str, request: Mapping[str, Any]) -> Context:
+    return {"ecs:cluster": [f"{arn}:cluster/{request['serviceDeploymentArn'].split('/')[1]}"]}
+
+
 def _image(arn: str, request: Mapping[str, Any]) -> list[str]:
     return [f"{arn.rpartition(':')[0]}:{request['registryId']}:repository/{request['repositoryName']}"]
 
@@ -116,7 +120,14 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "ListServiceDeployments": lambda arn, request: [_service(arn, request, request["service"])],
     "DescribeServiceDeployments": lambda _, request: request["serviceDeploymentArns"],
     "DescribeTasks": lambda _, request: request["tasks"],
-    "StopServiceDeployment": lambda _, request: [request["serviceDeploymentArn"]],
+    **dict.fromkeys(
+        ("StopServiceDeployment", "ContinueServiceDeployment"), lambda _, request: [request["serviceDeploymentArn"]]
+    ),
+    "RunTask": lambda _, request: [request["taskDefinition"]],
+    "StopTask": lambda _, request: [request["task"]],
+    "GetLogEvents": lambda arn, request: [
+        f"{arn}:log-group:{request['logGroupName']}:log-stream:{request['logStreamName']}"
+    ],
     "UpdateService": lambda arn, request: [_service(arn, request, request["service"])],
     "UpdateExpressGatewayService": lambda _, request: [request["serviceArn"]],
     "RegisterTaskDefinition": lambda arn, request: [f"{arn}:task-definition/{request['family']}:1"],
@@ -149,14 +160,14 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
 }
 _CONTEXTS: dict[str, Callable[[str, Mapping[str, Any]], Context]] = {
     "ListTasks": _in_cluster,
+    "RunTask": _in_cluster,
+    "StopTask": _in_cluster,
     "DescribeTasks": _in_cluster,
     "ListServices": _in_cluster,
     "DescribeServices": _in_cluster,
     "ListServiceDeployments": _in_cluster,
     "UpdateService": _in_cluster,
-    "StopServiceDeployment": lambda arn, request: {
-        "ecs:cluster": [f"{arn}:cluster/{request['serviceDeploymentArn'].split('/')[1]}"]
-    },
+    **dict.fromkeys(("StopServiceDeployment", "ContinueServiceDeployment"), _of_deployment),
     "TagResource": lambda _, request: {"aws:TagKeys": [tag["key"] for tag in request["tags"]]},
     "PutEvents": lambda _, request: {"events:source": [request["Entries"][0]["Source"]]},
     "PutTargets": lambda _, request: {"events:TargetArn": [one["Arn"] for one in request["Targets"]]},

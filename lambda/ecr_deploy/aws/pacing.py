@@ -16,6 +16,7 @@ _LIMITS = {
     "service deployment": (50, 20),
     "cluster read": (50, 20),
     "cluster resource read": (100, 20),
+    "cluster resource modify": (100, 40),
 }
 # Of what is sustained of reads; the rest is for all others of the account. So many tokens can be saved up, which is
 # two bursts: a large fleet is listed at once, and then not for a while.
@@ -29,6 +30,7 @@ _BUCKET_OF = {
     "ListTaskDefinitionFamilies": "task definition read",
     "UpdateService": "service modify",
     "StopServiceDeployment": "service modify",
+    "ContinueServiceDeployment": "service modify",
     "DescribeServices": "service read",
     "ListServices": "service read",
     "DescribeServiceRevisions": "service revision",
@@ -38,6 +40,8 @@ _BUCKET_OF = {
     "DescribeClusters": "cluster read",
     "DescribeTasks": "cluster resource read",
     "ListTasks": "cluster resource read",
+    "RunTask": "cluster resource modify",
+    "StopTask": "cluster resource modify",
 }
 CONNECT_SECONDS = 2
 READ_SECONDS = 8

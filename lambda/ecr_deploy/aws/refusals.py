@@ -22,6 +22,7 @@ GRANTS = {
     "ecr:BatchGetImage": ("AllowPromoteImages", "promote_tag of rules"),
     "ecr:DescribeImages": ("AllowDescribeImages", "registries and repositories of rules"),
     "ecr:PutImage": ("AllowPromoteImages", "promote_tag of rules"),
+    "ecs:ContinueServiceDeployment": ("AllowStopServiceDeployments", "clusters"),
     "ecs:DeregisterTaskDefinition": ("AllowDeregisterTaskDefinitions", "keep_revisions"),
     "ecs:DescribeClusters": ("AllowDescribeClusters", "clusters"),
     "ecs:DescribeServices": ("AllowDescribeServices", "clusters"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ecr_deploy.aws.calls import Api, Maybe, Shape, lacking
-from ecr_deploy.core import events
+from ecr_deploy.core import pushes
 from ecr_deploy.core.errors import CallError, InvalidRequestError, Retry
 
 # The queue's own maxReceiveCount is the net below this, for invocations that die.
@@ -39,9 +39,9 @@ class Message(NamedTuple):
     def event(self) -> object:
         """The event in the body; the bare text where it is no JSON."""
         try:
-            return events.printable(json.loads(self.body))
+            return pushes.printable(json.loads(self.body))
         except (ValueError, RecursionError):
-            return events.printable(self.body)
+            return pushes.printable(self.body)
 
 
 def read(record: object) -> Message:

@@ -19,7 +19,9 @@ from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 
 # Services made before 2021 have ARNs without their cluster.
-_SERVICE_ARN = re.compile(r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service/((?P<cluster>[^/]+)/)?(?P<service>[^/]+)")
+_SERVICE_ARN = re.compile(
+    r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service(-deployment)?/((?P<cluster>[^/]+)/)?(?P<service>[^/]+)(?(1)/[^/]+)"
+)
 # What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is none.
 _IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json")
 # What belongs to an image is kept under tags made of its digest, by cosign and by the fallback for OCI referrers.
@@ -53,11 +55,21 @@ class Tick(NamedTuple):
 
 
 class DeploymentChange(NamedTuple):
-    """News of a deployment of a service, ours or not; `begins` while it has not ended."""
+    """News of a deployment of a service, ours or not: it `begins`, awaits an action, or has ended."""
 
     target: Target
     event_id: str
     begins: bool = False
+    awaits_action: bool = False
+
+
+class TaskChange(NamedTuple):
+    """News of a task of ours in a cluster that has stopped; `task` is it as ECS describes it."""
+
+    cluster: str
+    started_by: str
+    task: Mapping[str, Any]
+    event_id: str
 
 
 class GroupChange(NamedTuple):
@@ -81,7 +93,7 @@ class InvalidEventError(EcrDeployError):
         self.value = value
 
 
-def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | GroupChange:
+def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | TaskChange | GroupChange:
     """Read an EventBridge event.
 
     Raises:
@@ -97,16 +109,6 @@ def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | GroupChang
     if read is None:
         return NoPush(f"an event of source {event.get('source')!r} and type {kind!r} is no push", event_id)
     return read(event, event_id)
-
-
-def printable(value: object) -> Any:
-    """A value of JSON, without the halves of surrogate pairs that no log or queue takes: each becomes a `?`.
-
-    Raises:
-        RecursionError: it is nested too deeply.
-
-    """
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _native(event: Mapping[str, Any], event_id: str, pushing: str) -> Push | NoPush:
@@ -130,6 +132,8 @@ def _native(event: Mapping[str, Any], event_id: str, pushing: str) -> Push | NoP
 
 
 def _cloudtrail(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
+    from ecr_deploy.core import manifests  # noqa: PLC0415 - events of CloudTrail alone have one
+
     name = _text(event, "detail.eventName")
     if name != "PutImage":
         return NoPush(f"the API call {name} is no push", event_id)
@@ -146,7 +150,7 @@ def _cloudtrail(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
         tag=f"{pushed}.imageId.imageTag",
         digest=f"{pushed}.imageId.imageDigest",
         time="detail.eventTime" if _optional(event, "detail.eventTime") else "time",
-        artifact=_artifact_of(manifest),
+        artifact=manifests.artifact_of(manifest),
     )
 
 
@@ -169,9 +173,24 @@ def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
         field = "resources"
         raise InvalidEventError(field, resources)
     cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
+    awaits_action = event["detail-type"] == "ECS Hook State Change"
     detail = event.get("detail")
     begins = isinstance(detail, Mapping) and detail.get("eventName") == "SERVICE_DEPLOYMENT_IN_PROGRESS"
-    return DeploymentChange(Target(cluster, match["service"]), event_id, begins)
+    return DeploymentChange(Target(cluster, match["service"]), event_id, begins, awaits_action)
+
+
+def _task(event: Mapping[str, Any], event_id: str) -> TaskChange | NoPush:
+    """Read a task that has stopped, if it is one of ours.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
+    """
+    from ecr_deploy.core import tasks  # noqa: PLC0415 - few functions are sent any
+
+    started_by = _optional(event, "detail.startedBy")
+    if not str(started_by).startswith(tasks.STARTED_BY) or _optional(event, "detail.lastStatus") != "STOPPED":
+        return NoPush("a task of others, or one that runs, is no push", event_id)
+    cluster = _text(event, "detail.clusterArn").rpartition("/")[2]
+    return TaskChange(cluster, str(started_by), event["detail"], event_id)
 
 
 def _push(  # noqa: PLR0913 - one path for each field of a push
@@ -226,22 +245,6 @@ def _optional(event: Mapping[str, Any], path: str) -> object:
     return value
 
 
-def _artifact_of(manifest: object) -> object:
-    """The type of what a manifest describes; None for an index, or where the manifest does not say.
-
-    https://github.com/opencontainers/image-spec/blob/main/manifest.md
-    """
-    try:
-        content = json.loads(manifest) if isinstance(manifest, str) else None
-    except (ValueError, RecursionError):
-        return None
-    return (
-        _optional(content, "artifactType") or _optional(content, "config.mediaType")
-        if isinstance(content, Mapping)
-        else None
-    )
-
-
 def _retry(event: Mapping[str, Any], event_id: str) -> Push:
     """Read what `retry_of` wrote."""
     repository = Repository(
@@ -279,13 +282,16 @@ def _rest_of_run(event: Mapping[str, Any], event_id: str) -> Tick:
 
 # By source and detail-type.
 _READERS: dict[
-    tuple[str, str], Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | GroupChange]
+    tuple[str, str],
+    Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | TaskChange | GroupChange],
 ] = {
     ("aws.ecr", "ECR Image Action"): partial(_native, pushing="PUSH"),
     ("aws.ecr", "ECR Replication Action"): partial(_native, pushing="REPLICATE"),
     ("aws.ecr", "AWS API Call via CloudTrail"): _cloudtrail,
     ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
+    ("aws.ecs", "ECS Hook State Change"): _deployment,
+    ("aws.ecs", "ECS Task State Change"): _task,
     _REST_OF_RUN: _rest_of_run,
     pushes.RETRY: _retry,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,

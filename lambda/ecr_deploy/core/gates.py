@@ -6,11 +6,18 @@ What depends on the world is gathered before, as facts, so that deciding stays p
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.records import Record
+
+if TYPE_CHECKING:
+    from ecr_deploy.core.tasks import Slot, Task
+
+
+EXPIRED = "expired"
+"""The kind of what waits no longer, because nobody approved it in time."""
 
 
 class Stage(NamedTuple):
@@ -45,11 +52,16 @@ class Approval(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What gates depend on: the time, the change calendars that are CLOSED, each with when it opens, and stages."""
+    """What gates depend on: the time, the change calendars that are CLOSED, each with when it opens, stages, and tasks.
+
+    Without `slots` no task has to run first; `cluster` is that of the target in question.
+    """
 
     now: datetime
     closed: Mapping[str, str] = MappingProxyType({})
     stages: Mapping[tuple[Stage, Repository], Report] = MappingProxyType({})
+    slots: "Mapping[str, Slot] | None" = None
+    cluster: str | None = None
 
 
 # When nothing has to wait.
@@ -66,6 +78,18 @@ class Gates(NamedTuple):
     minimum_image_age: timedelta = timedelta(0)
     after: Stage | None = None
     approval: timedelta | None = None
+    run_before: "tuple[Task, ...]" = ()
+
+    def awaited_task(self, push: Record, facts: Facts) -> "tuple[Task, Reason] | None":
+        """The first task that has to end well before a push goes to a cluster, and why it holds the push back."""
+        if not self.run_before or facts.slots is None or facts.cluster is None:
+            return None
+        from ecr_deploy.core import tasks  # noqa: PLC0415 - few need it
+
+        for task in self.run_before:
+            if reason := tasks.hold(task, push, facts.slots.get(task.slot(facts.cluster), tasks.Slot())):
+                return task, reason
+        return None
 
     def states(self, push: Record, facts: Facts, approvals: Mapping[str, Approval]) -> dict[str, Reason | None]:
         """The state of each gate that there is: why it is closed for a push, None where it is open."""
@@ -110,8 +134,13 @@ def _approval(gates: Gates, push: Record, facts: Facts, approvals: Mapping[str, 
     if gates.approval is None or push.digest in approvals:
         return None
     if push.pushed_at + gates.approval <= facts.now:
-        return Reason("expired", f"nobody approved it until {_time(push.pushed_at + gates.approval)}")
+        return Reason(EXPIRED, f"nobody approved it until {_time(push.pushed_at + gates.approval)}")
     return Reason("approval", "somebody must approve it")
+
+
+def _tasks(gates: Gates, push: Record, facts: Facts, _: object) -> Reason | None:
+    awaited = gates.awaited_task(push, facts)
+    return awaited[1] if awaited else None
 
 
 def _time(time: datetime) -> str:
@@ -124,4 +153,6 @@ _GATES: Mapping[str, Callable[[Gates, Record, Facts, Mapping[str, Approval]], Re
     "minimum_image_age": _age,
     "after": _stage,
     "approval": _approval,
+    # A task runs only for what would be deployed.
+    "run_before": _tasks,
 }

@@ -1,7 +1,7 @@
 """Pushes: a tag that points to a new image, wherever the news of it comes from."""
 
 import json
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ecr_deploy.core import records
 from ecr_deploy.core.fleet import Target
@@ -59,3 +59,13 @@ def retry_of(push: Push) -> str:
         "targets": None if push.targets is None else sorted([target.cluster, target.name] for target in push.targets),
     }
     return json.dumps({"source": source, "detail-type": detail_type, "id": push.event_id, "detail": detail})
+
+
+def printable(value: object) -> Any:
+    """A value of JSON, without the halves of surrogate pairs that no log or queue takes: each becomes a `?`.
+
+    Raises:
+        RecursionError: it is nested too deeply.
+
+    """
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))

@@ -16,6 +16,7 @@ from ecr_deploy.core.records import Record
 
 if TYPE_CHECKING:
     from ecr_deploy.core.order_by import OrderBy
+    from ecr_deploy.core.tasks import Task
     from ecr_deploy.core.versions import Range
 
 _WILDCARDS = frozenset("*?[")
@@ -169,8 +170,9 @@ class Rules(NamedTuple):
 
         `approvals` are those of the target, by digest.
         """
+        facts = self.facts._replace(cluster=target.cluster)
         allowing = (rule for rule in self.rules if rule.allows(push, target, container))
-        reasons = [rule.gates.holds(push, self.facts, approvals) for rule in allowing]
+        reasons = [rule.gates.holds(push, facts, approvals) for rule in allowing]
         return None if None in reasons else next(iter(reasons), None)
 
     def stages(self, repository: Repository) -> tuple[Stage, ...]:
@@ -186,6 +188,16 @@ class Rules(NamedTuple):
         """Rules that reach the services of a stage, to look at them."""
         rule = Rule(registries=(), clusters=stage.clusters, services=stage.services)
         return Rules((rule,), self.scopes)
+
+    def run_before(self) -> bool:
+        """Whether any rule has a task run first."""
+        return any(rule.gates.run_before for rule in self.rules)
+
+    def awaited_task(self, push: Record, target: Target) -> "Task | None":
+        """The task that has to end well before a push goes to a target, of the first rule that allows it there."""
+        facts = self.facts._replace(cluster=target.cluster)
+        found = (rule.gates.awaited_task(push, facts) for rule in self.rules if rule.allows(push, target))
+        return next((awaited[0] for awaited in found if awaited), None)
 
     def order(self, repository: Repository, target: Target) -> "Order":
         """How the pushes to a repository are ordered for a target.

@@ -12,6 +12,7 @@ from ecr_deploy.core.rules import Rule, Rules, Scope
 
 if TYPE_CHECKING:
     from ecr_deploy.core.order_by import OrderBy
+    from ecr_deploy.core.tasks import Task
     from ecr_deploy.core.versions import Range
 
 VARIABLE = "ECR_DEPLOY_SETTINGS"
@@ -122,12 +123,42 @@ def _rule(read: "_Reader", account_id: str, calendars: tuple[str, ...], promoted
             minimum_image_age=read.minutes("minimum_image_age"),
             after=read.stage("after"),
             approval=read.approval("approval"),
+            run_before=read.tasks("run_before"),
         ),
         promote_tag=read("promote_tag", "an image tag", _is_tag, "") or None,
         promoted_tags=promoted,
     )
     read.refuse_others()
     return rule
+
+
+def _task(read: "_Reader") -> "Task":
+    from ecr_deploy.core.tasks import Task  # noqa: PLC0415 - few need it
+
+    network = read("network_configuration", "an object", lambda value: isinstance(value, dict), {})
+    launch: dict[str, Any] = {}
+    if network:
+        inner = _Reader(network, "network_configuration.")
+        assigned = inner("assign_public_ip", "true or false", _is_bool, default=False)
+        launch["networkConfiguration"] = {
+            "awsvpcConfiguration": {
+                "subnets": list(inner.globs("subnets", ())),
+                "securityGroups": list(inner.texts("security_groups")),
+                "assignPublicIp": "ENABLED" if assigned else "DISABLED",
+            }
+        }
+        inner.refuse_others()
+    if launch_type := read("launch_type", "EC2, FARGATE or EXTERNAL", _is_text, ""):
+        launch["launchType"] = launch_type
+    task = Task(
+        family=read("family", "the name of a family", _is_text),
+        container=read("container", "the name of a container", _is_text),
+        command=read.texts("command"),
+        timeout=timedelta(minutes=read("timeout_minutes", "a number of minutes", _is_number, default=15)),
+        launch=launch,
+    )
+    read.refuse_others()
+    return task
 
 
 class _Reader:
@@ -177,6 +208,11 @@ class _Reader:
         except order_by.InvalidOrderByError as error:
             message = f"The setting {self._path}{name} can't order pushes: {error}."
             raise InvalidSettingsError(message) from error
+
+    def tasks(self, name: str) -> "tuple[Task, ...]":
+        """Tasks that run first; none by default."""
+        values = self(name, "a list of objects", _is_list_of(dict, least=0), ())
+        return tuple(_task(_Reader(value, f"{self._path}{name}[{index}].")) for index, value in enumerate(values))
 
     def minutes(self, name: str) -> timedelta:
         """A number of minutes; 0 by default."""

@@ -31,6 +31,7 @@ module "ecr_deploy" {
   rules = [{
     registries  = var.registries
     families    = contains(each.value, "families") ? ["*"] : []
+    run_before  = contains(each.value, "run_before") ? [for family in ["migrate", "nobody"] : { family = family, container = "main" }] : []
     promote_tag = contains(each.value, "promote_tag") ? "production" : null
   }]
   change_calendars   = contains(each.value, "change_calendars") ? var.change_calendars : []

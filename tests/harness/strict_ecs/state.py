@@ -394,6 +394,7 @@ class Account:
     def end_hook(self, service: Service, hook: Json, status: str, action: str) -> None:
         """Let a deployment that waits at a hook go on, or roll back."""
         hook["status"] = status
+        service.deployments[-1].updated_at = self.clock.time()
         self.paused = [one for one in self.paused if one[0] is not service]
         if action == "ROLLBACK":
             self.move_deployment(service, "ROLLBACK_IN_PROGRESS", None)

@@ -1,0 +1,84 @@
+"""PAUSE hooks of ECS: deployments that await an action of somebody.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html
+"""
+
+from collections.abc import Iterable
+
+from ecr_deploy import report
+from ecr_deploy.aws import ecs_hooks, event_bus
+from ecr_deploy.aws.table import Known
+from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult
+from ecr_deploy.core.pushes import Push
+from ecr_deploy.core.rollouts import Rollout, State
+from ecr_deploy.environment import Environment
+from ecr_deploy.follow_ups import notifications
+
+
+def tell(environment: Environment, event_id: str, targets: Iterable[Target]) -> list[PushResult]:
+    """Tell, once for each hook, that deployments of ours await an action; gives what failed of it."""
+    problems = []
+    for target in targets:
+        try:
+            _tell(environment, event_id, target)
+        except EcrDeployError as error:
+            problems.append(report.log_failed(event_id, f"looking for the hook of {target.name}: {error}", error))
+    return problems
+
+
+def act(environment: Environment, target: Target, digest: str, action: ecs_hooks.Action) -> str | None:
+    """Let the deployment of an image go on that awaits an action, or roll back; None if there is none.
+
+    Gives the id of the hook.
+
+    Raises:
+        InvalidRequestError: the runtime's botocore is too old for it.
+        EcrDeployError: ECS refuses or does not answer.
+
+    """
+    if target.cluster is None or (found := _waiting(environment, target)) is None:
+        return None
+    rollout, hook = found
+    if all(push.digest != digest for push in rollout.pushes):
+        return None
+    try:
+        ecs_hooks.act(environment.ecs_with_events, hook, action)
+    except ecs_hooks.TooOldError as error:
+        raise InvalidRequestError(str(error)) from error
+    return hook.id
+
+
+def _tell(environment: Environment, event_id: str, target: Target) -> None:
+    found = _waiting(environment, target)
+    if found is None:
+        return
+    rollout, hook = found
+    now = environment.now()
+    newest = max(rollout.pushes, key=lambda push: push.pushed_at)
+    if not environment.table.is_first(f"hook/{target.cluster}/{target.name}", hook.id, now):
+        return
+    reason = Reason("hook", str(hook))
+    result = TargetResult(target, Outcome.WAITING, reason, rollout.before_name, rollout.after_name)
+    push = Push(newest, event_id)
+    event_bus.put(
+        environment.event_bus,
+        notifications.of_push(push, PushResult(Outcome.WAITING, reason, (result,)), given_up=False),
+    )
+    report.log(push, PushResult(Outcome.WAITING, reason, (result,)), dry_run=False)
+
+
+def _waiting(environment: Environment, target: Target) -> tuple[Rollout, ecs_hooks.Hook] | None:
+    """The rollout of ours that a service is at, and the hook that it awaits an action at."""
+    service = environment.ecs.service(target)
+    known = environment.table.read([target])[target]
+    if not isinstance(known, Known):
+        raise known
+    rollout = known.memory.rollout
+    if service is None or rollout is None or rollout.state is not State.STARTED or not rollout.pushes:
+        return None
+    if service.revision != rollout.revision:
+        return None
+    hook = ecs_hooks.read(environment.ecs_with_events, service).hook
+    return (rollout, hook) if hook else None
