@@ -285,5 +285,5 @@ print(*sorted(sys.modules.keys() - loaded))
     )
     loaded = answer.stdout.split()
     others = [module for module in loaded if module.partition(".")[0] != "ecr_deploy"]
-    assert others == ["concurrent.futures.thread"]
+    assert others == ["concurrent.futures.thread", "gc"]
     assert len(loaded) <= MODULES_AT_START + len(others)
