@@ -104,8 +104,8 @@ def peak_kib(services: int) -> int:
 
 
 def scheduled_run(services: int) -> dict[str, Any]:
-    """Look for lost pushes to so many services, each with a repository of its own."""
-    story = [("first", TICK, 0), ("next", TICK, 600)]
+    """Look for lost pushes to so many services, each with a repository of its own: `adopting` them, and after that."""
+    story = [("adopting", TICK, 0), ("next", TICK, 600)]
     return _run(services, 0, story, {"reconcile": True}, None)
 
 
