@@ -119,7 +119,11 @@ class Dispatcher:
             ended = _ended(news, results)
         else:
             problems, ended, rest = self._handle(message, news)
-        if rest and not problems and not self._succeeds(partial(self._requeue, message, [rest], apart=False)):
+        if (
+            rest
+            and not problems
+            and not self._succeeds(partial(self.environment.queue.requeue, message, [rest], apart=False))
+        ):
             return False
         failed = [*problems, *(result for _, result in ended if result.outcome is Outcome.FAILED)]
         if not failed:
@@ -132,7 +136,7 @@ class Dispatcher:
         if message.is_retry and not goes_on:
             return self._retry_again(message, ended)
         left = [message.body] if problems else [retry_of(push) for push, _ in retries(ended)]
-        is_sent = self._succeeds(partial(self._requeue, message, left, apart=not goes_on))
+        is_sent = self._succeeds(partial(self.environment.queue.requeue, message, left, apart=not goes_on))
         is_final = any(result.retry is Retry.NEVER for result in failed)
         return is_sent and (not is_final or self._dead_letter(message))
 
@@ -169,9 +173,6 @@ class Dispatcher:
             return *on_rollout.track(self.environment, news), None
         except Exception as error:  # noqa: BLE001 - a bug of ours must not keep all other messages
             return [report.log_unexpected(error, news.event_id, f"message {message.id}")], [], None
-
-    def _requeue(self, message: Message, bodies: Sequence[str], *, apart: bool) -> None:
-        self.environment.queue.requeue(message, bodies, apart=apart)
 
     def _dead_letter(self, message: Message) -> bool:
         return self._succeeds(lambda: self.environment.queue.dead_letter(message))

@@ -73,7 +73,7 @@ def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results
                 settings = environment.settings_now(environment.settings)
             except EcrDeployError as error:
                 problems.append(report.log_failed(event_id, f"looking after tasks: {error}", error))
-    managed = [member for member in members if not admission.obstacle(member.service, settings)]
+    managed = admission.managed(members, settings)
     known, memories, settings, failed = waiting.look_at(environment, event_id, managed, settings)
     problems += failed
     pushes = [] if tick.done else reconcile.remembered(known, memories, settings.rules, event_id)
@@ -117,7 +117,7 @@ def plan(environment: Environment, scope: Scope, *, adopted_long_ago: bool) -> F
     settings = environment.settings_now(environment.settings)
     settings = settings._replace(rules=settings.rules.within(scope), dry_run=True)
     members, _ = fleet_reader.read_fleet(environment, settings)
-    managed = [member for member in members if not admission.obstacle(member.service, settings)]
+    managed = admission.managed(members, settings)
     known, memories, settings, _ = waiting.look_at(environment, "plan", managed, settings)
     if adopted_long_ago:
         memories = {target: memory.adopted_long_ago(remembered) for target, remembered in memories.items()}

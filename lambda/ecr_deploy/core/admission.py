@@ -3,7 +3,7 @@
 The deployment, `explain`, `plan` and `status` all ask here, so that they can't disagree.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ecr_deploy.core.desires import Standing
@@ -57,6 +57,11 @@ def obstacle(service: Service | None, settings: Settings) -> Reason | None:
     if not is_ours.get(service.controller):
         return Reason("controller", f"its deployment controller is {service.controller}, which deploys by itself")
     return None
+
+
+def managed(members: Iterable[Member], settings: Settings) -> list[Member]:
+    """The members that are managed."""
+    return [member for member in members if not obstacle(member.service, settings)]
 
 
 def _opt_out(service: Service, settings: Settings) -> Reason | None:
