@@ -26,7 +26,9 @@ def track(environment: Environment, news: DeploymentChange | GroupChange) -> tup
     if isinstance(news, DeploymentChange) and news.awaits_action:
         from ecr_deploy import hooks  # noqa: PLC0415 - few services have any
 
-        return hooks.tell(environment, news.event_id, filter(environment.settings.rules.reaches, [news.target])), []
+        return hooks.report_waiting(
+            environment, news.event_id, filter(environment.settings.rules.reaches, [news.target])
+        ), []
     if isinstance(news, DeploymentChange):
         if news.begins:
             return [], []

@@ -69,7 +69,7 @@ def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results
             try:
                 failed_tasks, ended = tasks_first.look_after(environment, event_id)
                 problems += failed_tasks
-                tasks_first.tell(environment, ended)
+                tasks_first.report_failed(environment, ended)
                 settings = environment.settings_now(environment.settings)
             except EcrDeployError as error:
                 problems.append(report.log_failed(event_id, f"looking after tasks: {error}", error))

@@ -83,7 +83,7 @@ def test_those_of_others_and_those_that_are_over_are_nothing_to_tell(ecs: Strict
     assert road.events.taken == []
 
 
-def test_an_event_that_names_no_service_is_buried(road: Road, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_event_that_names_no_service_is_dead_lettered(road: Road, caplog: pytest.LogCaptureFixture) -> None:
     road.deliver(awaiting("task/prod/1"))
     assert "resources is malformed" in caplog.text
 
