@@ -1,4 +1,4 @@
-"""What becomes of a batch: what failed comes back soon and in order, what can't succeed is dead-lettered, nothing lost."""
+"""What becomes of a batch: what failed comes back soon and in order, what can't succeed is dead-lettered."""
 
 import json
 import logging
