@@ -66,6 +66,11 @@ class FamilyRollout:
             if known.start
         }
         family = family._replace(members=tuple(members), begun=begun)
+        pushed = [push.record for push in self._pushes]
+        if any(self._settings.rules.scans(push.repository) for push in pushed):
+            from ecr_deploy import scans  # noqa: PLC0415 - most users need not load it
+
+            self._settings = scans.look_at(self._environment, self._settings, memories.values(), pushed)
         waits, problems = self._waits(family, memories)
         for plans_left in reversed(range(_MOST_PLANS)):
             plan = planner.plan(self._pushes, family, memories, self._settings, waits)

@@ -121,6 +121,22 @@ def find_hits(
     ], unknown
 
 
+def running(environment: Environment, rules: Rules, repository: Repository) -> list[Target]:
+    """The services in scope that run a repository, as far as ECS said it within the last minutes.
+
+    Raises:
+        CallError: ECS does not say what is in scope.
+        OutOfTimeError: the invocation ends before that is known.
+
+    """
+    services = (service for service, _ in environment.ecs.known_services(rules))
+    return [
+        service.target
+        for service, found in environment.ecs.repositories(services)
+        if not isinstance(found, CallError) and repository in found
+    ]
+
+
 def _runs(
     environment: Environment, rules: Rules, concerning: Callable[[Target, tuple[Repository, ...]], Collection[Push]]
 ) -> tuple[Collection[Run], set[str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ecr_deploy import deployer, follow_ups, on_push, on_schedule, report, stages
+from ecr_deploy import deployer, follow_ups, on_push, on_schedule, report, scans, stages
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import requests
@@ -127,6 +127,7 @@ def _explain(environment: Environment, request: Explain, _: str | None) -> dict[
         image = request.image
         record = Record(image.repository, image.tag, image.digest or _NO_DIGEST, environment.now())
     settings = stages.look_at(environment, settings, [record.repository])
+    settings = scans.look_at(environment, settings, (), [record])
     push = Push(record, "request")
     results = deployer.deploy([push], environment, settings, everything=True)
     [result] = [result for planned, result in results if planned == push]

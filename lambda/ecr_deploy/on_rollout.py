@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from ecr_deploy import follow_ups, on_push, report, waiting
 from ecr_deploy.core.errors import EcrDeployError
-from ecr_deploy.core.events import DeploymentChange, GroupChange
 from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.news import DeploymentChange, GroupChange
 from ecr_deploy.core.outcomes import PushResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.rollouts import State

@@ -20,10 +20,10 @@ from ecr_deploy.aws.calls import WORKERS, batched
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission, memory
 from ecr_deploy.core.errors import CallError, EcrDeployError, OutOfTimeError, Retry
-from ecr_deploy.core.events import Tick
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
+from ecr_deploy.core.news import Tick
 from ecr_deploy.core.outcomes import PushResult, Reason
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record

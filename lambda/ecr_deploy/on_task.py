@@ -2,7 +2,7 @@
 
 from ecr_deploy import report, tasks_first, waiting
 from ecr_deploy.core.errors import EcrDeployError
-from ecr_deploy.core.events import TaskChange
+from ecr_deploy.core.news import TaskChange
 from ecr_deploy.core.outcomes import PushResult
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ecr_deploy.core import records
 from ecr_deploy.core.errors import EcrDeployError, Retry
-from ecr_deploy.core.events import InvalidEventError, NoPush
+from ecr_deploy.core.events import InvalidEventError
+from ecr_deploy.core.news import NoPush
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, TaskResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record

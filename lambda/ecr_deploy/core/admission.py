@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ecr_deploy.core.desires import Standing
 from ecr_deploy.core.errors import INCOMPLETE, CallError, EcrDeployError
 from ecr_deploy.core.fleet import CODE_DEPLOY, ECS, EXPRESS_MODE, Member, Service
-from ecr_deploy.core.gates import EXPIRED
+from ecr_deploy.core.gates import EXPIRED, NO_SCAN
 from ecr_deploy.core.memory import Image
 from ecr_deploy.core.outcomes import Outcome, Reason
 from ecr_deploy.core.records import Record
@@ -193,7 +193,12 @@ def _newer_wins(arrival: Arrival) -> Decision | None:
 def _must_wait(arrival: Arrival) -> Decision | None:
     if arrival.hold is None:
         return None
-    outcomes = {EXPIRED: Outcome.SUPERSEDED, "task-failed": Outcome.SKIPPED}
+    outcomes = {
+        EXPIRED: Outcome.SUPERSEDED,
+        NO_SCAN: Outcome.FAILED,
+        "findings": Outcome.SKIPPED,
+        "task-failed": Outcome.SKIPPED,
+    }
     return outcomes.get(arrival.hold.kind, Outcome.WAITING), arrival.hold
 
 

@@ -10,7 +10,7 @@ from ecr_deploy.core import admission, desires, images, memory, revisions, rollo
 from ecr_deploy.core.admission import Arrival
 from ecr_deploy.core.desires import Desire, Standing
 from ecr_deploy.core.fleet import EXPRESS_MODE, Member, Target
-from ecr_deploy.core.gates import EXPIRED, Approval
+from ecr_deploy.core.gates import OVER, Approval
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Image, Memory, Start
 from ecr_deploy.core.outcomes import SEVERITY, Change, Outcome, Reason
@@ -127,7 +127,7 @@ class Decision:
         }
         known = memory.compact(self._memory, self.member, orders)
         for repository, name in self._expired:
-            # What nobody approved in time is reported once.
+            # What nobody approved, or scanned, in time is reported once.
             known = known.without_push(repository, name)
         if not self.winners:
             return known
@@ -187,7 +187,7 @@ class Decision:
                     continue
                 held = held or rules.holds(image.record, target, container.name, all_allowed.approvals)
             leaves_latest = self._leaves_latest(kept, running, image.record)
-            if held and held.kind == EXPIRED:
+            if held and held.kind in OVER:
                 self._expired.add((repository, desires.Name(push.record.tag, push.record.digest)))
             hold = self._waits or held
             arrival = Arrival(push.record, running, current, image, winner, leaves_latest, hold)

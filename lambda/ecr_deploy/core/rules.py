@@ -180,6 +180,10 @@ class Rules(NamedTuple):
         after = (rule.gates.after for rule in self.rules if rule.covers(repository))
         return tuple(dict.fromkeys(stage for stage in after if stage))
 
+    def scans(self, repository: Repository) -> bool:
+        """Whether pushes to a repository have to be scanned."""
+        return any(rule.gates.max_scan_severity and rule.covers(repository) for rule in self.rules)
+
     def is_stage(self, target: Target, repository: Repository) -> bool:
         """Whether pushes to a repository have to be live on a target before they go on."""
         return any(self.of_stage(stage).reaches(target) for stage in self.stages(repository))
