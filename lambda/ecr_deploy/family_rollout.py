@@ -275,12 +275,14 @@ def _result(
     if problem and verdict.outcome is Outcome.WAITING:
         return failed(target, before, problem)
     if verdict.outcome is not Outcome.DEPLOYED:
-        return TargetResult(target, verdict.outcome, verdict.reason, before, before)
+        return TargetResult(target, verdict.outcome, verdict.reason, before, before, gates=verdict.gates)
     end = done[target]
     if isinstance(end, EcrDeployError):
         return failed(target, before, end)
     after = str(end[0]) if end[0] else None
-    return TargetResult(target, Outcome.DEPLOYED, None, before, after, verdict.changes, base=bases[target])
+    return TargetResult(
+        target, Outcome.DEPLOYED, None, before, after, verdict.changes, base=bases[target], gates=verdict.gates
+    )
 
 
 def failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:

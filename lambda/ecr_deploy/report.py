@@ -211,7 +211,11 @@ def _format_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
 
 def _format(result: TargetResult) -> dict[str, Any]:
     images = [{"container": change.container, "from": change.before, "to": change.after} for change in result.changes]
-    return {**_format_end(result), "base": result.base, "images": images}
+    gates = [
+        {"gate": gate, "open": hold is None, "reason": hold.text if hold else None}
+        for gate, hold in result.gates.items()
+    ]
+    return {**_format_end(result), "base": result.base, "images": images, **({"gates": gates} if gates else {})}
 
 
 def _format_end(result: "TargetResult | TaskResult") -> dict[str, Any]:

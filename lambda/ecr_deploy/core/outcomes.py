@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ecr_deploy.core.errors import EcrDeployError, Retry
@@ -49,7 +50,8 @@ class Change(NamedTuple):
 class TargetResult(NamedTuple):
     """What came of a push for one service or family; `before` and `after` are revisions as `family:number`.
 
-    `base` is the one that `after` is made from, which has all but the images.
+    `base` is the one that `after` is made from, which has all but the images. `gates` are those that the push has to
+    pass there, each with why it is closed, or None: in a dry run, which shows them.
     """
 
     target: Target
@@ -60,6 +62,7 @@ class TargetResult(NamedTuple):
     changes: tuple[Change, ...] = ()
     retry: Retry = Retry.NEVER
     base: str | None = None
+    gates: Mapping[str, Reason | None] = MappingProxyType({})
 
 
 class TaskResult(NamedTuple):
