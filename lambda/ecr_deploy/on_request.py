@@ -40,7 +40,15 @@ def _deploy(environment: Environment, request: Deploy, by: str | None) -> dict[s
     push = Push(record, "request", "request", force=request.force, by=by, answer=request.answer)
     rules = environment.settings.rules.within(request.scope)
     settings = environment.settings._replace(rules=rules, dry_run=request.dry_run)
-    return report.answer(on_push.deploy(environment, [push], settings), dry_run=request.dry_run)
+    results = on_push.deploy(environment, [push], settings)
+    if request.answer and not request.dry_run:
+        from ecr_deploy import hooks  # noqa: PLC0415 - most requests need not load it
+
+        results = [
+            (pushed, hooks.answer(environment, pushed, result) if pushed == push else result)
+            for pushed, result in results
+        ]
+    return report.answer(results, dry_run=request.dry_run)
 
 
 def _roll_back(environment: Environment, request: Rollback, by: str | None) -> dict[str, Any]:
