@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ecr_deploy import fleet_reader, memory_reader
 from ecr_deploy.aws.calls import WORKERS, batched
-from ecr_deploy.aws.table import KEYS_PER_GET
+from ecr_deploy.aws.table import TARGETS_PER_GET
 from ecr_deploy.core import admission
 from ecr_deploy.core.errors import EcrDeployError, OutOfTimeError, OvertakenError, Retry
 from ecr_deploy.core.outcomes import PushResult, TargetResult, sum_up
@@ -149,7 +149,7 @@ def _waves(hits: Iterable[Hit]) -> Iterator[list[Hit]]:
     wave: list[Hit] = []
     targets = 0
     for hit in hits:
-        if wave and targets + len(hit.targets) > KEYS_PER_GET:
+        if wave and targets + len(hit.targets) > TARGETS_PER_GET:
             yield wave
             wave, targets = [], 0
         wave.append(hit)

@@ -66,6 +66,7 @@ class FamilyRollout:
             if known.start
         }
         family = family._replace(members=tuple(members), begun=begun)
+        self._settings = self._environment.frozen(self._settings)
         pushed = [push.record for push in self._pushes]
         if any(self._settings.rules.scans(push.repository) for push in pushed):
             from ecr_deploy import scans  # noqa: PLC0415 - most users need not load it

@@ -10,7 +10,18 @@ from ecr_deploy.core import requests
 from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
-from ecr_deploy.core.requests import Adopt, Deploy, Explain, History, Image, Plan, Rollback, Status
+from ecr_deploy.core.requests import (
+    Adopt,
+    Deploy,
+    Explain,
+    Freeze,
+    History,
+    Image,
+    Plan,
+    Rollback,
+    Status,
+    Unfreeze,
+)
 from ecr_deploy.environment import Environment
 from ecr_deploy.rollout_watch import Watch
 
@@ -80,6 +91,18 @@ def _plan(environment: Environment, request: Plan, _: str | None) -> dict[str, A
 def _adopt(environment: Environment, _: Adopt, __: str | None) -> dict[str, Any]:
     adopted = on_schedule.adopt(environment)
     return {"adopted": [{"cluster": target.cluster, "name": target.name} for target in adopted]}
+
+
+def _freeze(environment: Environment, request: Freeze, by: str | None) -> dict[str, Any]:
+    from ecr_deploy import freezing  # noqa: PLC0415 - as above
+
+    return freezing.freeze(environment, request, by)
+
+
+def _unfreeze(environment: Environment, request: Unfreeze, _: str | None) -> dict[str, Any]:
+    from ecr_deploy import freezing  # noqa: PLC0415 - as above
+
+    return freezing.lift(environment, request)
 
 
 def _status(environment: Environment, request: Status, _: str | None) -> dict[str, Any]:
@@ -156,4 +179,6 @@ _ANSWERS: dict[type, Callable[[Environment, Any, str | None], dict[str, Any]]] =
     History: _history,
     Status: _status,
     Adopt: _adopt,
+    Freeze: _freeze,
+    Unfreeze: _unfreeze,
 }

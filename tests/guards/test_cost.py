@@ -19,7 +19,7 @@ from tests.harness.rounds import Rounds
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs
 
 # Raise it only for what every push needs; import the rest where it is used.
-MODULES_AT_START = 45
+MODULES_AT_START = 47
 
 
 class Fleet(NamedTuple):
@@ -66,7 +66,7 @@ class Fleet(NamedTuple):
         # Taken, noted what is to be registered, given back; and prolonged, where ECS's pace makes it take longer.
         assert 3 * self.families_hit <= found.pop("UpdateItem") <= 4 * self.families_hit
         hit = min(self.services, self.families_hit * self.per_family)
-        assert found == Counter(BatchGetItem=ceil(hit / 100), PutItem=2 * hit)
+        assert found == Counter(BatchGetItem=ceil(hit / 99), PutItem=2 * hit)
 
 
 FLEETS = [

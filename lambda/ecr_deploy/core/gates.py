@@ -13,6 +13,7 @@ from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.records import Record
 
 if TYPE_CHECKING:
+    from ecr_deploy.core.freezes import Freeze
     from ecr_deploy.core.tasks import Slot, Task
 
 
@@ -95,6 +96,7 @@ class Facts(NamedTuple):
     slots: "Mapping[str, Slot] | None" = None
     cluster: str | None = None
     scans: Mapping[tuple[Repository, str], Scan] = MappingProxyType({})
+    freezes: "tuple[Freeze, ...]" = ()
 
 
 # When nothing has to wait.

@@ -170,10 +170,20 @@ class Rules(NamedTuple):
 
         `approvals` are those of the target, by digest.
         """
+        if freeze := self.freeze(target):
+            return freeze
         facts = self.facts._replace(cluster=target.cluster)
         allowing = (rule for rule in self.rules if rule.allows(push, target, container))
         reasons = [rule.gates.holds(push, facts, approvals) for rule in allowing]
         return None if None in reasons else next(iter(reasons), None)
+
+    def freeze(self, target: Target) -> Reason | None:
+        """Why nothing is deployed to a target now, if somebody froze it."""
+        for freeze in self.facts.freezes:
+            in_scope = matches(target.cluster or "", freeze.clusters) and matches(target.name, freeze.services)
+            if in_scope and not freeze.is_over(self.facts.now):
+                return Reason("frozen", str(freeze))
+        return None
 
     def gates(
         self, push: Record, target: Target, container: str, approvals: Mapping[str, Approval]
@@ -184,7 +194,9 @@ class Rules(NamedTuple):
         """
         facts = self.facts._replace(cluster=target.cluster)
         allowing = (rule for rule in self.rules if rule.allows(push, target, container))
-        states = [rule.gates.states(push, facts, approvals) for rule in allowing]
+        freeze = self.freeze(target)
+        frozen = {"freeze": freeze} if freeze else {}
+        states = [{**frozen, **rule.gates.states(push, facts, approvals)} for rule in allowing]
         return next((found for found in states if not any(found.values())), next(iter(states), {}))
 
     def stages(self, repository: Repository) -> tuple[Stage, ...]:
