@@ -170,8 +170,8 @@ class Rules(NamedTuple):
 
         `approvals` are those of the target, by digest.
         """
-        if freeze := self.freeze(target):
-            return freeze
+        if (reason := self.freeze(target)) or (reason := _brake(push, approvals)):
+            return reason
         facts = self.facts._replace(cluster=target.cluster)
         allowing = (rule for rule in self.rules if rule.allows(push, target, container))
         reasons = [rule.gates.holds(push, facts, approvals) for rule in allowing]
@@ -194,9 +194,9 @@ class Rules(NamedTuple):
         """
         facts = self.facts._replace(cluster=target.cluster)
         allowing = (rule for rule in self.rules if rule.allows(push, target, container))
-        freeze = self.freeze(target)
-        frozen = {"freeze": freeze} if freeze else {}
-        states = [{**frozen, **rule.gates.states(push, facts, approvals)} for rule in allowing]
+        others = {"freeze": self.freeze(target), "max_services_at_once": _brake(push, approvals)}
+        closed = {name: reason for name, reason in others.items() if reason}
+        states = [{**closed, **rule.gates.states(push, facts, approvals)} for rule in allowing]
         return next((found for found in states if not any(found.values())), next(iter(states), {}))
 
     def stages(self, repository: Repository) -> tuple[Stage, ...]:
@@ -268,6 +268,12 @@ class Rules(NamedTuple):
         return target.cluster is None or all(
             matches(target.cluster, scope.clusters) and matches(target.name, scope.services) for scope in self.scopes
         )
+
+
+def _brake(push: Record, approvals: Mapping[str, Approval]) -> Reason | None:
+    """Why an image needs an approval whatever the rules say, if it does and nobody gave it yet."""
+    given = approvals.get(push.digest)
+    return Reason("approval", given.needed) if given and given.needed else None
 
 
 # To look at everything there is.
