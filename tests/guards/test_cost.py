@@ -287,3 +287,26 @@ print(*sorted(sys.modules.keys() - loaded))
     others = [module for module in loaded if module.partition(".")[0] != "ecr_deploy"]
     assert others == ["concurrent.futures.thread", "gc"]
     assert len(loaded) <= MODULES_AT_START + len(others)
+
+
+def test_what_waits_costs_a_scheduled_run_no_call(ecs: StrictEcs) -> None:
+    """A run reads the fleet once and the table twice; of what still waits it asks and writes nothing more."""
+    tick = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+
+    def run(road: Road) -> Counter[str]:
+        ecs.calls.clear()
+        road.table.calls.clear()
+        assert road.deliver(tick) == []
+        return Counter(call.operation for call in (*ecs.calls, *road.table.calls))
+
+    Fleet(1000, per_family=10, families_hit=100).build(ecs)
+    road = Road(ecs, inputs={"rules": [{"approval": {}}]})
+    run(road)
+    nothing_waits = run(road)
+    for tag in ("v2", "v3", "v4"):
+        assert road.push(pushed(tag))["outcome"] == "waiting"
+    run(road)
+
+    assert run(road) == nothing_waits
+    # Once for the rollouts, and once for what waits.
+    assert nothing_waits["BatchGetItem"] == 2 * ceil(1000 / 99)

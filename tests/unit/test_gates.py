@@ -125,6 +125,9 @@ class World:
         self._exists(tag)
         self.road.request(approve={"repository": "app", "tag": tag}, by=by)
 
+    def approve_there(self, tag: str, by: str) -> None:
+        self.road.request(approve={"repository": "app", "tag": tag, "clusters": ["prod"]}, by=by)
+
     def reject(self, tag: str, by: str) -> None:
         self._exists(tag)
         self.road.request(reject={"repository": "app", "tag": tag, "clusters": ["prod"]}, by=by)

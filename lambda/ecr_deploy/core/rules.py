@@ -111,7 +111,10 @@ class Scope(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """All rules together: within every scope, a push goes to a target when any rule allows it."""
+    """All rules together: within every scope, a push goes to a target when any rule allows it.
+
+    The first of the `scopes` is that of the module.
+    """
 
     rules: tuple[Rule, ...]
     scopes: tuple[Scope, ...] = ()
@@ -213,9 +216,9 @@ class Rules(NamedTuple):
         return any(self.of_stage(stage).reaches(target) for stage in self.stages(repository))
 
     def of_stage(self, stage: Stage) -> "Rules":
-        """Rules that reach the services of a stage, to look at them."""
+        """Rules that reach the services of a stage, to look at them, whatever a request is narrowed to."""
         rule = Rule(registries=(), clusters=stage.clusters, services=stage.services)
-        return Rules((rule,), self.scopes)
+        return Rules((rule,), self.scopes[:1])
 
     def run_before(self) -> bool:
         """Whether any rule has a task run first."""
