@@ -564,7 +564,7 @@ run "scans" {
   }
 
   assert {
-    condition     = contains(keys(aws_cloudwatch_event_rule.other), "scans")
+    condition     = aws_cloudwatch_event_rule.other["scans"].state == "ENABLED" && aws_cloudwatch_event_rule.other["tasks"].state == "DISABLED"
     error_message = "The ends of scans must be reported."
   }
 }

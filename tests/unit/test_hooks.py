@@ -125,7 +125,7 @@ def test_one_that_is_not_paused_stays_as_it_is(road: Road) -> None:
 def test_a_runtime_that_is_too_old_says_what_to_do(ecs: StrictEcs, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     ecs.pause("prod", "api")
     client = road.handler.environment.ecs_with_events.client
-    monkeypatch.setattr(type(client), "continue_service_deployment", None)
+    monkeypatch.setattr(client, "continue_service_deployment", None, raising=False)
 
     with pytest.raises(InvalidRequestError, match="too old for ContinueServiceDeployment: continue the deployment"):
         answered(road, "approve", "v2")
