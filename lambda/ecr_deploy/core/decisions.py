@@ -83,7 +83,7 @@ class Decision:
         self._found: dict[Push, list[Verdict]] = {
             push: []
             for push in pushes
-            if push.repository in member.running.repositories
+            if push.repository in {*member.running.repositories, *revisions.moved(member.running, base)}
             and (push.targets is None or member.target in push.targets)
         }
         self._rejections = {
