@@ -21,11 +21,11 @@ run "defaults" {
   assert {
     condition = jsondecode(aws_cloudwatch_event_rule.this[0].event_pattern) == {
       source      = ["aws.ecr"]
-      detail-type = ["ECR Image Action", "ECR Replication Action", "AWS API Call via CloudTrail"]
+      detail-type = ["ECR Image Action", "ECR Replication Action", "ECR Pull Through Cache Action", "AWS API Call via CloudTrail"]
       "$or" = [
         {
           account = ["123456789012"]
-          detail  = { action-type = ["PUSH", "REPLICATE"], result = ["SUCCESS"], image-tag = [{ exists = true }] }
+          detail  = { "$or" = [{ action-type = ["PUSH", "REPLICATE"], result = ["SUCCESS"] }, { sync-status = ["SUCCESS"] }], image-tag = [{ exists = true }] }
         },
         {
           detail = {
@@ -225,8 +225,7 @@ run "rules_and_what_comes_after" {
     condition = jsondecode(aws_cloudwatch_event_rule.this[0].event_pattern)["$or"][0] == {
       account = ["210987654321"]
       detail = {
-        action-type     = ["PUSH", "REPLICATE"]
-        result          = ["SUCCESS"]
+        "$or"           = [{ action-type = ["PUSH", "REPLICATE"], result = ["SUCCESS"] }, { sync-status = ["SUCCESS"] }]
         repository-name = ["app"]
         image-tag       = [{ prefix = "main-" }]
       }

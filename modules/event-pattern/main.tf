@@ -49,19 +49,20 @@ locals {
     [{ registries = [], repositories = [], tags = [local.any_tag] }],
   ]
 
-  # A push comes as ECR's own event, or as the arrival of a replica, and where there is a trail, as CloudTrail's, too.
+  # A push comes as ECR's own event, or as the arrival of a replica or of what a cache pulled through, and where there is
+  # a trail, as CloudTrail's, too.
   # No eventSource: the oldest events of CloudTrail have it empty.
   patterns = [
     for scope in local.scopes : jsonencode({
       source      = ["aws.ecr"]
-      detail-type = ["ECR Image Action", "ECR Replication Action", "AWS API Call via CloudTrail"]
+      detail-type = ["ECR Image Action", "ECR Replication Action", "ECR Pull Through Cache Action", "AWS API Call via CloudTrail"]
       "$or" = [
         for text in distinct(flatten([
           for one in scope : [
             jsonencode(merge(
               { for field, values in { account = one.registries } : field => values if length(values) > 0 },
               { detail = merge(
-                { action-type = ["PUSH", "REPLICATE"], result = ["SUCCESS"] },
+                { "$or" = [{ action-type = ["PUSH", "REPLICATE"], result = ["SUCCESS"] }, { sync-status = ["SUCCESS"] }] },
                 { for field, values in { repository-name = one.repositories, image-tag = one.tags } :
                 field => [for value in values : jsondecode(value)] if length(values) > 0 },
               ) },

@@ -57,6 +57,10 @@ def event(push: dict[str, str]) -> dict[str, Any]:
     if kind == "replication":
         native["detail-type"] = "ECR Replication Action"
         native["detail"]["action-type"] = "REPLICATE"
+    if kind == "cache":
+        native["detail-type"] = "ECR Pull Through Cache Action"
+        del native["detail"]["action-type"], native["detail"]["result"]
+        native["detail"]["sync-status"] = "SUCCESS"
     if kind != "trail":
         return native
     repository = native["detail"]["repository-name"]

@@ -37,6 +37,7 @@ DEPLOYED = {
     "push": (f"{OREGON}/my-repository-name", f"{OREGON}/my-repository-name:latest@{GUIDES_DIGEST}"),
     "push-media-types": (f"{VIRGINIA}/team/sidecar_agent:v1", f"{VIRGINIA}/team/sidecar_agent:v2@{RECORDED_DIGEST}"),
     "push-index": (f"{VIRGINIA}/team/sidecar_agent:v1", f"{VIRGINIA}/team/sidecar_agent:v2@{RECORDED_DIGEST}"),
+    "pull-through-cache": (f"{OREGON}/docker-hub/alpine:3.17", f"{OREGON}/docker-hub/alpine:3.17.2@{GUIDES_DIGEST}"),
     "replication": (f"{VIRGINIA}/docker-hub/alpine:3.17", f"{VIRGINIA}/docker-hub/alpine:3.17.2@{GUIDES_DIGEST}"),
 }
 # A service that is skipped runs the same image all along.
@@ -49,7 +50,7 @@ SKIPPED = {
     "cosign-signature": (f"{VIRGINIA}/team/sidecar_agent:v1", "a signature, attestation or SBOM is no image"),
     "delete": (f"{OREGON}/my-repository-name:latest", "the image action DELETE is no push"),
     "helm-chart": (f"{VIRGINIA}/charts/web:0.2.0", "application/vnd.cncf.helm.config.v1+json is no image"),
-    "pull-through-cache": (f"{OREGON}/docker-hub/alpine:3.17", "'ECR Pull Through Cache Action' is no push"),
+    "pull-through-cache-failed": (f"{OREGON}/docker-hub/alpine:3.17", "pulling it through the cache ended in FAILED"),
     "push-failed": (f"{OREGON}/my-repository-name:v1", "the push ended in FAILURE"),
     "push-untagged": (f"{VIRGINIA}/team/sidecar_agent:latest", "an untagged push"),
     "push-untagged-2019": (f"{OREGON}/my-repository-name:latest", "an untagged push"),

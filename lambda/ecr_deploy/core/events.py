@@ -89,6 +89,26 @@ def _native(event: Mapping[str, Any], event_id: str, pushing: str) -> Push | NoP
     )
 
 
+def _cache(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
+    """Read the arrival of an image that was pulled through a cache, or that the cache refreshed by itself.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html
+    """
+    if (status := _text(event, "detail.sync-status")) != "SUCCESS":
+        return NoPush(f"pulling it through the cache ended in {status}", event_id)
+    return _push(
+        event,
+        event_id,
+        account="account",
+        region="region",
+        repository="detail.repository-name",
+        tag="detail.image-tag",
+        digest="detail.image-digest",
+        time="time",
+        artifact=None,
+    )
+
+
 def _cloudtrail(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
     from ecr_deploy.core import manifests  # noqa: PLC0415 - events of CloudTrail alone have one
 
@@ -259,6 +279,7 @@ _READERS: dict[
 ] = {
     ("aws.ecr", "ECR Image Action"): partial(_native, pushing="PUSH"),
     ("aws.ecr", "ECR Replication Action"): partial(_native, pushing="REPLICATE"),
+    ("aws.ecr", "ECR Pull Through Cache Action"): _cache,
     ("aws.ecr", "AWS API Call via CloudTrail"): _cloudtrail,
     ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
     ("aws.ecr", "ECR Image Scan"): _scan,
