@@ -1,4 +1,4 @@
-# One dashboard, read from top to bottom: what was deployed today, what failed, how long did it take, what waits.
+# One dashboard, read from top to bottom: what runs where, what was deployed today, what failed, how long did it take, what waits.
 
 resource "aws_cloudwatch_dashboard" "this" {
   count = var.enabled && var.dashboard ? 1 : 0
@@ -6,18 +6,36 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
   dashboard_body = jsonencode({
     start = "-PT24H"
-    widgets = flatten([for y, row in local.dashboard_rows : [for x, widget in row : {
-      type       = contains(keys(widget), "query") ? "log" : "metric"
-      x          = 24 / length(row) * x
-      y          = 6 * y
-      width      = 24 / length(row)
-      height     = 6
-      properties = merge({ region = local.region, view = "timeSeries", stat = "Sum", period = 300 }, widget)
-    }]])
+    widgets = concat(
+      # What it shows is what the function answers, which whoever looks must be allowed to invoke.
+      [{
+        type   = "custom"
+        x      = 0
+        y      = 0
+        width  = 24
+        height = local.page_height
+        properties = {
+          title    = "What runs where"
+          endpoint = local.function_arn
+          params   = {}
+          updateOn = { refresh = true, resize = false, timeRange = false }
+        }
+      }],
+      flatten([for y, row in local.dashboard_rows : [for x, widget in row : {
+        type       = contains(keys(widget), "query") ? "log" : "metric"
+        x          = 24 / length(row) * x
+        y          = local.page_height + 6 * y
+        width      = 24 / length(row)
+        height     = 6
+        properties = merge({ region = local.region, view = "timeSeries", stat = "Sum", period = 300 }, widget)
+      }]]),
+    )
   })
 }
 
 locals {
+  page_height = 12
+
   dashboard_rows = [
     [{
       title = "What was deployed"

@@ -18,8 +18,9 @@ locals {
   in_clusters        = { ArnLike = { "ecs:cluster" = [for cluster in local.iam_clusters : "arn:${local.partition}:ecs:*:*:cluster/${cluster}"] } }
   in_read_clusters   = { ArnLike = { "ecs:cluster" = [for cluster in local.read_clusters : "arn:${local.partition}:ecs:*:*:cluster/${cluster}"] } }
 
-  table_arn   = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${var.name}"
-  by_dynamodb = { StringEquals = { "kms:ViaService" = "dynamodb.${local.region}.${local.dns_suffix}" } }
+  function_arn = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name}"
+  table_arn    = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${var.name}"
+  by_dynamodb  = { StringEquals = { "kms:ViaService" = "dynamodb.${local.region}.${local.dns_suffix}" } }
 
   # Every region of the registries: images are pushed where they are pushed.
   registries_of = [for rule in local.rules : rule.registries == null ? [local.account_id] : rule.registries]
@@ -171,7 +172,7 @@ resource "aws_iam_role_policy" "lambda" {
           Effect    = "Deny"
           Action    = local.network_interface_actions
           Resource  = ["*"]
-          Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name}" } }
+          Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
         },
       ] : statement if length(var.subnet_ids) > 0],
     )

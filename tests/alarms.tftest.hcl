@@ -141,6 +141,20 @@ run "runs_too_rare_to_be_watched" {
   }
 }
 
+run "page" {
+  command = plan
+
+  variables {
+    name      = "rollout"
+    dashboard = true
+  }
+
+  assert {
+    condition     = [for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : widget.properties.endpoint if widget.type == "custom"] == ["arn:aws:lambda:eu-west-1:123456789012:function:rollout"]
+    error_message = "The dashboard must show the page."
+  }
+}
+
 run "dashboard" {
   command = plan
   variables {
@@ -155,7 +169,7 @@ run "dashboard" {
 
   assert {
     condition = alltrue([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets :
-      widget.properties.region == "eu-west-1" && widget.x + widget.width <= 24
+      (widget.type == "custom" || try(widget.properties.region, "") == "eu-west-1") && widget.x + widget.width <= 24
     ])
     error_message = "Every widget is of this region, and none sticks out."
   }

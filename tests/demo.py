@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ecr_deploy.page import document
 from tests.harness.event_source import EventSourceMapping
 from tests.harness.fleet import Running, Service, running_services
 from tests.harness.lambda_runtime import Function, FunctionFailedError
@@ -117,6 +119,9 @@ def _demo(console: Console) -> None:
             raise DemoFailedError("\n".join(["The push reached no service; the function says:", *lines]))
         console.print(_fleet_table(before, running_services(), outcomes))
         console.print(steps.table())
+        page = Path(tempfile.gettempdir(), "ecr-deploy-demo.html")
+        page.write_text(document.render(function.invoke({"status": {}}), datetime.now(UTC)), encoding="utf-8")
+        console.print(f"What runs where, as the dashboard shows it: {page}")
 
 
 def _terraform(directory: Path, tell: Tell, command: str, *options: str) -> dict[str, Any]:

@@ -26,9 +26,10 @@ class Dispatcher:
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
+        self._arn = ""
 
-    def __call__(self, event: object, context: Any) -> dict[str, Any]:
-        """Answer an invocation.
+    def __call__(self, event: object, context: Any) -> Any:
+        """Answer an invocation: an object, but HTML to a widget of a dashboard.
 
         Raises:
             EcrDeployError: a bare event or a request is malformed, or asks for what can't be done.
@@ -36,18 +37,23 @@ class Dispatcher:
         """
         if not isinstance(event, Mapping):
             raise InvalidRequestError.of(event)
+        self._arn = str(getattr(context, "invoked_function_arn", ""))
         self.environment.begin_invocation(context.get_remaining_time_in_millis() / 1000)
         try:
             return self._answer(event)
         finally:
             report.log_throttled(self.environment.pacer.all_throttled())
 
-    def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def _answer(self, event: Mapping[str, Any]) -> dict[str, Any] | str:
         if "Records" in event:
             return self._handle_batch(event["Records"])
         event = pushes.printable(event)
         if "detail-type" in event:
             return self._handle_event(event)
+        if "widgetContext" in event or "describe" in event:
+            from ecr_deploy import on_widget  # noqa: PLC0415
+
+            return on_widget.answer(self.environment, event, self._arn)
         from ecr_deploy import on_request  # noqa: PLC0415
 
         return on_request.answer(self.environment, event)

@@ -82,12 +82,13 @@ def _images(member: Member, known: Memory) -> list[dict[str, Any]]:
     found = []
     for container in member.running.containers:
         if container.repository:
-            pushed_at = memory.image_of(container, known).pushed_at
+            image = memory.image_of(container, known)
             found.append(
                 {
                     "container": container.name,
                     "image": container.image,
-                    "pushed_at": None if pushed_at == LONG_AGO else records.format_time(pushed_at),
+                    "digest": image.digest,
+                    "pushed_at": None if image.pushed_at == LONG_AGO else records.format_time(image.pushed_at),
                 }
             )
     return found

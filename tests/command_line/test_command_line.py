@@ -310,6 +310,16 @@ def test_explain(line: CommandLine) -> None:
     assert ["prod/old", "skipped", "it is pinned by its tag ecr-deploy:pinned = INC-42"] in found
 
 
+def test_status_as_a_page(line: CommandLine, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+
+    written = line.run("status", "--html", str(page))
+
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert "prod/api" in page.read_text()
+    assert page.read_text().startswith("<!doctype html>")
+
+
 def test_explain_shows_each_gate(line: CommandLine) -> None:
     line.configure(rules=[{"minimum_image_age": 5, "approval": {}}])
 

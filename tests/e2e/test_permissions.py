@@ -126,8 +126,8 @@ def test_only_what_takes_no_resource_is_granted_on_all(policies: Policies) -> No
         "events:ListRuleNamesByTarget",
         "scheduler:ListSchedules",
         "codedeploy:ListApplications",
-            "inspector2:ListCoverage",
-            "inspector2:ListFindings",
+        "inspector2:ListCoverage",
+        "inspector2:ListFindings",
     }
 
 

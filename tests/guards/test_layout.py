@@ -21,6 +21,7 @@ ROOMS = (
         "on_scan.py",
         "on_schedule.py",
         "on_task.py",
+        "on_widget.py",
         "waiting.py",
     ),
     (
@@ -99,6 +100,11 @@ def test_imports_run_one_way(name: str) -> None:
 def test_no_follow_up_knows_another(name: str) -> None:
     of_follow_ups = {imported for imported in own_imports(name) if imported.startswith("follow_ups/")}
     assert of_follow_ups <= {"follow_ups/__init__.py"}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("page/")])
+def test_the_page_is_pure(name: str) -> None:
+    assert {imported.partition("/")[0] for imported in own_imports(name)} <= {"core", "page"}
 
 
 def test_no_import_runs_in_a_circle() -> None:

@@ -291,7 +291,8 @@ class Road:
 
     def request(self, **fields: Any) -> dict[str, Any]:
         """Ask as an operator would."""
-        return self.handler(fields, Context())
+        answer: dict[str, Any] = self.handler(fields, Context())
+        return answer
 
     def deliver(self, *bodies: object, receives: int = 1, group: str = "retry-1", **context: float) -> list[str]:
         """Hand a batch of the queue over; gives the identifiers of the messages that failed."""

@@ -1,6 +1,8 @@
 """Commands that look: status, explain, history."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +16,7 @@ from ecr_deploy.cli.options import scope as with_scope
 from ecr_deploy.cli.screen import place, short
 from ecr_deploy.core import images
 from ecr_deploy.core.errors import EcrDeployError
+from ecr_deploy.page import document
 
 _SECONDS_BETWEEN = 5
 
@@ -22,10 +25,16 @@ _SECONDS_BETWEEN = 5
 @with_scope
 @click.option("--by-image", is_flag=True, help="Images as rows, clusters as columns.")
 @click.option("--watch", "watches", is_flag=True, help="Show it again every 5 seconds, until Ctrl-C.")
-def status(caller: Caller, *, by_image: bool, watches: bool, **scope: Any) -> int:
+@click.option("--html", type=click.Path(dir_okay=False, writable=True), help="Write it as a page instead.")
+def status(caller: Caller, *, by_image: bool, watches: bool, html: str | None, **scope: Any) -> int:
     """Say what services run, and where rollouts stand."""
     while True:
         answer = caller.ask("Looking", {"status": narrowed(**scope)})
+        if html:
+            now = datetime.fromtimestamp(caller.connection.clock.time(), UTC)
+            Path(html).write_text(document.render(answer, now), encoding="utf-8")
+            caller.screen.note(f"Wrote {html}.")
+            return DONE
         if watches and not caller.screen.as_json:
             caller.screen.clear()
         code = _show_status(caller, answer, scope, by_image=by_image)
