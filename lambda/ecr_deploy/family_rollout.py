@@ -275,7 +275,10 @@ def _result(
     if isinstance(end, EcrDeployError):
         return failed(target, before, end)
     after = str(end[0]) if end[0] else None
-    return TargetResult(target, Outcome.DEPLOYED, None, before, after, verdict.changes, base=bases[target])
+    base, deployment = bases[target], end[1] or None
+    return TargetResult(
+        target, Outcome.DEPLOYED, None, before, after, verdict.changes, base=base, deployment=deployment
+    )
 
 
 def failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:

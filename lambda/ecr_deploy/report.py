@@ -75,7 +75,7 @@ def format_rollout(result: "RolloutResult") -> dict[str, Any]:
         "reason": result.reason,
         "from": result.rollout.before_name,
         "to": result.rollout.after_name,
-        "by": result.rollout.by,
+        "by": result.by if result.is_requested else result.rollout.by,
     }
 
 

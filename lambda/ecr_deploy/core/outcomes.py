@@ -49,7 +49,7 @@ class Change(NamedTuple):
 class TargetResult(NamedTuple):
     """What came of a push for one service or family; `before` and `after` are revisions as `family:number`.
 
-    `base` is the one that `after` is made from, which has all but the images.
+    `base` is the one that `after` is made from, which has all but the images, `deployment` the id of what was begun.
     """
 
     target: Target
@@ -60,6 +60,7 @@ class TargetResult(NamedTuple):
     changes: tuple[Change, ...] = ()
     retry: Retry = Retry.NEVER
     base: str | None = None
+    deployment: str | None = None
 
 
 class TaskResult(NamedTuple):

@@ -79,8 +79,8 @@ TABLE = (
         fails=True,
     ),
     Row(
-        ".notifications",
-        "Notifications",
+        ".bus_events",
+        "BusEvents",
         frozenset({"after_push", "after_rollouts", "after_giving_up"}),
         lambda _: True,
         fails=False,
