@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ecr_deploy.core import records
 from ecr_deploy.core.errors import EcrDeployError, Retry
 from ecr_deploy.core.events import InvalidEventError, NoPush
+from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, TaskResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
@@ -51,14 +52,15 @@ def log(push: Push | NoPush, result: PushResult, *, dry_run: bool) -> None:
 def log_rollout(event_id: str, result: "RolloutResult", now: datetime) -> None:
     """Write the one line, and the metrics, that say how a rollout ended."""
     formatted = format_rollout(result)
-    metrics = {"Rollouts": 1}
+    # What was asked for is no trouble.
+    is_trouble = result.state in BAD and not result.is_requested
+    metrics = {"Rollouts": 1, "FailedRollouts": int(is_trouble)}
     if result.state is State.LIVE and result.record:
         metrics["PushToLiveSeconds"] = max(0, round((now - result.record.pushed_at).total_seconds()))
     where = f"{result.target.name} in cluster {result.target.cluster}"
     reason = f": {result.reason}" if result.reason else ""
     fields = {**formatted, "event_id": event_id, **_measure(metrics, formatted["outcome"])}
-    # What was asked for is no trouble.
-    level = logging.ERROR if result.state in BAD and not result.is_requested else logging.INFO
+    level = logging.ERROR if is_trouble else logging.INFO
     text = f"{formatted['image'] or result.rollout.after_name}: {result.state} on {where}{reason}"
     logger.log(level, text, extra=fields)
 
@@ -142,6 +144,13 @@ def log_reconciled(event_id: str, repositories: int, missing: int) -> None:
     text = f"reconciled {repositories} repositories: {missing} pushes were missing"
     fields = {"event_id": event_id, "repositories": repositories, "missing": missing}
     logger.info(text, extra={**fields, **_measure({"Reconciliations": 1})})
+
+
+def log_waits(event_id: str, waits: Collection[tuple[Target, Record, Reason]], now: datetime) -> None:
+    """Write how many pushes wait, and for how long the oldest has, since it was pushed."""
+    oldest = min((push.pushed_at for _, push, _ in waits), default=now)
+    metrics = {"WaitingPushes": len(waits), "OldestWaitSeconds": max(0, round((now - oldest).total_seconds()))}
+    logger.info("%s pushes wait", len(waits), extra={"event_id": event_id, **_measure(metrics)})
 
 
 def log_promoted(event_id: str, image: Record, tag: str) -> None:

@@ -101,7 +101,7 @@ def test_an_update_is_told_as_started(api: StrictEcs) -> None:
 
 def test_events_say_what_began_a_rollout_and_who_asked(api: StrictEcs, registry: Registry) -> None:
     road = Road(api, clients={"ecr": registry}, inputs={"reconcile": True})
-    said = []
+    said: list[list[Any]] = []
 
     def ends_live() -> None:
         api.end_deployments()

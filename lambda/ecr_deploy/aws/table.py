@@ -5,6 +5,7 @@
     service/CLUSTER/NAME   rollout/2026-11-23T06:17:18Z/…  rollout: JSON, expires
     lease/FAMILY           lease                           holder, until, registered: JSON
     reported/SUBJECT       a problem that lasts            expires
+    progress               ACCOUNT/REGION/REPO@DIGEST      version, progress: JSON, expires
 
 `family/NAME` stands for a family that no service runs. docs/decisions/table.md says why it looks like this.
 """

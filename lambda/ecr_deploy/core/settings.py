@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "ECR_DEPLOY_SETTINGS"
 
-# A hundred years.
-_MOST_MINUTES = 100 * 366 * 24 * 60
+_MOST_MINUTES = 100 * 366 * 24 * 60  # a hundred years
 # As many as a family may have.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
 _MOST_REVISIONS = 1_000_000
@@ -48,6 +47,8 @@ class Settings(NamedTuple):
     express_mode: bool
     keep_revisions: int | None
     image_parameter_prefix: str | None
+    topics: tuple[str, ...]
+    chat_topics: tuple[str, ...]
     table_name: str
     queue_url: str
     dead_letter_queue_url: str
@@ -88,14 +89,14 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         dry_run=read("dry_run", "true or false", _is_bool, default=False),
         reconcile=read("reconcile", "true or false", _is_bool, default=False),
         rollback_on_failure=read("rollback_on_failure", "true or false", _is_bool, default=False),
-        deployment_timeout=timedelta(
-            minutes=read("deployment_timeout_minutes", "a number of minutes", _is_number, default=30)
-        ),
+        deployment_timeout=read.minutes("deployment_timeout_minutes", default=30),
         scheduled_tasks=read("scheduled_tasks", "true or false", _is_bool, default=False),
         codedeploy=read("codedeploy", "true or false", _is_bool, default=False),
         express_mode=read("express_mode", "true or false", _is_bool, default=False),
         keep_revisions=read("keep_revisions", "a whole number from 1", _is_count, 0) or None,
         image_parameter_prefix=read("image_parameter_prefix", "a path", _is_text, "") or None,
+        topics=read.texts("topic_arns"),
+        chat_topics=read.texts("chat_topic_arns"),
         table_name=read("table_name", "the name of a table", _is_text),
         queue_url=read("queue_url", "the URL of a queue", _is_text),
         dead_letter_queue_url=read("dead_letter_queue_url", "the URL of a queue", _is_text),
@@ -214,9 +215,9 @@ class _Reader:
         values = self(name, "a list of objects", _is_list_of(dict, least=0), ())
         return tuple(_task(_Reader(value, f"{self._path}{name}[{index}].")) for index, value in enumerate(values))
 
-    def minutes(self, name: str) -> timedelta:
-        """A number of minutes; 0 by default."""
-        return timedelta(minutes=self(name, "a number of minutes", _is_number, default=0))
+    def minutes(self, name: str, default: int = 0) -> timedelta:
+        """A number of minutes."""
+        return timedelta(minutes=self(name, "a number of minutes", _is_number, default))
 
     def stage(self, name: str) -> Stage | None:
         """A stage that pushes have to pass; None where there is none."""
