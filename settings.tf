@@ -61,6 +61,8 @@ locals {
       express_mode               = false
       keep_revisions             = null
       image_parameter_prefix     = null
+      topic_arns                 = []
+      chat_topic_arns            = []
     }
   }
 
@@ -83,6 +85,8 @@ locals {
     express_mode               = var.express_mode
     keep_revisions             = var.keep_revisions
     image_parameter_prefix     = var.image_parameter_prefix
+    topic_arns                 = local.notifications.topic_arns
+    chat_topic_arns            = local.notifications.chat_topic_arns
   }
 
   # Without the URLs of the queues, which are unknown at the first plan, and the name of the table.

@@ -23,8 +23,13 @@ locals {
       approval            = "object({ expires_hours = number })"
       promote_tag         = "string"
     }
+    notifications = {
+      topic_arns      = "list(string)"
+      chat_topic_arns = "list(string)"
+    }
     alarms = {
-      topic_arns = "list(string)"
+      topic_arns    = "list(string)"
+      waiting_hours = "number"
     }
   }
 

@@ -54,7 +54,7 @@ def log_rollout(event_id: str, result: "RolloutResult", now: datetime) -> None:
     formatted = format_rollout(result)
     # What was asked for is no trouble.
     is_trouble = result.state in BAD and not result.is_requested
-    metrics = {"Rollouts": 1, "FailedRollouts": int(is_trouble)}
+    metrics = {"Rollouts": 1, **({"FailedRollouts": 1} if is_trouble else {})}
     if result.state is State.LIVE and result.record:
         metrics["PushToLiveSeconds"] = max(0, round((now - result.record.pushed_at).total_seconds()))
     where = f"{result.target.name} in cluster {result.target.cluster}"
@@ -149,8 +149,9 @@ def log_reconciled(event_id: str, repositories: int, missing: int) -> None:
 def log_waits(event_id: str, waits: Collection[tuple[Target, Record, Reason]], now: datetime) -> None:
     """Write how many pushes wait, and for how long the oldest has, since it was pushed."""
     oldest = min((push.pushed_at for _, push, _ in waits), default=now)
-    metrics = {"WaitingPushes": len(waits), "OldestWaitSeconds": max(0, round((now - oldest).total_seconds()))}
-    logger.info("%s pushes wait", len(waits), extra={"event_id": event_id, **_measure(metrics)})
+    metrics = {"OldestWaitSeconds": max(0, round((now - oldest).total_seconds()))}
+    text = f"what waits: {len(waits)} pushes"
+    logger.info(text, extra={"event_id": event_id, "waiting": len(waits), **_measure(metrics)})
 
 
 def log_promoted(event_id: str, image: Record, tag: str) -> None:

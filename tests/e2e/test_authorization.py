@@ -32,6 +32,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "rules": {"rules": [{"registries": ["210987654321"], "families": ["job-*"], "promote_tag": "production"}]},
     "tasks_first": {"rules": [{"run_before": [{"family": "migrate", "container": "main"}]}]},
     "roles": {"pass_role_arns": ["arn:aws:iam::123456789012:role/tasks/*"]},
+    "notifications": {"notifications": {"chat_topic_arns": ["arn:aws:sns:eu-west-1:123456789012:chat"]}},
     "key": {"kms_key_arn": KEY},
     "vpc": {"subnet_ids": ["subnet-1"], "security_group_ids": ["sg-1"]},
 }

@@ -19,6 +19,7 @@ from tests.harness.cloudwatch import log_lines, metrics, unknown_words
 from tests.harness.documentation import PAGES, ROOT, SOURCE, Block, blocks
 from tests.harness.road import APP, Queues, Registry, Road, client, definition, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
+from tests.unit.test_rollouts import FAILED, LATER, changed
 
 README = (ROOT / "README.md").read_text()
 # Those that have a link to check, beside the documentation itself.
@@ -215,7 +216,46 @@ def test_every_metric_has_its_row(road: Road, aws_queues: Queues) -> None:
         road.push(pushed("v2"))
         ecs.end_deployments()
         road.deliver({"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
+        road.push(pushed("v3", time=LATER))
+        ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL")
+        road.deliver(changed(FAILED))
     assert _first_column("docs/how-to.md", "Metric") == {metric.name for metric in metrics(log)}
+
+
+def test_every_member_of_an_event_has_its_row() -> None:
+    members = json.loads((ROOT / "schemas" / "deployment.v1.json").read_text())["properties"]
+    assert _first_column("docs/how-to.md", "Member") == members.keys()
+
+
+@pytest.mark.parametrize("answer", ["approve", "reject"])
+def test_buttons_of_chats_do_what_they_say(road: Road, answer: str) -> None:
+    """A chat puts what it finds in the notification into the command; the payload is what the function is sent."""
+    [text] = (block.text for block in blocks("hcl") if "AWS::Chatbot::CustomAction" in block.text)
+    chat = "arn:aws:sns:eu-west-1:123456789012:chat"
+    registry = Registry()
+    registry.push("v2")
+    inputs = {"chat_topic_arns": [chat], "rules": [{"approval": {}}]}
+    road = Road(road.ecs, inputs=inputs, clients={"ecr": registry})
+    road.push(pushed("v2"))
+    [notification] = road.topics.chats
+
+    found = dict(re.findall(r'^ +(\w+) += "event\.([\w.]+)"$', text, re.MULTILINE))
+    assert re.search(r'EQUALS", VariableName = "Gate", Value = "(\w+)"', text)[1] == _at(notification, found["Gate"])  # type: ignore[index]
+    [payload] = re.findall(r"--payload (\{.*\})\"$", text.replace('\\"', '"'), re.MULTILINE)
+    payload = payload.replace("${each.key}", answer)
+    for name, path in found.items():
+        payload = payload.replace(f"${name}", _at(notification, path))
+    [result] = road.request(**json.loads(payload))["pushes"]
+
+    expected = {"approve": ("deployed", None), "reject": ("skipped", "rejected")}
+    assert (result["outcome"], result["services"][0]["reason_kind"]) == expected[answer]
+
+
+def _at(notification: dict[str, Any], path: str) -> str:
+    found: Any = notification
+    for name in path.split("."):
+        found = found[name]
+    return str(found)
 
 
 def test_every_alarm_has_its_row() -> None:
