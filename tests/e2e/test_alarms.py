@@ -15,7 +15,7 @@ import pytest
 from ecr_deploy.core.outcomes import Outcome
 from ecr_deploy.core.rollouts import State
 from tests.harness.cloudwatch import Alarm, Metric, log_lines, metrics, unknown_words, values
-from tests.harness.road import APP, Queues, Registry, Road, definition, digest, pushed, queues
+from tests.harness.road import APP, Queues, Registry, Road, definition, pushed, queues
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs
 from tests.harness.terraform import Root, copy_module
 from tests.unit.test_rollouts import FAILED, changed
@@ -132,6 +132,7 @@ def test_waiting(planned: dict[str, dict[str, Any]], road: Road) -> None:
     waiting = alarm(planned, "waiting")
     road = Road(road.ecs, road.queues, {**road.inputs, "rules": [{"approval": {}}]}, clients=road.clients)
     now = datetime.fromtimestamp(road.ecs.clock.time(), UTC)
+    road.clients["ecr"].push("v2", time=now.isoformat())
     road.deliver(pushed("v2", time=now.isoformat()))
 
     for hours, state in ((23, "OK"), (2, "ALARM")):
@@ -140,7 +141,7 @@ def test_waiting(planned: dict[str, dict[str, Any]], road: Road) -> None:
             road.deliver(TICK)
         assert waiting.state([values(run, waiting.metric)]) == state
 
-    road.request(approve={"repository": "app", "tag": "v2", "digest": digest("v2")})
+    road.request(approve={"repository": "app", "tag": "v2"})
     with log_lines() as run:
         road.deliver(TICK)
     assert waiting.state([values(run, waiting.metric)]) == "OK"
