@@ -38,6 +38,18 @@ locals {
         state    = "ENABLED"
       }
 
+      # When the findings of a scan are there. Which repositories matter is left to the function.
+      scans = {
+        needed      = length(local.scanned) > 0 && !var.dry_run
+        description = "Ends of image scans"
+        pattern = jsonencode({
+          source      = ["aws.ecr", "aws.inspector2"]
+          detail-type = ["ECR Image Scan", "Inspector2 Scan"]
+        })
+        schedule = null
+        state    = "ENABLED"
+      }
+
       # How CodeDeploy's end: it sends events of its own, which do not name the cluster.
       codedeploy = {
         needed      = var.codedeploy && !var.dry_run

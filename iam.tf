@@ -28,6 +28,7 @@ locals {
   ]])]
   repositories = distinct(flatten(local.repositories_of))
   promoted     = distinct(flatten([for index, rule in local.rules : local.repositories_of[index] if rule.promote_tag != null]))
+  scanned      = distinct(flatten([for index, rule in local.rules : local.repositories_of[index] if rule.max_scan_severity != null]))
   calendars = [for name in distinct(concat(var.change_calendars, flatten(local.rules[*].change_calendars))) :
     startswith(name, "arn:") ? name : "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${name}"
   ]
@@ -280,6 +281,22 @@ resource "aws_iam_role_policy" "read" {
         Action   = ["ssm:GetCalendarState"]
         Resource = local.calendars
       }] : [],
+      [for statement in [
+        {
+          Sid      = "AllowReadScans"
+          Effect   = "Allow"
+          Action   = ["ecr:DescribeImageScanFindings", "ecr:BatchGetImage"]
+          Resource = local.scanned
+        },
+        # For those of enhanced scans, ECR asks Amazon Inspector in the caller's name.
+        # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html
+        {
+          Sid      = "AllowReadFindingsOfInspector"
+          Effect   = "Allow"
+          Action   = ["inspector2:ListCoverage", "inspector2:ListFindings"]
+          Resource = ["*"]
+        },
+      ] : statement if length(local.scanned) > 0],
       [for statement in [
         {
           Sid      = "AllowReadRules"

@@ -43,7 +43,10 @@ locals {
       run_before          = []
       after               = null
       approval            = null
+      max_scan_severity   = null
       promote_tag         = null
+
+      scan_timeout_minutes = null
     }
     settings = {
       clusters                   = ["*"]

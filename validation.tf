@@ -21,7 +21,10 @@ locals {
       run_before          = "list(object)"
       after               = "object({ clusters = list(string), services = list(string), live_minutes = number })"
       approval            = "object({ expires_hours = number })"
+      max_scan_severity   = "string"
       promote_tag         = "string"
+
+      scan_timeout_minutes = "number"
     }
     notifications = {
       topic_arns      = "list(string)"
@@ -74,8 +77,11 @@ locals {
   # The fields of a rule that may be left out, but not be empty.
   never_empty = ["registries", "repositories", "tags", "clusters", "services", "containers"]
 
+  # The fields of a rule that count minutes.
+  whole_minutes = ["minimum_image_age", "scan_timeout_minutes"]
+
   # The fields of a rule that hold pushes back until a scheduled run.
-  waiting = ["change_calendars", "minimum_image_age", "after", "approval"]
+  waiting = ["change_calendars", "minimum_image_age", "after", "approval", "max_scan_severity"]
 
   one_glob   = "([A-Za-z0-9_*?-]|\\[!?[A-Za-z0-9_-]+\\])+"
   glob       = "^${local.one_glob}$"
@@ -95,6 +101,8 @@ locals {
     containers       = local.names
     families         = local.names
     change_calendars = { pattern = local.calendar, fault = local.calendar_fault }
+    # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanFinding.html
+    max_scan_severity = { pattern = "^(NONE|UNTRIAGED|UNDEFINED|INFORMATIONAL|LOW|MEDIUM|HIGH|CRITICAL)$", fault = "which is no severity: write NONE, UNTRIAGED, UNDEFINED, INFORMATIONAL, LOW, MEDIUM, HIGH or CRITICAL" }
     # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageIdentifier.html
     promote_tag = { pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", fault = "which is no image tag: write up to 128 letters, digits, dots, hyphens and underscores" }
   }

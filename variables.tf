@@ -71,6 +71,11 @@ variable "rules" {
       that opted out or are pinned are not asked. Default: null, none.
     - approval: object with expires_hours: the image must be approved by a request, within so many hours of the push if
       they are given. {} is one that never expires. Default: null, none.
+    - max_scan_severity: the greatest severity that ECR's scan may have found in an image, one of NONE, UNTRIAGED,
+      UNDEFINED, INFORMATIONAL, LOW, MEDIUM, HIGH and CRITICAL: what was not scanned yet waits, and what has worse findings
+      is skipped until a later scan finds less. Default: null, scans don't matter.
+    - scan_timeout_minutes: minutes after its push in which an image must have been scanned, or else its push has failed.
+      Default: null, it waits.
     - promote_tag: image tag that an image gets in ECR once it is live on every service of the rule that runs its
       repository; pushes of this tag start nothing. Default: null, none.
   EOT
@@ -159,11 +164,11 @@ variable "rules" {
 
   validation {
     condition = alltrue(flatten([for rule in var.rules : [
-      for field, value in merge({}, rule) : try(value >= 0 && floor(value) == value, true) if field == "minimum_image_age"
+      for field, value in merge({}, rule) : try(value >= 0 && floor(value) == value, true) if contains(local.whole_minutes, field)
     ]]))
     error_message = join("\n", flatten([for index, rule in var.rules : [
-      for field, value in merge({}, rule) : "rules[${index}].minimum_image_age is ${jsonencode(value)}, but must be a whole number of minutes: write 0 or more."
-      if field == "minimum_image_age" && try(!(value >= 0 && floor(value) == value), false)
+      for field, value in merge({}, rule) : "rules[${index}].${field} is ${jsonencode(value)}, but must be a whole number of minutes: write 0 or more."
+      if contains(local.whole_minutes, field) && try(!(value >= 0 && floor(value) == value), false)
     ]]))
   }
 

@@ -581,3 +581,46 @@ run "an_approval_that_expires_at_once" {
   }
   expect_failures = [var.rules]
 }
+
+run "a_severity_that_is_none" {
+  command = plan
+
+  variables {
+    reconcile_schedule = "rate(15 minutes)"
+    rules              = [{ max_scan_severity = "SEVERE" }]
+  }
+
+  expect_failures = [var.rules]
+}
+
+run "a_scan_that_may_take_half_a_minute" {
+  command = plan
+
+  variables {
+    reconcile_schedule = "rate(15 minutes)"
+    rules              = [{ max_scan_severity = "LOW", scan_timeout_minutes = 0.5 }]
+  }
+
+  expect_failures = [var.rules]
+}
+
+run "scans" {
+  command = plan
+
+  variables {
+    reconcile_schedule = "rate(15 minutes)"
+    rules              = [{ repositories = ["app"], max_scan_severity = "LOW", scan_timeout_minutes = 30 }, { repositories = ["side"] }]
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.read[0].policy).Statement : statement.Resource if statement.Sid == "AllowReadScans"] == [
+      ["arn:aws:ecr:*:123456789012:repository/app"],
+    ]
+    error_message = "Only scans of the repositories that need them may be read."
+  }
+
+  assert {
+    condition     = contains(keys(aws_cloudwatch_event_rule.other), "scans")
+    error_message = "The ends of scans must be reported."
+  }
+}

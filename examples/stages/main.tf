@@ -21,12 +21,14 @@ module "ecr_deploy" {
     {
       repositories = [aws_ecr_repository.this.name]
       clusters     = [aws_ecs_cluster.this["staging"].name]
+      run_before   = [{ family = aws_ecs_task_definition.migrate["staging"].family, container = "migrate" }]
     },
     {
       repositories = [aws_ecr_repository.this.name]
       clusters     = [aws_ecs_cluster.this["production"].name]
-      after        = { clusters = [aws_ecs_cluster.this["staging"].name], live_minutes = 60 }
+      after        = { clusters = [aws_ecs_cluster.this["staging"].name], live_minutes = var.soak_minutes }
       approval     = { expires_hours = 72 }
+      run_before   = [{ family = aws_ecs_task_definition.migrate["production"].family, container = "migrate" }]
     },
   ]
 }

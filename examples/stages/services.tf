@@ -43,6 +43,26 @@ resource "aws_ecs_task_definition" "this" {
   execution_role_arn       = aws_iam_role.execution.arn
 }
 
+# The migration, which has to end well with an image before a service gets it.
+resource "aws_ecs_task_definition" "migrate" {
+  for_each = local.environments
+
+  family                   = "${var.name}-${each.key}-migrate"
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = 256
+  memory                   = 512
+  execution_role_arn       = aws_iam_role.execution.arn
+
+  container_definitions = jsonencode([{
+    name        = "migrate"
+    image       = "${aws_ecr_repository.this.repository_url}:none-yet"
+    command     = ["rake", "db:migrate"]
+    memory      = 512
+    environment = [{ name = "DATABASE_HOST", value = "db.${each.key}.internal" }]
+  }])
+}
+
 # With this role Fargate pulls the images.
 
 resource "aws_iam_role" "execution" {

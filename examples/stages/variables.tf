@@ -4,3 +4,10 @@ variable "name" {
   default     = "shop"
   nullable    = false
 }
+
+variable "soak_minutes" {
+  description = "For how many minutes an image must have been live in staging before it may go on. Default: 60."
+  type        = number
+  default     = 60
+  nullable    = false
+}

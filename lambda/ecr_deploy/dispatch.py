@@ -13,20 +13,12 @@ from ecr_deploy.aws import sqs
 from ecr_deploy.aws.sqs import Message
 from ecr_deploy.core import events, pushes
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, Retry
-from ecr_deploy.core.events import (
-    DeploymentChange,
-    GroupChange,
-    InvalidEventError,
-    NoPush,
-    TaskChange,
-    Tick,
-)
+from ecr_deploy.core.events import InvalidEventError
+from ecr_deploy.core.news import Change, DeploymentChange, GroupChange, News, NoPush, ScanEnd, TaskChange, Tick
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
 from ecr_deploy.core.pushes import Push, retry_of
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
-
-News = Push | NoPush | Tick | DeploymentChange | TaskChange | GroupChange
 
 
 class Dispatcher:
@@ -119,7 +111,11 @@ class Dispatcher:
             ended = _ended(news, results)
         else:
             problems, ended, rest = self._handle(message, news)
-        if rest and not problems and not self._succeeds(partial(self._requeue, message, [rest], apart=False)):
+        if (
+            rest
+            and not problems
+            and not self._succeeds(partial(self.environment.queue.requeue, message, [rest], apart=False))
+        ):
             return False
         failed = [*problems, *(result for _, result in ended if result.outcome is Outcome.FAILED)]
         if not failed:
@@ -132,7 +128,7 @@ class Dispatcher:
         if message.is_retry and not goes_on:
             return self._retry_again(message, ended)
         left = [message.body] if problems else [retry_of(push) for push, _ in retries(ended)]
-        is_sent = self._succeeds(partial(self._requeue, message, left, apart=not goes_on))
+        is_sent = self._succeeds(partial(self.environment.queue.requeue, message, left, apart=not goes_on))
         is_final = any(result.retry is Retry.NEVER for result in failed)
         return is_sent and (not is_final or self._dead_letter(message))
 
@@ -145,7 +141,7 @@ class Dispatcher:
         return self._dead_letter(message)
 
     def _handle(
-        self, message: Message, news: PushResult | NoPush | Tick | DeploymentChange | TaskChange | GroupChange
+        self, message: Message, news: PushResult | NoPush | Change
     ) -> tuple[Sequence[PushResult], Results, str | None]:
         """Handle news of anything but a push; whatever goes wrong is the result of this message, and of no other.
 
@@ -160,18 +156,25 @@ class Dispatcher:
                 from ecr_deploy import on_schedule  # noqa: PLC0415
 
                 return on_schedule.run(self.environment, news)
-            if isinstance(news, TaskChange):
-                from ecr_deploy import on_task  # noqa: PLC0415
-
-                return *on_task.end(self.environment, news), None
-            from ecr_deploy import on_rollout  # noqa: PLC0415
-
-            return *on_rollout.track(self.environment, news), None
+            return *self._follow(news), None
         except Exception as error:  # noqa: BLE001 - a bug of ours must not keep all other messages
             return [report.log_unexpected(error, news.event_id, f"message {message.id}")], [], None
 
-    def _requeue(self, message: Message, bodies: Sequence[str], *, apart: bool) -> None:
-        self.environment.queue.requeue(message, bodies, apart=apart)
+    def _follow(
+        self, news: DeploymentChange | TaskChange | ScanEnd | GroupChange
+    ) -> tuple[Sequence[PushResult], Results]:
+        """Do what follows from a change of what pushes wait for; gives what failed of it, and what came of pushes."""
+        if isinstance(news, TaskChange):
+            from ecr_deploy import on_task  # noqa: PLC0415
+
+            return on_task.end(self.environment, news)
+        if isinstance(news, ScanEnd):
+            from ecr_deploy import on_scan  # noqa: PLC0415
+
+            return on_scan.end(self.environment, news)
+        from ecr_deploy import on_rollout  # noqa: PLC0415
+
+        return on_rollout.track(self.environment, news)
 
     def _dead_letter(self, message: Message) -> bool:
         return self._succeeds(lambda: self.environment.queue.dead_letter(message))

@@ -66,6 +66,11 @@ class FamilyRollout:
             if known.start
         }
         family = family._replace(members=tuple(members), begun=begun)
+        pushed = [push.record for push in self._pushes]
+        if any(self._settings.rules.scans(push.repository) for push in pushed):
+            from ecr_deploy import scans  # noqa: PLC0415 - most users need not load it
+
+            self._settings = scans.look_at(self._environment, self._settings, memories.values(), pushed)
         waits, problems = self._waits(family, memories)
         for plans_left in reversed(range(_MOST_PLANS)):
             plan = planner.plan(self._pushes, family, memories, self._settings, waits)
@@ -270,14 +275,21 @@ def _result(
     if problem and verdict.outcome is Outcome.WAITING:
         return failed(target, before, problem)
     if verdict.outcome is not Outcome.DEPLOYED:
-        return TargetResult(target, verdict.outcome, verdict.reason, before, before)
+        return TargetResult(target, verdict.outcome, verdict.reason, before, before, gates=verdict.gates)
     end = done[target]
     if isinstance(end, EcrDeployError):
         return failed(target, before, end)
     after = str(end[0]) if end[0] else None
-    base, deployment = bases[target], end[1] or None
     return TargetResult(
-        target, Outcome.DEPLOYED, None, before, after, verdict.changes, base=base, deployment=deployment
+        target,
+        Outcome.DEPLOYED,
+        None,
+        before,
+        after,
+        verdict.changes,
+        base=bases[target],
+        gates=verdict.gates,
+        deployment=end[1] or None,
     )
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 
 from ecr_deploy.core import admission, planner
@@ -92,7 +93,8 @@ def find_hits(
     concerned: dict[str, list[tuple[Push, Target, str]]] = {}
     unknown: list[TargetResult] = []
 
-    def concerning(target: Target, repositories: Collection[Repository]) -> list[Push]:
+    @cache
+    def concerning(target: Target, repositories: tuple[Repository, ...]) -> list[Push]:
         if everything:
             return [push for push in pushes if push.repository in repositories]
         return planner.concerned(pushes, target, repositories, settings)
@@ -119,8 +121,24 @@ def find_hits(
     ], unknown
 
 
+def running(environment: Environment, rules: Rules, repository: Repository) -> list[Target]:
+    """The services in scope that run a repository, as far as ECS said it within the last minutes.
+
+    Raises:
+        CallError: ECS does not say what is in scope.
+        OutOfTimeError: the invocation ends before that is known.
+
+    """
+    services = (service for service, _ in environment.ecs.known_services(rules))
+    return [
+        service.target
+        for service, found in environment.ecs.repositories(services)
+        if not isinstance(found, CallError) and repository in found
+    ]
+
+
 def _runs(
-    environment: Environment, rules: Rules, concerning: Callable[[Target, Collection[Repository]], Collection[Push]]
+    environment: Environment, rules: Rules, concerning: Callable[[Target, tuple[Repository, ...]], Collection[Push]]
 ) -> tuple[Collection[Run], set[str]]:
     """The services in scope with the repositories that they run, or why ECS does not say it.
 
@@ -153,7 +171,7 @@ def _runs(
 def _stale(
     runs: Iterable[Run],
     fresh: Container[Target],
-    concerning: Callable[[Target, Collection[Repository]], Collection[Push]],
+    concerning: Callable[[Target, tuple[Repository, ...]], Collection[Push]],
 ) -> tuple[list[Service], set[str]]:
     """The services of families that are concerned, but for those that ECS has described just now.
 

@@ -16,12 +16,12 @@ from ecr_deploy.core.rollouts import Rollout, State
 from ecr_deploy.environment import Environment
 
 
-def tell(environment: Environment, event_id: str, targets: Iterable[Target]) -> list[PushResult]:
-    """Tell, once for each hook, that deployments of ours await an action; gives what failed of it."""
+def report_waiting(environment: Environment, event_id: str, targets: Iterable[Target]) -> list[PushResult]:
+    """Report, once for each hook, that deployments of ours await an action; gives what failed of it."""
     problems = []
     for target in targets:
         try:
-            _tell(environment, event_id, target)
+            _report_waiting(environment, event_id, target)
         except EcrDeployError as error:
             problems.append(report.log_failed(event_id, f"looking for the hook of {target.name}: {error}", error))
     return problems
@@ -49,7 +49,7 @@ def act(environment: Environment, target: Target, digest: str, action: ecs_hooks
     return hook.id
 
 
-def _tell(environment: Environment, event_id: str, target: Target) -> None:
+def _report_waiting(environment: Environment, event_id: str, target: Target) -> None:
     found = _waiting(environment, target)
     if found is None:
         return

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ecr_deploy import deployer, follow_ups, on_push, on_schedule, report, stages
+from ecr_deploy import deployer, follow_ups, on_push, on_schedule, report
 from ecr_deploy.aws import ecr
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import requests
@@ -11,8 +11,6 @@ from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestErro
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.requests import Adopt, Deploy, Explain, History, Image, Plan, Rollback, Status
-from ecr_deploy.core.rules import Rule
-from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 from ecr_deploy.rollout_watch import Watch
 
@@ -126,22 +124,16 @@ def _explain(environment: Environment, request: Explain, _: str | None) -> dict[
         # Nobody has pushed it yet: what would become of it if somebody did now?
         image = request.image
         record = Record(image.repository, image.tag, image.digest or _NO_DIGEST, environment.now())
-    settings = stages.look_at(environment, settings, [record.repository])
     push = Push(record, "request")
     results = deployer.deploy([push], environment, settings, everything=True)
     [result] = [result for planned, result in results if planned == push]
     [explained] = report.answer([(push, result)], dry_run=True)["pushes"]
-    rules = [_explain_rule(index, rule, record, settings) for index, rule in enumerate(settings.rules.rules)]
+    rejections = [rule.rejection(record) for rule in settings.rules.rules]
+    rules = [
+        {"rule": index, "matches": rejection is None, "reason": rejection} for index, rejection in enumerate(rejections)
+    ]
     digest = None if record.digest == _NO_DIGEST else record.digest
     return {**explained, "digest": digest, "rules": rules}
-
-
-def _explain_rule(index: int, rule: Rule, push: Record, settings: Settings) -> dict[str, Any]:
-    rejection = rule.rejection(push)
-    states = {} if rejection else rule.gates.states(push, settings.rules.facts, {})
-    gates = [{"gate": gate, "open": hold is None, "reason": hold and hold.text} for gate, hold in states.items()]
-    hold = next(filter(None, states.values()), None)
-    return {"rule": index, "matches": rejection is None, "reason": rejection or (hold and hold.text), "gates": gates}
 
 
 def _find(environment: Environment, image: Image) -> Record:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from ecr_deploy import follow_ups, on_push, report, waiting
 from ecr_deploy.core.errors import EcrDeployError
-from ecr_deploy.core.events import DeploymentChange, GroupChange
 from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.news import DeploymentChange, GroupChange
 from ecr_deploy.core.outcomes import PushResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.rollouts import State
@@ -26,7 +26,9 @@ def track(environment: Environment, news: DeploymentChange | GroupChange) -> tup
     if isinstance(news, DeploymentChange) and news.awaits_action:
         from ecr_deploy import hooks  # noqa: PLC0415 - few services have any
 
-        return hooks.tell(environment, news.event_id, filter(environment.settings.rules.reaches, [news.target])), []
+        return hooks.report_waiting(
+            environment, news.event_id, filter(environment.settings.rules.reaches, [news.target])
+        ), []
     if isinstance(news, DeploymentChange):
         if news.begins:
             return [], []

@@ -20,10 +20,10 @@ from ecr_deploy.aws.calls import WORKERS, batched
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission, memory
 from ecr_deploy.core.errors import CallError, EcrDeployError, OutOfTimeError, Retry
-from ecr_deploy.core.events import Tick
 from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
+from ecr_deploy.core.news import Tick
 from ecr_deploy.core.outcomes import PushResult, Reason
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
@@ -70,11 +70,11 @@ def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results
             try:
                 failed_tasks, ended = tasks_first.look_after(environment, event_id)
                 problems += failed_tasks
-                tasks_first.tell(environment, ended)
+                tasks_first.report_failed(environment, ended)
                 settings = environment.settings_now(environment.settings)
             except EcrDeployError as error:
                 problems.append(report.log_failed(event_id, f"looking after tasks: {error}", error))
-    managed = [member for member in members if not admission.obstacle(member.service, settings)]
+    managed = admission.managed(members, settings)
     known, memories, settings, failed = waiting.look_at(environment, event_id, managed, settings)
     problems += failed
     problems += _tell_waits(environment, tick, reconcile.waits(known, memories, settings.rules))
@@ -119,7 +119,7 @@ def plan(environment: Environment, scope: Scope, *, adopted_long_ago: bool) -> F
     settings = environment.settings_now(environment.settings)
     settings = settings._replace(rules=settings.rules.within(scope), dry_run=True)
     members, _ = fleet_reader.read_fleet(environment, settings)
-    managed = [member for member in members if not admission.obstacle(member.service, settings)]
+    managed = admission.managed(members, settings)
     known, memories, settings, _ = waiting.look_at(environment, "plan", managed, settings)
     if adopted_long_ago:
         memories = {target: memory.adopted_long_ago(remembered) for target, remembered in memories.items()}

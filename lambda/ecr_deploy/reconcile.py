@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ecr_deploy.core import admission, decisions, desires, memory
 from ecr_deploy.core.fleet import Member, Target
-from ecr_deploy.core.gates import EXPIRED
+from ecr_deploy.core.gates import OVER
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.outcomes import Reason
@@ -14,7 +14,7 @@ from ecr_deploy.core.revisions import Container
 from ecr_deploy.core.rules import Place, Rules
 
 # What still has something to be done for it: the end of the wait is reported, a task is begun.
-_NOT_IDLE = frozenset({EXPIRED, "task"})
+_NOT_IDLE = OVER | {"task"}
 
 
 def repositories(members: Iterable[Member], rules: Rules) -> set[Repository]:
@@ -41,7 +41,7 @@ def waits(
     """The pushes that have to wait, each with its target and what it waits for."""
     for member in members:
         for push, held in _unfinished(member, memories[member.target], rules):
-            if held and held.kind != EXPIRED:
+            if held and held.kind not in OVER:
                 yield member.target, push, held
 
 
@@ -123,7 +123,7 @@ def _missing(
         place = desires.place_of(push, desire, order)
         # What has to wait is found once, because somebody may have to approve it.
         hold = rules.holds(push, member.target, container.name, desire.approvals)
-        is_over = hold and (hold.kind == EXPIRED or desires.Name(push.tag, push.digest) in allowed.pushes)
+        is_over = hold and (hold.kind in OVER or desires.Name(push.tag, push.digest) in allowed.pushes)
         if place > current and (newest is None or place > newest[0]) and not is_over:
             newest = place, push
     if newest:

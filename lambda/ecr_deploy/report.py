@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ecr_deploy.core import records
 from ecr_deploy.core.errors import EcrDeployError, Retry
-from ecr_deploy.core.events import InvalidEventError, NoPush
+from ecr_deploy.core.events import InvalidEventError
 from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.news import NoPush
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, TaskResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
@@ -220,7 +221,11 @@ def _format_push(push: Push | NoPush, result: PushResult) -> dict[str, Any]:
 
 def _format(result: TargetResult) -> dict[str, Any]:
     images = [{"container": change.container, "from": change.before, "to": change.after} for change in result.changes]
-    return {**_format_end(result), "base": result.base, "images": images}
+    gates = [
+        {"gate": gate, "open": hold is None, "reason": hold.text if hold else None}
+        for gate, hold in result.gates.items()
+    ]
+    return {**_format_end(result), "base": result.base, "images": images, **({"gates": gates} if gates else {})}
 
 
 def _format_end(result: "TargetResult | TaskResult") -> dict[str, Any]:

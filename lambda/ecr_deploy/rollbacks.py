@@ -44,8 +44,8 @@ def back_to(revision: str, current: Rollout, rollouts_known: Iterable[Rollout]) 
             continue
         since.append(past)
         if past.before_name == revision:
-            pushes = dict.fromkeys(push for one in since for push in one.pushes)
-            images = {name: image for one in since for name, image in one.images.items()}
+            pushes = dict.fromkeys(push for rollout in since for push in rollout.pushes)
+            images = {name: image for rollout in since for name, image in rollout.images.items()}
             return current._replace(before=past.before, pushes=tuple(pushes), images=images)
     known = ", ".join(dict.fromkeys(past.before_name for past in since)) or "none"
     message = f"There is no rollout from {revision} since which nothing was rolled back; there are from: {known}."

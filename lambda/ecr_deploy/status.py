@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ecr_deploy import fleet_reader, memory_reader, reconcile, report, stages
+from ecr_deploy import fleet_reader, memory_reader, reconcile, report, scans, stages
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core import admission, memory, records, rollouts
 from ecr_deploy.core.fleet import Member, Target
@@ -32,6 +32,7 @@ def answer(environment: Environment, scope: Scope) -> dict[str, Any]:
         member for member in members if member.target in known and not admission.obstacle(member.service, settings)
     ]
     staged = stages.look_at(environment, settings, reconcile.repositories(readable, settings.rules))
+    staged = scans.look_at(environment, staged, known.values(), ())
     waits: dict[Target, list[dict[str, Any]]] = {}
     for target, push, reason in reconcile.waits(readable, known, staged.rules):
         waits.setdefault(target, []).append(report.format_wait(push, reason))

@@ -38,16 +38,16 @@ def begin(environment: Environment, results: Results, settings: Settings) -> Res
     """Begin the tasks that pushes wait for; gives the results, failed where a task could not be begun."""
     waiting: dict[tuple[str, str], tuple[Task, list[tuple[Push, Target]]]] = {}
     for push, result in results:
-        for one in result.targets:
-            task, cluster = _awaited(push, one, settings), one.target.cluster
+        for reached in result.targets:
+            task, cluster = _awaited(push, reached, settings), reached.target.cluster
             if task and cluster:
                 _, found = waiting.setdefault((cluster, task.slot(cluster)), (task, []))
-                found.append((push, one.target))
+                found.append((push, reached.target))
     failures: dict[tuple[Push, str], EcrDeployError] = {}
     begun: dict[tuple[Push, str], Reason] = {}
     for (cluster, _), (task, found) in waiting.items():
         order = settings.rules.order(found[0][0].repository, found[0][1])
-        push, target = max(found, key=lambda one: order(one[0].record))
+        push, target = max(found, key=lambda pair: order(pair[0].record))
         try:
             _begin(environment, task, push, target)
             begun[push, cluster] = Reason("task", f"the task {task.family} was started for it")
@@ -101,14 +101,14 @@ def _result(
 ) -> PushResult:
     """What came of a push once its tasks were begun, or could not be."""
     targets = []
-    for one in result.targets:
-        place = (push, one.target.cluster or "")
-        kind = one.reason.kind if one.reason else ""
-        changed = one
+    for reached in result.targets:
+        place = (push, reached.target.cluster or "")
+        kind = reached.reason.kind if reached.reason else ""
+        changed = reached
         if kind in {"task", "task-failed"} and (error := failures.get(place)):
-            changed = one._replace(outcome=Outcome.FAILED, reason=Reason("task", str(error)), retry=error.retry)
+            changed = reached._replace(outcome=Outcome.FAILED, reason=Reason("task", str(error)), retry=error.retry)
         elif kind == "task-failed" and place in begun:
-            changed = one._replace(outcome=Outcome.WAITING, reason=begun[place])
+            changed = reached._replace(outcome=Outcome.WAITING, reason=begun[place])
         targets.append(changed)
     return sum_up(targets) if tuple(targets) != result.targets else result
 
@@ -236,8 +236,8 @@ def _last_lines(environment: Environment, run: Run, container: str, arn: str) ->
     return "its log ends with:\n" + "\n".join(lines) if lines else None
 
 
-def tell(environment: Environment, ended: Iterable[tuple[Push, PushResult]]) -> None:
-    """Tell of tasks that failed."""
+def report_failed(environment: Environment, ended: Iterable[tuple[Push, PushResult]]) -> None:
+    """Report tasks that failed."""
     from ecr_deploy import follow_ups  # noqa: PLC0415
 
     for push, result in ended:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from ecr_deploy import fleet_reader, memory_reader, on_push, reconcile, report, stages
+from ecr_deploy import fleet_reader, memory_reader, on_push, reconcile, report, scans, stages
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Member, Target
@@ -59,7 +59,8 @@ def look_at(
     known_members = [member for member in members if member.target in memories]
     try:
         settings = stages.look_at(environment, settings, reconcile.repositories(known_members, settings.rules))
+        settings = scans.look_at(environment, settings, memories.values(), ())
     except EcrDeployError as error:
-        # What waits for a stage waits on.
-        problems.append(report.log_failed(event_id, f"looking at stages: {error}", error))
+        # What waits for a stage or a scan waits on.
+        problems.append(report.log_failed(event_id, f"looking at stages and scans: {error}", error))
     return known_members, memories, settings, problems

@@ -15,8 +15,8 @@ from tests.harness.strict_ecs import Answer, FakeClock, Fault, StrictEcs
 
 FOREVER = 1000
 ROLE = "arn:aws:iam::123456789012:role/task"
-# What no such push calls; of tests/unit, test_rollback.py, test_stops.py, test_hooks.py and test_tasks_first.py are about
-# these, and test_task_crashes.py.
+# What no such push calls: test_rollback.py, test_stops.py, test_hooks.py and test_tasks_first.py of tests/unit are
+# about these, and test_task_crashes.py.
 AFTERWARDS = {
     "ContinueServiceDeployment",
     "DescribeTasks",

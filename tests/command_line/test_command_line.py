@@ -310,6 +310,16 @@ def test_explain(line: CommandLine) -> None:
     assert ["prod/old", "skipped", "it is pinned by its tag ecr-deploy:pinned = INC-42"] in found
 
 
+def test_explain_shows_each_gate(line: CommandLine) -> None:
+    line.configure(rules=[{"minimum_image_age": 5, "approval": {}}])
+
+    found = rows(line.run("explain", "app:v2"))
+
+    assert ["SERVICE", "GATE", "OPEN", "WHY NOT"] in found
+    assert ["prod/api", "approval", "no", "somebody must approve it"] in found
+    assert [row[:3] for row in found if row[1:2] == ["minimum_image_age"] and row[0] == "prod/api"] != []
+
+
 def test_explain_says_why_nothing_is_reached(line: CommandLine) -> None:
     explained = line.run("explain", "worker:v2")
 

@@ -1,7 +1,7 @@
 """The examples that need no story: they apply, do what they are for, plan nothing more, and are destroyed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from tests.harness.event_source import EventSourceMapping
 from tests.harness.fleet import Service, running_services
 from tests.harness.lambda_runtime import Function
-from tests.harness.registry import push
+from tests.harness.registry import push, put_event
 from tests.harness.road import ACCOUNT, REGION, definition
 from tests.harness.terraform import ZIP, Root, copy_module
 
@@ -108,20 +108,61 @@ def test_existing_service(examples: Path) -> None:
 
 
 def test_stages(examples: Path) -> None:
-    """As far as moto goes, whose services are never live: production waits for staging, whoever approves."""
-    with applied(Root(examples / "stages"), name="staged") as outputs:
-        with Function(outputs["function_name"], ZIP) as function:
-            push(outputs["repository"], "v2")
-            EventSourceMapping(function).drain()
-            answer = function.invoke({"approve": {"repository": outputs["repository"], "tag": "v2", "by": "me"}})
+    with applied(Root(examples / "stages"), name="staged", soak_minutes=0) as outputs:
+        repository = outputs["repository"]
 
-        fleet = running_services()
-        images = {
-            name: fleet[Service(f"staged-{name}", "staged")].images["staged"] for name in ("staging", "production")
-        }
-        assert {name: image.rpartition(":")[2] for name, image in images.items()} == {
-            "staging": "v2",
-            "production": "none-yet",
-        }
-        [production] = [one for one in answer["pushes"][0]["services"] if one["cluster"] == "staged-production"]
-        assert (production["outcome"], production["reason_kind"]) == ("waiting", "stage")
+        def images() -> dict[str, str]:
+            running = running_services()
+            return {
+                name: running[Service(f"staged-{name}", "staged")].images["staged"].partition("/staged:")[2]
+                for name in ("staging", "production")
+            }
+
+        with Function(outputs["function_name"], ZIP) as function:
+            mapping = EventSourceMapping(function)
+            push(repository, "v2")
+            mapping.drain()
+            assert images() == {"staging": "none-yet", "production": "none-yet"}
+
+            end_migration("staged-staging", repository)
+            mapping.drain()
+            assert images() == {"staging": "v2", "production": "none-yet"}
+
+            end_rollout("staged-staging", "staged")
+            mapping.drain()
+            asked = function.invoke({"explain": {"repository": repository, "tag": "v2"}})
+            assert reasons(asked) == {"staged-staging": "same-image", "staged-production": "approval"}
+
+            approved = function.invoke({"approve": {"repository": repository, "tag": "v2", "by": "me"}})
+            assert reasons(approved["pushes"][0])["staged-production"] == "task"
+
+            end_migration("staged-production", repository)
+            mapping.drain()
+            assert images() == {"staging": "v2", "production": "v2"}
+
+
+def reasons(push: Mapping[str, Any]) -> dict[str, str]:
+    """Why a push does not deploy, by cluster, as answers say it."""
+    return {service["cluster"]: service["reason_kind"] for service in push["services"]}
+
+
+def end_migration(cluster: str, repository: str) -> None:
+    """End the one task of a cluster well, which moto would run for good."""
+    ecs = boto3.client("ecs")
+    [arn] = ecs.list_tasks(cluster=cluster)["taskArns"]
+    [task] = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
+    definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+    [container] = definition["containerDefinitions"]
+    assert f"/{repository}:v2@sha256:" in container["image"]
+    ended = {"lastStatus": "STOPPED", "containers": [{"name": container["name"], "exitCode": 0}]}
+    detail = {name: task[name] for name in ("taskArn", "clusterArn", "taskDefinitionArn", "startedBy")} | ended
+    put_event({"source": "aws.ecs", "detail-type": "ECS Task State Change", "resources": [arn], "detail": detail})
+
+
+def end_rollout(cluster: str, name: str) -> None:
+    """Announce that the rollout of a service is live: moto, which sends no such event, has it so at once."""
+    [service] = boto3.client("ecs").describe_services(cluster=cluster, services=[name])["services"]
+    [deployment] = service["deployments"]
+    detail = {"eventName": "SERVICE_DEPLOYMENT_COMPLETED", "eventType": "INFO", "deploymentId": deployment["id"]}
+    about = {"source": "aws.ecs", "detail-type": "ECS Deployment State Change", "resources": [service["serviceArn"]]}
+    put_event({**about, "detail": detail})

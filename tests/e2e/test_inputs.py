@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from ecr_deploy.core import settings
+from ecr_deploy.core.reading import InvalidSettingsError
 from tests.harness.terraform import Root, copy_module
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -103,7 +104,7 @@ def takes(rule: dict[str, object]) -> bool:
     """Whether the function starts with the rule."""
     try:
         settings.from_environment({settings.VARIABLE: json.dumps({**REQUIRED, "rules": [rule]})})
-    except settings.InvalidSettingsError:
+    except InvalidSettingsError:
         return False
     return True
 

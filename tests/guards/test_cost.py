@@ -19,7 +19,7 @@ from tests.harness.rounds import Rounds
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs
 
 # Raise it only for what every push needs; import the rest where it is used.
-MODULES_AT_START = 43
+MODULES_AT_START = 45
 
 
 class Fleet(NamedTuple):
@@ -285,5 +285,5 @@ print(*sorted(sys.modules.keys() - loaded))
     )
     loaded = answer.stdout.split()
     others = [module for module in loaded if module.partition(".")[0] != "ecr_deploy"]
-    assert others == ["concurrent.futures.thread"]
+    assert others == ["concurrent.futures.thread", "gc"]
     assert len(loaded) <= MODULES_AT_START + len(others)

@@ -25,7 +25,9 @@ README = (ROOT / "README.md").read_text()
 # Those that have a link to check, beside the documentation itself.
 WITH_LINKS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/decisions/*.md"))]
 LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#]*)#?(?P<anchor>[^)]*)\)")
-ACTION = re.compile(r"\b(?:ecr|ecs|events|iam|kms|logs|s3|scheduler|sns|sqs|ssm|codedeploy|cloudwatch):[A-Z]\w+")
+ACTION = re.compile(
+    r"\b(?:ecr|ecs|events|iam|kms|logs|s3|scheduler|sns|sqs|ssm|inspector2|codedeploy|cloudwatch):[A-Z]\w+"
+)
 TIMES = "\N{MULTIPLICATION SIGN}"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 

@@ -13,7 +13,7 @@ LONGEST = 300
 ROOMS = (
     ("handler.py",),
     ("dispatch.py",),
-    ("on_push.py", "on_request.py", "on_rollout.py", "on_schedule.py", "on_task.py", "waiting.py"),
+    ("on_push.py", "on_request.py", "on_rollout.py", "on_scan.py", "on_schedule.py", "on_task.py", "waiting.py"),
     (
         "deployer.py",
         "family_rollout.py",
@@ -27,6 +27,7 @@ ROOMS = (
         "report.py",
         "rollbacks.py",
         "rollout_watch.py",
+        "scans.py",
         "status.py",
         "stages.py",
         "tasks_first.py",

@@ -18,4 +18,4 @@ def test_the_statement_and_the_input_are_there(action: str, grant: tuple[str, st
     assert f'"{statement}"' in policies
     assert f'"{action}"' in policies
     for name in re.findall(r"[a-z_]+", inputs):
-        assert name in {"of", "and"} or f'variable "{name}"' in variables or f"- {name}: " in variables, name
+        assert name in {"of", "and", "or"} or f'variable "{name}"' in variables or f"- {name}: " in variables, name

@@ -7,8 +7,12 @@ import copy
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ecs.models import EC2ContainerServiceBackend
 from moto.events.models import Rule, events_backends
 from moto.events.utils import EventTemplateParser
 from moto.iam.access_control import IAMPolicy, IAMRequestBase
@@ -63,6 +67,20 @@ def _set_attributes(queue: Queue, attributes: dict[str, Any], *arguments: Any, *
         queue.policy = before
 
 
+_update_service = EC2ContainerServiceBackend.update_service
+
+
+def _begin_deployment(backend: EC2ContainerServiceBackend, properties: dict[str, Any]) -> Any:
+    """Make a deployment for another revision, where moto shows the first one for good."""
+    changes_revision = properties.get("task_definition") is not None
+    service = _update_service(backend, properties)
+    if changes_revision and service.deployments:
+        now, number = datetime.now(UTC).replace(tzinfo=None), uuid4().int % 10**19
+        service.deployments[0] |= {"createdAt": now, "updatedAt": now, "id": f"ecs-svc/{number}"}
+        service.deployments[0]["taskDefinition"] = service.task_definition
+    return service
+
+
 def _check_action_permitted(request: Any, _: str) -> None:
     """Ask the caller's policies with the resources and the conditions of the call, of which moto knows nothing."""
     from tests.harness import policy  # noqa: PLC0415 - takes longer than all else, and most tests enforce nothing
@@ -86,6 +104,9 @@ def main() -> None:
     EventTemplateParser.DEFAULT_EVENT_INPUT_TEMPLATE = template.replace("{", '{"account": "<account>", ', 1)
     setattr(Rule, "send_to_targets", _send_to_targets)  # noqa: B010
     setattr(Queue, "_set_attributes", _set_attributes)  # noqa: B010
+    setattr(EC2ContainerServiceBackend, "update_service", _begin_deployment)  # noqa: B010
+    # moto runs no task in a VPC without DNS host names, because it looks for a name that the interface has not.
+    setattr(NetworkInterface, "private_dns_name", None)  # noqa: B010
     # moto takes the signatures of calls without a body for wrong.
     setattr(IAMRequestBase, "check_signature", lambda _: None)  # noqa: B010
     setattr(IAMRequestBase, "check_action_permitted", _check_action_permitted)  # noqa: B010

@@ -133,6 +133,7 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "RegisterTaskDefinition": lambda arn, request: [f"{arn}:task-definition/{request['family']}:1"],
     "TagResource": lambda _, request: [request["resourceArn"]],
     "DescribeImages": _image,
+    "DescribeImageScanFindings": _image,
     "BatchGetImage": _image,
     "PutImage": _image,
     "GetCalendarState": lambda arn, request: [
@@ -175,7 +176,7 @@ _CONTEXTS: dict[str, Callable[[str, Mapping[str, Any]], Context]] = {
 }
 
 
-def _on_the_way(operation: str, request: Mapping[str, Any]) -> list[Permission]:
+def _on_the_way(operation: str, request: Mapping[str, Any]) -> list[Permission]:  # noqa: PLR0911 - one for each
     match operation:
         case "RegisterTaskDefinition":
             arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{request['family']}:1"
@@ -190,6 +191,8 @@ def _on_the_way(operation: str, request: Mapping[str, Any]) -> list[Permission]:
             return [_pass(one["RoleArn"], "events") for one in request["Targets"]]
         case "UpdateSchedule":
             return [_pass(request["Target"]["RoleArn"], "scheduler"), *_key("DescribeKey", "GenerateDataKey")]
+        case "DescribeImageScanFindings":
+            return [Permission(f"inspector2:{name}", "*", {}) for name in ("ListCoverage", "ListFindings")]
         case "GetSchedule":
             return _key("Decrypt")
         case "CreateDeployment":

@@ -23,7 +23,7 @@ FEATURES = (
     "change_calendars",
     "notifications",
 )
-FEATURES_OF_RULES = ("families", "promote_tag", "change_calendars", "run_before")
+FEATURES_OF_RULES = ("families", "promote_tag", "change_calendars", "run_before", "max_scan_severity")
 # The command line pins a service with the credentials of whoever types it; the function never tags one.
 _OF_PEOPLE = ("tag_resource", "untag_resource")
 

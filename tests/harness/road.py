@@ -226,6 +226,10 @@ class Registry:
         self.pushed: dict[str, dict[str, datetime]] = {}
         self.digests: dict[str, str] = {}
         """Of tags that were moved to an image pushed earlier."""
+        self.scans: dict[str, tuple[str, dict[str, int]]] = {}
+        """By digest, ECR's status of a scan and how many findings of each severity it has."""
+        self.indexes: dict[str, list[dict[str, Any]]] = {}
+        """By digest, the manifests that an index lists."""
 
     def push(self, tag: str, repository: str = "app", time: str = "2026-11-23T06:00:00Z") -> None:
         """Put an image that `digest(tag)` stands for."""
@@ -246,6 +250,22 @@ class Registry:
         page = int(nextToken or 0)
         details = [self._image(*one) for one in tags[page : page + 1]]
         return {"imageDetails": details, **({"nextToken": str(page + 1)} if page + 1 < len(tags) else {})}
+
+    def describe_image_scan_findings(self, *, imageId: Mapping[str, str], **_: object) -> dict[str, Any]:  # noqa: N803
+        """What a scan found; an index is never scanned."""
+        found = self.scans.get(imageId["imageDigest"])
+        if found is None:
+            error = {"Error": {"Code": "ScanNotFoundException", "Message": f"no scan of {imageId}"}}
+            raise ClientError(error, "DescribeImageScanFindings")
+        status, counts = found
+        return {"imageScanStatus": {"status": status}, "imageScanFindings": {"findingSeverityCounts": counts}}
+
+    def batch_get_image(self, *, imageIds: Sequence[Mapping[str, str]], **_: object) -> dict[str, Any]:  # noqa: N803
+        manifest = {"manifests": self.indexes[imageIds[0]["imageDigest"]]} if self._is_index(imageIds[0]) else {}
+        return {"images": [{"imageId": imageIds[0], "imageManifest": json.dumps(manifest)}], "failures": []}
+
+    def _is_index(self, image_id: Mapping[str, str]) -> bool:
+        return image_id["imageDigest"] in self.indexes
 
     def _found(self, repository: str, ids: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
         """Describe the images asked for, or none where one is not there, as ECR does."""

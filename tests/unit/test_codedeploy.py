@@ -32,7 +32,7 @@ def road(ecs: StrictEcs, codedeploy: StrictCodeDeploy) -> Road:
 
 @pytest.fixture
 def queued_road(road: Road, aws_queues: Queues) -> Road:
-    """One that could bury a message; a message that comes back is to be tried again."""
+    """One that could dead-letter a message; a message that comes back is to be tried again."""
     road.queues = aws_queues
     road.cold_start()
     return road

@@ -55,7 +55,8 @@ SKIPPED = {
     "push-untagged-2019": (f"{OREGON}/my-repository-name:latest", "an untagged push"),
     "replication-failed": (f"{VIRGINIA}/my-app:latest", "the push ended in FAILED"),
     "restore": (f"{VIRGINIA}/my-repository-name:latest", "the image action UPDATE_STORAGE_CLASS is no push"),
-    "scan": (f"{VIRGINIA}/my-repository-name:latest", "'ECR Image Scan' is no push"),
+    "scan": (f"{VIRGINIA}/my-repository-name:latest", "handled only when it comes through the queue"),
+    "scan-enhanced": (f"{VIRGINIA}/my-repository-name:latest", "handled only when it comes through the queue"),
 }
 
 

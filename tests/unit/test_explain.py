@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_deploy.core.errors import InvalidRequestError
-from tests.harness.road import APP, Road, definition, digest, pushed
+from tests.harness.road import APP, Registry, Road, definition, digest, pushed
 from tests.harness.strict_ecs import FakeClock, StrictEcs, reuse_clients
 
 RULES = [
@@ -46,9 +46,9 @@ def test_each_rule_and_everything_that_runs_the_image(ecs: StrictEcs, road: Road
 
     assert answer["image"] == f"{APP}:v1.4.0"
     assert answer["rules"] == [
-        {"rule": 0, "matches": False, "reason": "tags does not match v1.4.0", "gates": []},
-        {"rule": 1, "matches": True, "reason": None, "gates": []},
-        {"rule": 2, "matches": False, "reason": "repositories does not match app", "gates": []},
+        {"rule": 0, "matches": False, "reason": "tags does not match v1.4.0"},
+        {"rule": 1, "matches": True, "reason": None},
+        {"rule": 2, "matches": False, "reason": "repositories does not match app"},
     ]
     assert outcomes(answer) == {
         ("prod", "api"): ("deployed", None),
@@ -87,8 +87,30 @@ def test_a_rule_that_makes_it_wait(ecs: StrictEcs) -> None:
     answer = explain(road, "v2")
 
     assert answer["rules"][0]["matches"] is True
-    assert answer["rules"][0]["reason"].startswith("the image is old enough at ")
-    assert answer["services"][0]["reason"] == answer["rules"][0]["reason"]
+    assert answer["services"][0]["reason"].startswith("the image is old enough at ")
+
+
+def test_each_gate_of_each_service(ecs: StrictEcs) -> None:
+    for cluster in ("staging", "prod", "test"):
+        ecs.add_service(cluster, "api", ecs.register(definition(f"{cluster}-api", f"{APP}:v1")))
+    gated = {"clusters": ["prod"], "after": {"clusters": ["staging"]}, "approval": {}}
+    rules = [{"clusters": ["staging"]}, gated, {"clusters": ["test"], "approval": {}}]
+    road = Road(ecs, inputs={"rules": rules}, registry=(registry := Registry()))
+    road.push(pushed("v2"))
+    registry.push("v2")
+    road.request(approve={"repository": "app", "tag": "v2", "clusters": ["prod"]}, by="ann")
+
+    gates = {
+        service["cluster"]: [(gate["gate"], gate["open"], gate["reason"]) for gate in service.get("gates", ())]
+        for service in explain(road, "v2")["services"]
+    }
+
+    why = "it has not been live on staging/api, which is in staging"
+    assert gates == {
+        "staging": [],
+        "prod": [("after", False, why), ("approval", True, None)],
+        "test": [("approval", False, "somebody must approve it")],
+    }
 
 
 def test_a_malformed_one(road: Road) -> None:

@@ -3,7 +3,8 @@
 A history is a line of steps. `push v2` pushes an image under that tag, `upload v2` does it and no event reports it,
 `live staging` ends what rolls out there well, `break staging` lets ECS's circuit breaker roll it back,
 `approve v2 ann`, `reject v2 ann` and `deploy v2` are requests, `wait 30` lets minutes pass, `run` is a scheduled run,
-`pin staging` and `opt-out staging` tag a service.
+`pin staging` and `opt-out staging` tag a service. `scan v2 HIGH=1` is a scan that ended with such findings, and
+`scanned v2` one of whose end no event came.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.test_stateful import TICK
-from tests.harness.road import APP, Registry, Road, definition, pushed
+from tests.harness.road import APP, Queues, Registry, Road, definition, digest, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 
 EVENTS = Path(__file__).parents[1] / "events" / "deployments"
@@ -34,6 +35,9 @@ RULES: dict[str, list[dict[str, Any]]] = {
     "either": [STAGING, {"clusters": ["prod"], "approval": {}}, {"clusters": ["prod"], "tags": ["hotfix-*"]}],
     "semver": [STAGING, {"clusters": ["prod"], "semver": ">=1.0.0", "approval": {}}],
     "empty": [{"clusters": ["prod"], "after": {"clusters": ["nowhere"]}}],
+    "scan": [STAGING, {"clusters": ["prod"], "max_scan_severity": "MEDIUM"}],
+    "none": [STAGING, {"clusters": ["prod"], "max_scan_severity": "NONE", "scan_timeout_minutes": 30}],
+    "scan-first": [STAGING, {"clusters": ["prod"], "max_scan_severity": "LOW", "approval": {}}],
     "services": [STAGING, {"clusters": ["prod"], "after": {**STAGING, "services": ["web"]}}],
 }
 # Rules | steps | what each cluster runs in the end | outcome and reason kind of the last push to production.
@@ -44,7 +48,7 @@ CASES = [tuple(cell.strip() for cell in line.split("|")) for line in TABLE]
 class World:
     """One service in each cluster."""
 
-    def __init__(self, ecs: StrictEcs, rules: list[dict[str, Any]]) -> None:
+    def __init__(self, ecs: StrictEcs, rules: list[dict[str, Any]], queues: Queues | None = None) -> None:
         self.ecs = ecs
         self.registry = Registry()
         self.registry.push("v1", time="2026-11-22T06:00:00Z")
@@ -54,7 +58,7 @@ class World:
         for cluster in self.clusters:
             family = ecs.register(definition(f"{cluster}-api", f"{APP}:v1"))
             ecs.add_service(cluster, "api", family, service_revisions=True)
-        self.road = Road(ecs, clients={"ecr": self.registry}, inputs={"rules": rules, "reconcile": True})
+        self.road = Road(ecs, queues, clients={"ecr": self.registry}, inputs={"rules": rules, "reconcile": True})
         self.deliver(TICK)
         ecs.clock.sleep(60)
         self.last = "v1"
@@ -129,6 +133,17 @@ class World:
             self.registry.push(tag, time="2026-11-24T00:00:30Z")
             self.last = tag
 
+    def scan(self, tag: str, *findings: str) -> None:
+        self.scanned(tag, *findings)
+        event = json.loads((EVENTS.parent / "scan.json").read_text())
+        event["detail"] |= {"repository-name": "app", "image-digest": digest(tag)}
+        self.deliver({**event, "region": "eu-west-1"})
+
+    def scanned(self, tag: str, *findings: str) -> None:
+        """A scan of whose end no event came."""
+        counts = {severity: int(count) for severity, count in (finding.split("=") for finding in findings)}
+        self.registry.scans[digest(tag)] = ("COMPLETE", counts)
+
     def decided(self) -> str:
         """Outcome and kind of reason of the last push in production."""
         answer = self.road.request(explain={"repository": "app", "tag": self.last})
@@ -164,6 +179,52 @@ def test_what_waits_and_what_expires_is_reported_once(ecs: StrictEcs, first: str
     reported = [detail["outcome"] for _, detail in world.road.events.taken if detail["cluster"] == "prod"]
 
     assert reported == ["waiting", "superseded"]
+
+
+def test_what_nobody_scans_in_time_fails_once_and_a_request_tries_again(ecs: StrictEcs, aws_queues: Queues) -> None:
+    world = World(ecs, RULES["none"], aws_queues)
+    for step in ("push v2", "run", "wait 30", "run", "run"):
+        world.step(*step.split())
+
+    reported = [detail for _, detail in world.road.events.taken if detail["cluster"] == "prod"]
+    assert [(detail["outcome"], detail["reason_kind"]) for detail in reported] == [
+        ("waiting", "scan"),
+        ("failed", "no-scan"),
+    ]
+    assert reported[1]["reason"] == "ECR had not scanned it by 2026-11-24T00:31:00Z"
+
+    world.step("scanned", "v2")
+    world.step("deploy", "v2")
+    assert world.road.image("prod", "api") == f"{APP}:v2"
+
+
+@pytest.mark.parametrize(
+    ("scans", "decided"),
+    [
+        ({}, "waiting scan"),
+        ({"amd64": ("COMPLETE", {})}, "waiting scan"),
+        ({"amd64": ("COMPLETE", {}), "arm64": ("IN_PROGRESS", {})}, "waiting scan"),
+        ({"amd64": ("COMPLETE", {}), "arm64": ("UNSUPPORTED_IMAGE", {})}, "waiting scan"),
+        ({"amd64": ("COMPLETE", {}), "arm64": ("ACTIVE", {"LOW": 2})}, "deployed None"),
+        ({"amd64": ("COMPLETE", {"HIGH": 1}), "arm64": ("COMPLETE", {})}, "skipped findings"),
+        # Of which ECR says that it can't be scanned, not that it never was.
+        ({"v2": ("UNSUPPORTED_IMAGE", {}), "amd64": ("COMPLETE", {}), "arm64": ("COMPLETE", {})}, "deployed None"),
+    ],
+)
+def test_an_index_is_as_good_as_all_of_its_images(
+    ecs: StrictEcs, scans: dict[str, tuple[str, dict[str, int]]], decided: str
+) -> None:
+    world = World(ecs, RULES["scan"])
+    attestation = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": digest("amd64")}
+    world.registry.indexes[digest("v2")] = [
+        {"digest": digest("amd64"), "platform": {"os": "linux", "architecture": "amd64"}},
+        {"digest": digest("arm64"), "platform": {"os": "linux", "architecture": "arm64"}},
+        {"digest": digest("proof"), "platform": {"os": "unknown"}, "annotations": attestation},
+    ]
+    world.registry.scans = {digest(name): scan for name, scan in scans.items()}
+    world.step("upload", "v2")
+
+    assert world.decided() == decided
 
 
 def test_a_stage_that_can_not_be_read_fails_the_push_by_name(ecs: StrictEcs) -> None:

@@ -83,7 +83,7 @@ def test_those_of_others_and_those_that_are_over_are_nothing_to_tell(ecs: Strict
     assert road.events.taken == []
 
 
-def test_an_event_that_names_no_service_is_buried(road: Road, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_event_that_names_no_service_is_dead_lettered(road: Road, caplog: pytest.LogCaptureFixture) -> None:
     road.deliver(awaiting("task/prod/1"))
     assert "resources is malformed" in caplog.text
 
@@ -119,7 +119,7 @@ def test_it_goes_back_as_somebody_says(ecs: StrictEcs, road: Road) -> None:
 def test_a_runtime_that_is_too_old_says_what_to_do(ecs: StrictEcs, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     ecs.pause("prod", "api")
     client = road.handler.environment.ecs_with_events.client
-    monkeypatch.setattr(type(client), "continue_service_deployment", None)
+    monkeypatch.setattr(client, "continue_service_deployment", None)
 
     with pytest.raises(InvalidRequestError, match="too old for ContinueServiceDeployment: continue the deployment"):
         hooks.act(road.handler.environment, API, digest("v2"), "CONTINUE")

@@ -1,4 +1,4 @@
-"""What becomes of a batch: what failed comes back soon and in order, what can't succeed is buried, nothing is lost."""
+"""What becomes of a batch: what failed comes back soon and in order, what can't succeed is dead-lettered."""
 
 import json
 import logging
@@ -171,9 +171,9 @@ def test_what_no_second_try_can_mend_is_buried_at_once(
 
     assert road.deliver(*batch) == []
 
-    [buried] = aws_queues.dead_letters()
+    [dead] = aws_queues.dead_letters()
     [deployed] = [name for name, repository in (("api", APP), ("other", OTHER)) if _runs(road, name, repository)]
-    assert buried == json.dumps(batch[0 if deployed == "other" else 1])
+    assert dead == json.dumps(batch[0 if deployed == "other" else 1])
     [line] = errors(caplog)
     assert "pass_role_arns" in line
 

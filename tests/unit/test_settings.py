@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ecr_deploy.core import settings
-from ecr_deploy.core.settings import InvalidSettingsError, Settings
+from ecr_deploy.core.reading import InvalidSettingsError
+from ecr_deploy.core.settings import Settings
 from tests.harness.road import ACCOUNT
 
 PACKAGE = Path(settings.__file__).parents[2]
@@ -154,6 +155,6 @@ def test_the_function_does_not_start_with_a_bad_setting() -> None:
 
     assert process.returncode == 1
     assert process.stderr.splitlines()[-1] == (
-        "ecr_deploy.core.settings.InvalidSettingsError: The setting image_reference must be one of tag, digest, "
+        "ecr_deploy.core.reading.InvalidSettingsError: The setting image_reference must be one of tag, digest, "
         'tag+digest, but it is "sha".'
     )

@@ -1,12 +1,14 @@
 """ECR: what a registry says about its images."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ecr_deploy.aws.calls import Api, Maybe, Shape, batched
-from ecr_deploy.core import records
+from ecr_deploy.core import manifests, records
 from ecr_deploy.core.errors import CallError, Retry
+from ecr_deploy.core.gates import Scan
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.records import Record
 
@@ -29,6 +31,14 @@ _MANIFEST: Shape = {
         }
     ]
 }
+_FINDINGS: Shape = {
+    "imageScanStatus": Maybe({"status": str}),
+    "imageScanFindings": Maybe({"findingSeverityCounts": Maybe(dict)}),
+}
+# Of basic scans, and of enhanced ones, which go on.
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanStatus.html
+_SCANNED = frozenset({"COMPLETE", "ACTIVE"})
+_NEVER_SCANNED = frozenset({"ScanNotFoundException", "ImageNotFoundException"})
 _IMAGES_PER_PAGE = 1000
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeImages.html
 _IMAGES_PER_DESCRIBE = 100
@@ -143,6 +153,52 @@ def promote(api: Api, image: Record, tag: str) -> bool:
             return False
         raise
     return True
+
+
+def scan(api: Api, repository: Repository, digest: str) -> Scan:
+    """What ECR says of its scan of an image: for an index, which is not scanned itself, of all of its images together.
+
+    Raises:
+        CallError: the registry does not answer.
+
+    """
+    found = _scan(api, repository, digest)
+    if found.counts is not None:
+        return found
+    counts: Counter[str] = Counter()
+    for part in _parts(api, repository, digest):
+        found = _scan(api, repository, part)
+        if found.counts is None:
+            return found
+        counts.update(found.counts)
+    return Scan(found.status, counts) if found.counts is not None else found
+
+
+def _scan(api: Api, repository: Repository, digest: str) -> Scan:
+    operation, subject = "DescribeImageScanFindings", f"{repository}@{digest}"
+    place: dict[str, Any] = {"registryId": repository.account, "repositoryName": repository.name}
+    try:
+        answer = api.call(operation, subject, _FINDINGS, **place, imageId={"imageDigest": digest}, maxResults=1)
+    except CallError as error:
+        if error.code not in _NEVER_SCANNED:
+            raise
+        return Scan()
+    status = (answer.get("imageScanStatus") or {}).get("status", "UNKNOWN")
+    if status not in _SCANNED:
+        return Scan(status)
+    return Scan(status, (answer.get("imageScanFindings") or {}).get("findingSeverityCounts") or {})
+
+
+def _parts(api: Api, repository: Repository, digest: str) -> list[str]:
+    """The digests of the images of an index, of which attestations are none; none of what is no index.
+
+    https://docs.docker.com/build/metadata/attestations/attestation-storage/
+    """
+    place: dict[str, Any] = {"registryId": repository.account, "repositoryName": repository.name}
+    image_ids = [{"imageDigest": digest}]
+    subject = f"{repository}@{digest}"
+    held = api.call("BatchGetImage", subject, _MANIFEST, **place, imageIds=image_ids, acceptedMediaTypes=_MANIFESTS)
+    return [part for image in held["images"] for part in manifests.parts_of(image["imageManifest"])]
 
 
 def _missing(subject: str, operation: str) -> CallError:

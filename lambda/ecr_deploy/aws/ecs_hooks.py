@@ -65,7 +65,7 @@ def read(api: Api, service: Service) -> Pauses:
             raise
         return Pauses()
     for deployment in described:
-        hooks = [one for one in deployment.get("lifecycleHookDetails") or () if one.get("targetType") == "PAUSE"]
+        hooks = [hook for hook in deployment.get("lifecycleHookDetails") or () if hook.get("targetType") == "PAUSE"]
         for hook in hooks:
             if hook.get("status") == "AWAITING_ACTION":
                 arn, stage = deployment["serviceDeploymentArn"], deployment.get("lifecycleStage")

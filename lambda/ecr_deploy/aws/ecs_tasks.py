@@ -49,8 +49,8 @@ def why_stopped(api: Api, service: Service, revision: str, since: datetime) -> s
         maxResults=_PER_DESCRIBE,
     )["taskArns"]
     tasks = describe(api, service.cluster, listed) if listed else []
-    told = stops.describe([task for task in tasks if task["taskDefinitionArn"] == revision])
-    return told or stops.describe_events(_events(api, service, subject), since)
+    reasons = stops.describe([task for task in tasks if task["taskDefinitionArn"] == revision])
+    return reasons or stops.describe_events(_events(api, service, subject), since)
 
 
 def describe(api: Api, cluster: str, arns: Sequence[str]) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ def launch_settings(api: Api, target: Target, *, awsvpc: bool) -> dict[str, Any]
     shape: Shape = {"services": [dict]}
     answer = api.call("DescribeServices", subject, shape, cluster=target.cluster, services=[target.name])
     [service] = answer["services"][:1] or [{}]
-    sets = [one for one in service.get("taskSets") or () if one.get("status") == "PRIMARY"]
+    sets = [task_set for task_set in service.get("taskSets") or () if task_set.get("status") == "PRIMARY"]
     place = {**service, **(sets[0] if sets else {})}
     # RunTask takes one of the two.
     capacity = "capacityProviderStrategy" if place.get("capacityProviderStrategy") else "launchType"
@@ -135,7 +135,7 @@ def last_lines(logs: Callable[[str], Api], revision: Revision, container: str, a
 
     """
     definitions = json.loads(revision.source).get("containerDefinitions", ())
-    found: dict[str, Any] = next((one for one in definitions if one["name"] == container), {})
+    found: dict[str, Any] = next((found for found in definitions if found["name"] == container), {})
     configuration = found.get("logConfiguration") or {}
     options = configuration.get("options") or {}
     group, prefix, region = (options.get(f"awslogs-{name}") for name in ("group", "stream-prefix", "region"))

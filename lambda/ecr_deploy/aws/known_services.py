@@ -1,5 +1,6 @@
 """Known services: how the services of the account were when ECS last described them."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from math import ceil
 from typing import Any, NamedTuple
@@ -68,10 +69,8 @@ class KnownServices:
 
     def pages(self, size: int) -> int:
         """About how many pages of so many services it takes to list them all."""
-        clusters: dict[str | None, int] = {}
-        for target in list(self._seen):
-            clusters[target.cluster] = clusters.get(target.cluster, 0) + 1
-        return sum(ceil(count / size) for count in clusters.values())
+        services = Counter(target.cluster for target in list(self._seen))
+        return sum(ceil(count / size) for count in services.values())
 
     def listed(self, what: object) -> Any:
         """A list that was read within the last second; None if there is none."""

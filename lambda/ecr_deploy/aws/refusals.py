@@ -19,7 +19,8 @@ _POLICIES = {
 # The statement of the role's policy that allows an action, and the input that says for what.
 GRANTS = {
     "codedeploy:CreateDeployment": ("AllowCreateCodeDeployDeployments", "codedeploy"),
-    "ecr:BatchGetImage": ("AllowPromoteImages", "promote_tag of rules"),
+    "ecr:BatchGetImage": ("AllowReadScans", "max_scan_severity or promote_tag of rules"),
+    "ecr:DescribeImageScanFindings": ("AllowReadScans", "max_scan_severity of rules"),
     "ecr:DescribeImages": ("AllowDescribeImages", "registries and repositories of rules"),
     "ecr:PutImage": ("AllowPromoteImages", "promote_tag of rules"),
     "ecs:ContinueServiceDeployment": ("AllowStopServiceDeployments", "clusters"),

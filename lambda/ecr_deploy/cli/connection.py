@@ -16,7 +16,8 @@ from ecr_deploy.aws.pacing import Clock, Pacer
 from ecr_deploy.cli.empty_table import EmptyTable
 from ecr_deploy.core import settings
 from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError
-from ecr_deploy.core.settings import InvalidSettingsError, Settings
+from ecr_deploy.core.reading import InvalidSettingsError
+from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 
 # The function may take as long as Lambda allows, and a request must not be made twice.

@@ -9,7 +9,7 @@ from typing import Any
 
 from ecr_deploy import on_request
 from ecr_deploy.cli.connection import Answer, Connection, World
-from ecr_deploy.core.settings import InvalidSettingsError
+from ecr_deploy.core.reading import InvalidSettingsError
 
 # Only the function reads its queue.
 _NO_QUEUES = {"table_name": "none", "queue_url": "none", "dead_letter_queue_url": "none"}

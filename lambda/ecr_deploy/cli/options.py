@@ -13,7 +13,7 @@ from ecr_deploy.cli.screen import JSON, TEXT, Screen
 from ecr_deploy.core import images
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
 from ecr_deploy.core.images import InvalidImageError
-from ecr_deploy.core.settings import InvalidSettingsError
+from ecr_deploy.core.reading import InvalidSettingsError
 
 # The ends of a command; 2 is also what click gives for arguments that can't be understood.
 DONE, FAILED, WRONG, NOTHING, LATE = range(5)

@@ -45,13 +45,20 @@ def explain(caller: Caller, image: dict[str, str]) -> int:
         caller.screen.json(answer)
         return DONE
     rules = [[f"rules[{rule['rule']}]", _yes(rule["matches"]), rule["reason"] or ""] for rule in answer["rules"]]
-    caller.screen.table(["RULE", "ALLOWS IT", "WHY NOT, OR NOT NOW"], rows=rules)
+    caller.screen.table(["RULE", "ALLOWS IT", "WHY NOT"], rows=rules)
     caller.screen.say()
     reached = [[place(one), one["outcome"], one["reason"] or ""] for one in [*answer["services"], *answer["families"]]]
     caller.screen.table(["SERVICE", "WOULD BE", "WHY"], sorted(reached))
+    if gates := [[place(found), *_gate(gate)] for found in answer["services"] for gate in found.get("gates", ())]:
+        caller.screen.say()
+        caller.screen.table(["SERVICE", "GATE", "OPEN", "WHY NOT"], sorted(gates))
     if not reached:
         caller.screen.say(f"{short(answer['image'])} would be {answer['outcome']}: {answer['reason']}")
     return DONE
+
+
+def _gate(gate: dict[str, Any]) -> list[str]:
+    return [gate["gate"], _yes(gate["open"]), gate["reason"] or ""]
 
 
 @command("history")

@@ -3,13 +3,13 @@
 The deployment, `explain`, `plan` and `status` all ask here, so that they can't disagree.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ecr_deploy.core.desires import Standing
 from ecr_deploy.core.errors import INCOMPLETE, CallError, EcrDeployError
 from ecr_deploy.core.fleet import CODE_DEPLOY, ECS, EXPRESS_MODE, Member, Service
-from ecr_deploy.core.gates import EXPIRED
+from ecr_deploy.core.gates import EXPIRED, NO_SCAN
 from ecr_deploy.core.memory import Image
 from ecr_deploy.core.outcomes import Outcome, Reason
 from ecr_deploy.core.records import Record
@@ -57,6 +57,11 @@ def obstacle(service: Service | None, settings: Settings) -> Reason | None:
     if not is_ours.get(service.controller):
         return Reason("controller", f"its deployment controller is {service.controller}, which deploys by itself")
     return None
+
+
+def managed(members: Iterable[Member], settings: Settings) -> list[Member]:
+    """The members that are managed."""
+    return [member for member in members if not obstacle(member.service, settings)]
 
 
 def _opt_out(service: Service, settings: Settings) -> Reason | None:
@@ -188,7 +193,12 @@ def _newer_wins(arrival: Arrival) -> Decision | None:
 def _must_wait(arrival: Arrival) -> Decision | None:
     if arrival.hold is None:
         return None
-    outcomes = {EXPIRED: Outcome.SUPERSEDED, "task-failed": Outcome.SKIPPED}
+    outcomes = {
+        EXPIRED: Outcome.SUPERSEDED,
+        NO_SCAN: Outcome.FAILED,
+        "findings": Outcome.SKIPPED,
+        "task-failed": Outcome.SKIPPED,
+    }
     return outcomes.get(arrival.hold.kind, Outcome.WAITING), arrival.hold
 
 

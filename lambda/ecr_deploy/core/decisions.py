@@ -1,16 +1,17 @@
 """Decisions: what one target is to run, of all that was pushed to it and what it runs."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ecr_deploy.core import admission, desires, images, memory, pushes, revisions, rollouts
 from ecr_deploy.core.admission import Arrival
 from ecr_deploy.core.desires import Desire, Standing
 from ecr_deploy.core.fleet import EXPRESS_MODE, Member, Target
-from ecr_deploy.core.gates import EXPIRED, Approval
+from ecr_deploy.core.gates import OVER, Approval
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Image, Memory, Start
 from ecr_deploy.core.outcomes import SEVERITY, Change, Outcome, Reason
@@ -22,13 +23,17 @@ from ecr_deploy.core.settings import Settings
 
 
 class Verdict(NamedTuple):
-    """What a push means for a target; `deployed` only once the step that it belongs to is done."""
+    """What a push means for a target; `deployed` only once the step that it belongs to is done.
+
+    `gates` are those that it has to pass there, in a dry run.
+    """
 
     push: Push
     member: Member
     outcome: Outcome
     reason: Reason | None = None
     changes: tuple[Change, ...] = ()
+    gates: Mapping[str, Reason | None] = MappingProxyType({})
 
 
 def allowed(known: Memory, repository: Repository, rules: Rules, target: Target, container: str) -> Desire:
@@ -127,7 +132,7 @@ class Decision:
         }
         known = memory.compact(self._memory, self.member, orders)
         for repository, name in self._expired:
-            # What nobody approved in time is reported once.
+            # What nobody approved, or scanned, in time is reported once.
             known = known.without_push(repository, name)
         if not self.winners:
             return known
@@ -189,19 +194,25 @@ class Decision:
                     continue
                 held = held or rules.holds(image.record, target, container.name, all_allowed.approvals)
             leaves_latest = self._leaves_latest(kept, running, image.record)
-            if held and held.kind == EXPIRED:
+            if held and held.kind in OVER:
                 self._expired.add((repository, desires.Name(push.record.tag, push.record.digest)))
             hold = self._waits or held
             arrival = Arrival(push.record, running, current, image, winner, leaves_latest, hold)
             decision = admission.to_container(arrival)
             outcome, reason = decision or (Outcome.DEPLOYED, None)
             changes = () if decision else (self._change(container, own, winner or image),)
-            self._found[push].append(Verdict(push, self.member, outcome, reason, changes))
+            gates = self._gates(image.record, container.name, all_allowed.approvals)
+            self._found[push].append(Verdict(push, self.member, outcome, reason, changes, gates))
         if winner and not any(winner.record[:3] == push.record[:3] for push in pushes):
             # It had to wait, and comes with this news.
             late = Push(winner.record, "", "memory", targets=frozenset({self.member.target}))
             verdict = Verdict(late, self.member, Outcome.DEPLOYED, None, (self._change(container, own, winner),))
             self._found.setdefault(late, []).append(verdict)
+
+    def _gates(self, push: Record, container: str, approvals: Mapping[str, Approval]) -> Mapping[str, Reason | None]:
+        """The gates that a push has to pass, where somebody wants to see them."""
+        rules, target = self._settings.rules, self.member.target
+        return rules.gates(push, target, container, approvals) if self._settings.dry_run else {}
 
     def _winner(self, kept: Container, running: Image, current: Place, ranked: Sequence[Standing]) -> Standing | None:
         """The greatest image that may run now, if it is not what runs."""
@@ -240,10 +251,12 @@ class Decision:
             decision = admission.to_no_container(push.record, self.base, self._rejections.get(push))
             return Verdict(push, self.member, *decision)
         first = min(verdicts, key=lambda verdict: SEVERITY[verdict.outcome])
+        closed = {name: hold for verdict in verdicts for name, hold in verdict.gates.items() if hold}
+        gates = {name: closed.get(name) for verdict in verdicts for name in verdict.gates}
         changes = {change.container: change for verdict in verdicts for change in verdict.changes}
         if first.outcome is Outcome.DEPLOYED:
             changes |= {change.container: change for change in self._others() if change.container not in changes}
-        return first._replace(changes=tuple(changes.values()))
+        return first._replace(changes=tuple(changes.values()), gates=gates)
 
     def _others(self) -> Iterable[Change]:
         """The containers whose images change because the base has other ones, as Terraform wrote them."""

@@ -4,7 +4,7 @@ Whatever the order in which news comes, however often, in whatever batches, `mer
 from it - the greatest push, what it supersedes, what was rolled back - is worked out when it is asked for.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -103,9 +103,9 @@ def of_approval(record: Record, approval: Approval) -> Desire:
     return Desire(approvals={record.digest: approval})
 
 
-def without(desire: Desire, names: Collection[Name]) -> Desire:
-    """The desire without some pushes."""
-    return desire._replace(pushes={name: times for name, times in desire.pushes.items() if name not in names})
+def without(desire: Desire, name: Name) -> Desire:
+    """The desire without one push."""
+    return desire._replace(pushes={other: times for other, times in desire.pushes.items() if other != name})
 
 
 def of_tag(record: Record) -> Desire:

@@ -7,14 +7,23 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, cast, get_args
 
 from ecr_deploy.core import images, pushes, records
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
+from ecr_deploy.core.news import (
+    REST_OF_RUN,
+    DeploymentChange,
+    GroupChange,
+    News,
+    NoPush,
+    ScanEnd,
+    TaskChange,
+    Tick,
+)
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 
@@ -27,57 +36,6 @@ _IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application
 # What belongs to an image is kept under tags made of its digest, by cosign and by the fallback for OCI referrers.
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
 _BELONGING = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
-
-
-class NoPush(NamedTuple):
-    """An event that deploys nothing, and why; `image` names what it was about, where it said."""
-
-    reason: str
-    event_id: str
-    image: str | None = None
-
-
-_REST_OF_RUN = ("ecr-deploy", "Rest of Scheduled Run")
-
-
-class Tick(NamedTuple):
-    """A scheduled run, or what is left of one: `began_at` is when it began, `done` the last repository that it did."""
-
-    event_id: str
-    began_at: datetime | None = None
-    done: str | None = None
-
-    def rest(self, began_at: datetime, done: str | None) -> str:
-        """The body of a message that goes on with the run."""
-        source, detail_type = _REST_OF_RUN
-        detail = {"began_at": records.format_time(began_at), "done": done}
-        return json.dumps({"source": source, "detail-type": detail_type, "id": self.event_id, "detail": detail})
-
-
-class DeploymentChange(NamedTuple):
-    """News of a deployment of a service, ours or not: it `begins`, awaits an action, or has ended."""
-
-    target: Target
-    event_id: str
-    begins: bool = False
-    awaits_action: bool = False
-
-
-class TaskChange(NamedTuple):
-    """News of a task of ours in a cluster that has stopped; `task` is it as ECS describes it."""
-
-    cluster: str
-    started_by: str
-    task: Mapping[str, Any]
-    event_id: str
-
-
-class GroupChange(NamedTuple):
-    """News of a deployment of one of CodeDeploy's deployment groups, ours or not."""
-
-    application: str
-    group: str
-    event_id: str
 
 
 class InvalidEventError(EcrDeployError):
@@ -93,7 +51,7 @@ class InvalidEventError(EcrDeployError):
         self.value = value
 
 
-def parse(event: object) -> Push | NoPush | Tick | DeploymentChange | TaskChange | GroupChange:
+def parse(event: object) -> News:
     """Read an EventBridge event.
 
     Raises:
@@ -193,6 +151,20 @@ def _task(event: Mapping[str, Any], event_id: str) -> TaskChange | NoPush:
     return TaskChange(cluster, str(started_by), event["detail"], event_id)
 
 
+def _scan(event: Mapping[str, Any], event_id: str) -> ScanEnd:
+    """Read whose scan has ended; ECR names the repository, Amazon Inspector gives its ARN.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-events.html
+    """
+    name = _text(event, "detail.repository-name").rpartition(":repository/")[2]
+    account, region = _text(event, "account", images.is_account), _text(event, "region", images.is_region)
+    if not images.is_ecr_repository_name(name):
+        field = "detail.repository-name"
+        raise InvalidEventError(field, name)
+    return ScanEnd(Repository(account, region, name), event_id)
+
+
 def _push(  # noqa: PLR0913 - one path for each field of a push
     event: Mapping[str, Any],
     event_id: str,
@@ -283,16 +255,18 @@ def _rest_of_run(event: Mapping[str, Any], event_id: str) -> Tick:
 # By source and detail-type.
 _READERS: dict[
     tuple[str, str],
-    Callable[[Mapping[str, Any], str], Push | NoPush | Tick | DeploymentChange | TaskChange | GroupChange],
+    Callable[[Mapping[str, Any], str], News],
 ] = {
     ("aws.ecr", "ECR Image Action"): partial(_native, pushing="PUSH"),
     ("aws.ecr", "ECR Replication Action"): partial(_native, pushing="REPLICATE"),
     ("aws.ecr", "AWS API Call via CloudTrail"): _cloudtrail,
     ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
+    ("aws.ecr", "ECR Image Scan"): _scan,
+    ("aws.inspector2", "Inspector2 Scan"): _scan,
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
     ("aws.ecs", "ECS Hook State Change"): _deployment,
     ("aws.ecs", "ECS Task State Change"): _task,
-    _REST_OF_RUN: _rest_of_run,
+    REST_OF_RUN: _rest_of_run,
     pushes.RETRY: _retry,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,
 }

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
     from ecr_deploy.core.tasks import Slot, Task
 
 
-EXPIRED = "expired"
-"""The kind of what waits no longer, because nobody approved it in time."""
+EXPIRED, NO_SCAN = "expired", "no-scan"
+OVER = frozenset({EXPIRED, NO_SCAN})
+"""The kinds of what waits no longer, because nobody approved it, or ECR did not scan it, in time."""
+
+SEVERITIES = ("NONE", "UNTRIAGED", "UNDEFINED", "INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+"""Of findings, from the least to the greatest; what nobody has judged yet stands below all that was judged.
+
+https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanFinding.html
+"""
 
 
 class Stage(NamedTuple):
@@ -51,8 +58,33 @@ class Approval(NamedTuple):
     by: str
 
 
+class Scan(NamedTuple):
+    """What ECR says of its scan of an image: how many findings of each severity there are, or where it stands.
+
+    `status` is ECR's own word, empty without any scan; `counts` is None where none has ended.
+    """
+
+    status: str = ""
+    counts: Mapping[str, int] | None = None
+
+    def above(self, severity: str) -> str:
+        """The findings above a severity in words; empty if there are none."""
+        ranked = {name: rank for rank, name in enumerate(SEVERITIES)}
+        worse = [
+            (name, count)
+            for name, count in (self.counts or {}).items()
+            # A severity that is newer than this list counts as the greatest.
+            if count and ranked.get(name, len(ranked)) > ranked[severity]
+        ]
+        return ", ".join(
+            f"{count} {name}" for name, count in sorted(worse, key=lambda found: -ranked.get(found[0], len(ranked)))
+        )
+
+
 class Facts(NamedTuple):
     """What gates depend on: the time, the change calendars that are CLOSED, each with when it opens, stages, and tasks.
+
+    `scans` are those of images, by repository and digest.
 
     Without `slots` no task has to run first; `cluster` is that of the target in question.
     """
@@ -62,6 +94,7 @@ class Facts(NamedTuple):
     stages: Mapping[tuple[Stage, Repository], Report] = MappingProxyType({})
     slots: "Mapping[str, Slot] | None" = None
     cluster: str | None = None
+    scans: Mapping[tuple[Repository, str], Scan] = MappingProxyType({})
 
 
 # When nothing has to wait.
@@ -71,14 +104,17 @@ AFTER_ALL = Facts(datetime.max.replace(tzinfo=UTC))
 class Gates(NamedTuple):
     """The gates of a rule; none by default.
 
-    `approval` is for how long after the push somebody may approve it, and None where nobody has to.
+    `approval` is for how long after the push somebody may approve it, and None where nobody has to. A scan must find
+    nothing above `max_scan_severity`; it is waited for until `scan_timeout` after the push, for good without one.
     """
 
     change_calendars: tuple[str, ...] = ()
     minimum_image_age: timedelta = timedelta(0)
     after: Stage | None = None
+    max_scan_severity: str | None = None
     approval: timedelta | None = None
     run_before: "tuple[Task, ...]" = ()
+    scan_timeout: timedelta | None = None
 
     def awaited_task(self, push: Record, facts: Facts) -> "tuple[Task, Reason] | None":
         """The first task that has to end well before a push goes to a cluster, and why it holds the push back."""
@@ -130,6 +166,21 @@ def _stage(gates: Gates, push: Record, facts: Facts, _: object) -> Reason | None
     return Reason("stage", text) if ripe > facts.now else None
 
 
+def _scan(gates: Gates, push: Record, facts: Facts, _: object) -> Reason | None:
+    most, timeout = gates.max_scan_severity, gates.scan_timeout
+    if most is None:
+        return None
+    scan = facts.scans.get((push.repository, push.digest), Scan())
+    if scan.counts is None:
+        status = f": the scan is {scan.status}" if scan.status else ""
+        if timeout is not None and push.pushed_at + timeout <= facts.now:
+            return Reason(NO_SCAN, f"ECR had not scanned it by {_time(push.pushed_at + timeout)}{status}")
+        return Reason("scan", f"ECR has not scanned it yet{status}")
+    if worse := scan.above(most):
+        return Reason("findings", f"ECR found in it: {worse}; at most {most} is let in")
+    return None
+
+
 def _approval(gates: Gates, push: Record, facts: Facts, approvals: Mapping[str, Approval]) -> Reason | None:
     if gates.approval is None or push.digest in approvals:
         return None
@@ -152,6 +203,7 @@ _GATES: Mapping[str, Callable[[Gates, Record, Facts, Mapping[str, Approval]], Re
     "change_calendars": _calendars,
     "minimum_image_age": _age,
     "after": _stage,
+    "max_scan_severity": _scan,
     "approval": _approval,
     # A task runs only for what would be deployed.
     "run_before": _tasks,

@@ -58,8 +58,8 @@ class Memory(NamedTuple):
     """What is known of a target.
 
     `rollouts` are its newest, the newest first; the rest is history. `live` are the digests of images that have been
-    live, with since when. `line` are the fingerprints of the settings that
-    its family had in common when the target got them, the newest first.
+    live, with since when. `line` are the fingerprints of the settings that its family had in common when the target got
+    them, the newest first.
     """
 
     desires: Mapping[Repository, Desire] = MappingProxyType({})
@@ -81,7 +81,7 @@ class Memory(NamedTuple):
 
     def without_push(self, repository: Repository, name: Name) -> "Memory":
         """The same without one push."""
-        return self._replace(desires={**self.desires, repository: desires.without(self.desires[repository], {name})})
+        return self._replace(desires={**self.desires, repository: desires.without(self.desires[repository], name)})
 
     def with_rollout(self, rollout: Rollout) -> "Memory":
         """The same with a rollout in the place of what was known of it, or as the newest."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ecr_deploy.core.errors import EcrDeployError, Retry
@@ -50,6 +51,8 @@ class TargetResult(NamedTuple):
     """What came of a push for one service or family; `before` and `after` are revisions as `family:number`.
 
     `base` is the one that `after` is made from, which has all but the images, `deployment` the id of what was begun.
+    `gates` are those that the push has to pass there, each with why it is closed, or None: in a dry run, which shows
+    them.
     """
 
     target: Target
@@ -61,6 +64,7 @@ class TargetResult(NamedTuple):
     retry: Retry = Retry.NEVER
     base: str | None = None
     deployment: str | None = None
+    gates: Mapping[str, Reason | None] = MappingProxyType({})
 
 
 class TaskResult(NamedTuple):

@@ -175,10 +175,26 @@ class Rules(NamedTuple):
         reasons = [rule.gates.holds(push, facts, approvals) for rule in allowing]
         return None if None in reasons else next(iter(reasons), None)
 
+    def gates(
+        self, push: Record, target: Target, container: str, approvals: Mapping[str, Approval]
+    ) -> dict[str, Reason | None]:
+        """The gates that a push has to pass to a container of a target, each with why it is closed, or None.
+
+        Of several rules that allow it there, those of one whose gates are open, or else of the first.
+        """
+        facts = self.facts._replace(cluster=target.cluster)
+        allowing = (rule for rule in self.rules if rule.allows(push, target, container))
+        states = [rule.gates.states(push, facts, approvals) for rule in allowing]
+        return next((found for found in states if not any(found.values())), next(iter(states), {}))
+
     def stages(self, repository: Repository) -> tuple[Stage, ...]:
         """The stages that pushes to a repository have to pass."""
         after = (rule.gates.after for rule in self.rules if rule.covers(repository))
         return tuple(dict.fromkeys(stage for stage in after if stage))
+
+    def scans(self, repository: Repository) -> bool:
+        """Whether pushes to a repository have to be scanned."""
+        return any(rule.gates.max_scan_severity and rule.covers(repository) for rule in self.rules)
 
     def is_stage(self, target: Target, repository: Repository) -> bool:
         """Whether pushes to a repository have to be live on a target before they go on."""

@@ -40,8 +40,8 @@ def describe(tasks: Sequence[Mapping[str, Any]]) -> str | None:
 
 def describe_events(newest_first: Iterable[ServiceEvent], since: datetime) -> str | None:
     """The last two of a service's events from a moment on that tell of trouble; None where none does."""
-    told = [event for event in newest_first if event.created_at >= since and _TROUBLE.search(event.message)]
-    texts = list(dict.fromkeys(_cut(_ABOUT.sub("", event.message).rstrip(".")) for event in told))
+    found = [event for event in newest_first if event.created_at >= since and _TROUBLE.search(event.message)]
+    texts = list(dict.fromkeys(_cut(_ABOUT.sub("", event.message).rstrip(".")) for event in found))
     return "; ".join(reversed(texts[:_MOST_EVENTS])) or None
 
 
@@ -55,9 +55,9 @@ def _cause(task: Mapping[str, Any]) -> str | None:
 
 def _of_container(container: Mapping[str, Any]) -> str | None:
     code, reason = container.get("exitCode"), container.get("reason")
-    told = [f"exit {code}"] if code else []
-    told += [_cut(str(reason))] if reason else []
-    return f"container {container.get('name')}: {', '.join(told)}" if told else None
+    parts = [f"exit {code}"] if code else []
+    parts += [_cut(str(reason))] if reason else []
+    return f"container {container.get('name')}: {', '.join(parts)}" if parts else None
 
 
 def _said(reason: str, text: str) -> bool:

@@ -105,14 +105,14 @@ def token(instance: str, slot: str, push: Record, attempt: int) -> str:
 
 def judge(task: Mapping[str, Any], container: str) -> str | None:
     """Why a task that has stopped failed; None if its container ended with 0."""
-    found = [one for one in task.get("containers") or () if one.get("name") == container]
+    found = [found for found in task.get("containers") or () if found.get("name") == container]
     code = found[0].get("exitCode") if found else None
     if code == 0:
         return None
-    told = [f"exit {code}"] if code is not None else ["no exit code"]
-    told += [str(found[0]["reason"])] if found and found[0].get("reason") else []
-    told += [str(task["stoppedReason"])] if task.get("stoppedReason") else []
-    return f"container {container}: {', '.join(dict.fromkeys(told))}"
+    parts = [f"exit {code}"] if code is not None else ["no exit code"]
+    parts += [str(found[0]["reason"])] if found and found[0].get("reason") else []
+    parts += [str(task["stoppedReason"])] if task.get("stoppedReason") else []
+    return f"container {container}: {', '.join(dict.fromkeys(parts))}"
 
 
 def to_json(slot: Slot) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ class Promotion(FollowUp):
             if result.outcome is Outcome.FAILED:
                 raise UnknownFleetError(result)
         problems: list[EcrDeployError] = []
-        managed = [member for member in members if not admission.obstacle(member.service, settings)]
+        managed = admission.managed(members, settings)
         read = memory_reader.read_memories(managed, (), self.environment, settings)
         memories = {target: known.memory for target, known in read.items() if isinstance(known, Known)}
         if error := next((known for known in read.values() if not isinstance(known, Known)), None):

@@ -33,9 +33,12 @@ module "ecr_deploy" {
 
   name = each.key
   rules = [{
-    registries  = var.registries
-    families    = contains(each.value, "families") ? ["*"] : []
-    run_before  = contains(each.value, "run_before") ? [for family in ["migrate", "nobody"] : { family = family, container = "main" }] : []
+    registries = var.registries
+    families   = contains(each.value, "families") ? ["*"] : []
+    run_before = contains(each.value, "run_before") ? [for family in ["migrate", "nobody"] : { family = family, container = "main" }] : []
+
+    max_scan_severity = contains(each.value, "max_scan_severity") ? "MEDIUM" : null
+
     promote_tag = contains(each.value, "promote_tag") ? "production" : null
   }]
   change_calendars   = contains(each.value, "change_calendars") ? var.change_calendars : []
