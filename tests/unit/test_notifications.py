@@ -319,6 +319,57 @@ def test_an_end_may_come_before_the_beginning(ecs: StrictEcs) -> None:
     assert road.topics.subjects == ["app:v2 is live on service-0 and service-1"]
 
 
+def test_a_long_rollout_in_slices_is_one_push(ecs: StrictEcs, aws_queues: Queues) -> None:
+    road = make_road(ecs, 60)
+    road = Road(ecs, aws_queues, road.inputs, clients=road.clients)
+
+    assert road.deliver(pushed("v2"), group="pushes") == []
+    invocations = 1
+    while waiting := aws_queues.client.receive_message(QueueUrl=aws_queues.url).get("Messages"):
+        [message] = waiting
+        aws_queues.client.delete_message(QueueUrl=aws_queues.url, ReceiptHandle=message["ReceiptHandle"])
+        assert road.deliver(message["Body"]) == []
+        invocations += 1
+    for index in range(60):
+        end(road, f"service-{index}")
+
+    assert invocations > 1
+    assert road.topics.subjects == ["app:v2 is being rolled out to 60 services", "app:v2 is live on 60 services"]
+
+
+def test_a_new_round_is_told_anew(ecs: StrictEcs) -> None:
+    road = make_road(ecs, 2, rules=[{"services": ["service-0"]}, {"services": ["service-1"], "approval": {}}])
+    road.deliver(pushed("v2"))
+    end(road, "service-0")
+    ecs.clock.sleep(3600)
+    road.request(approve={"repository": "app", "tag": "v2"}, by="ann")
+    end(road, "service-1")
+
+    assert road.topics.subjects == [
+        "app:v2 is being rolled out to service-0",
+        "app:v2 waits for an approval on service-1",
+        "app:v2 is live on service-0",
+        "app:v2 is being rolled out to service-1, approved by ann",
+        "app:v2 is live on service-1, approved by ann",
+    ]
+
+
+def test_what_a_newer_push_overtakes(ecs: StrictEcs) -> None:
+    road = make_road(ecs, 2)
+    road.deliver(pushed("v2"))
+    end(road, "service-0")
+    road.clients["ecr"].push("v3", time=LATER)
+    road.deliver(pushed("v3", time=LATER))
+    for name in ("service-1", "service-0"):
+        end(road, name)
+
+    assert road.topics.subjects[1:] == [
+        "app:v3 is being rolled out to service-0 and service-1",
+        "app:v2 is live on 1 of 2 services, superseded on service-1",
+        "app:v3 is live on service-0 and service-1",
+    ]
+
+
 def test_two_at_once_tell_the_end_once(ecs: StrictEcs, monkeypatch: pytest.MonkeyPatch) -> None:
     from ecr_deploy.aws.progress import ProgressItems  # noqa: PLC0415
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ecr_deploy.aws.calls import Api, batched
@@ -13,7 +13,6 @@ from ecr_deploy.core.progress import Progress
 _PARTITION = "progress"
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _KEYS_PER_GET = 100
-_KEPT = timedelta(days=30)
 
 
 class ProgressItems:
@@ -77,7 +76,7 @@ class ProgressItems:
             "item": {"S": changed.key},
             "version": {"N": str(changed.version + 1)},
             "progress": {"S": json.dumps(progress.to_json(changed))},
-            "expires": {"N": str(int((now + _KEPT).timestamp()))},
+            "expires": {"N": str(int((now + changed.kept).timestamp()))},
         }
         condition = "version = :version" if changed.version else "attribute_not_exists(version)"
         try:

@@ -21,6 +21,9 @@ BAD = frozenset({"failed", "rolled-back"})
 _SOON = timedelta(minutes=2)
 # A round of whose end nothing was heard for so long is over.
 _LONGEST = timedelta(days=2)
+# What was asked for is asked again afterwards; a round that is over only has to outlast late news of it.
+_KEPT = timedelta(days=30)
+_KEPT_OVER = timedelta(days=2)
 # Of what a reason says, kept for each service: an item of the table holds 400 KiB.
 _LONGEST_REASON = 1500
 
@@ -53,6 +56,11 @@ class Progress(NamedTuple):
     def open_targets(self) -> list[Target]:
         """The services whose deployments are under way."""
         return [] if self.is_over else [target for target, part in self.parts.items() if part.is_open]
+
+    @property
+    def kept(self) -> timedelta:
+        """For how long it matters from now on."""
+        return _KEPT_OVER if self.is_over and not self.asked else _KEPT
 
     def is_old(self, now: datetime) -> bool:
         """Whether nothing was heard of its end for so long that it is over."""
