@@ -15,6 +15,7 @@ import pytest
 from docs.generate import generated
 from ecr_deploy.core.outcomes import Outcome
 from ecr_deploy.core.rollouts import State
+from tests.harness.chat import draw
 from tests.harness.cloudwatch import log_lines, metrics, unknown_words
 from tests.harness.documentation import PAGES, ROOT, SOURCE, Block, blocks
 from tests.harness.road import APP, Queues, Registry, Road, client, definition, pushed
@@ -281,6 +282,35 @@ def test_picture_is_drawn_for_dark_backgrounds_too() -> None:
     light, dark = text.split("@media")
     assert used == set(re.findall(r"\.([\w-]+) \{", light))
     assert {name for name in used if f".{name} {{" in dark} == used
+
+
+@pytest.mark.newer_boto3
+def test_the_picture_of_a_chat(ecs: StrictEcs) -> None:
+    """Accepted by deleting the file, and running this twice."""
+    chat = "arn:aws:sns:eu-west-1:123456789012:chat"
+    names = ["billing", "checkout", "web", *(f"worker-{number}" for number in range(17))]
+    for name in names:
+        ecs.add_service("prod", name, ecs.register(definition(name, f"{APP}:v1")), service_revisions=True)
+    registry = Registry()
+    registry.push("v1", time="2026-11-22T06:00:00Z")
+    rules = [{"clusters": ["prod"], "approval": {}}]
+    road = Road(ecs, inputs={"chat_topic_arns": [chat], "rules": rules}, clients={"ecr": registry})
+    registry.push("v2")
+    road.deliver(pushed("v2"))
+    road.request(approve={"repository": "app", "tag": "v2"}, by="ann")
+    for name in reversed(names):
+        reason = "exit 137 (out of memory) in container main" if name == "billing" else None
+        ecs.move_deployment("prod", name, "ROLLBACK_SUCCESSFUL" if reason else "SUCCESSFUL", reason=reason)
+        road.deliver(changed(service=name))
+
+    drawn = draw(road.topics.chats, ["Approve", "Reject"])
+
+    assert len(road.topics.chats) == 3
+    file = ROOT / "docs" / "chat.svg"
+    if not file.exists():
+        file.write_text(drawn)
+        pytest.fail(f"{file} is new: look at it, and run this again")
+    assert drawn == file.read_text()
 
 
 def test_hooks_run_what_make_lint_runs() -> None:

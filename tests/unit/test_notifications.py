@@ -110,10 +110,10 @@ def test_who_asked_is_said(ecs: StrictEcs) -> None:
     road.request(repository="app", tag="v2")
 
     assert road.topics.subjects == [
-        "app:v2 is being rolled out to api, requested by jane",
-        "app:v2 is live on api, requested by jane",
+        "app:v2 (requested by jane) is being rolled out to api",
+        "app:v2 (requested by jane) is live on api",
         "app:v2 was rolled back on api: on request of joe",
-        "app:v2 is being rolled out to api, on request",
+        "app:v2 (on request) is being rolled out to api",
     ]
 
 
@@ -142,7 +142,7 @@ def test_an_approval_is_asked_for_once(ecs: StrictEcs) -> None:
     assert chat["content"]["nextSteps"][:2] == ["`ecr-deploy approve app:v2`", "`ecr-deploy reject app:v2`"]
 
     road.request(approve={"repository": "app", "tag": "v2"}, by="ann")
-    assert road.topics.subjects[1:] == ["app:v2 is being rolled out to 20 services, approved by ann"]
+    assert road.topics.subjects[1:] == ["app:v2 (approved by ann) is being rolled out to 20 services"]
 
 
 def test_an_approval_is_asked_for_once_nothing_else_is_in_its_way(ecs: StrictEcs) -> None:
@@ -163,7 +163,7 @@ def test_a_rejection_says_who(ecs: StrictEcs) -> None:
     road = make_road(ecs, rules=[{"approval": {}}])
     road.deliver(pushed("v2"))
     road.request(reject={"repository": "app", "tag": "v2"}, by="ann")
-    assert road.topics.subjects[1:] == ["app:v2 was rejected on api, by ann"]
+    assert road.topics.subjects[1:] == ["app:v2 was rejected on api by ann"]
 
     # Pushed again, it waits again, and somebody is asked again.
     road.deliver(pushed("v2", time=LATER))
@@ -349,8 +349,8 @@ def test_a_new_round_is_told_anew(ecs: StrictEcs) -> None:
         "app:v2 is being rolled out to service-0",
         "app:v2 waits for an approval on service-1",
         "app:v2 is live on service-0",
-        "app:v2 is being rolled out to service-1, approved by ann",
-        "app:v2 is live on service-1, approved by ann",
+        "app:v2 (approved by ann) is being rolled out to service-1",
+        "app:v2 (approved by ann) is live on service-1",
     ]
 
 
@@ -400,7 +400,7 @@ def test_hostile_names_stay_text(ecs: StrictEcs) -> None:
     road.request(repository="app", tag="v2", by="<!channel> \u00e9 & " * 30)
 
     [subject] = road.topics.subjects
-    assert subject.startswith("app:v2 is being rolled out to api, requested by <!channel> ?")
+    assert subject.startswith("app:v2 (requested by <!channel> ?")
     assert subject.endswith("...")
     assert "<" not in json.dumps(road.topics.chats[0]["content"])
 

@@ -61,9 +61,12 @@ class Message(NamedTuple):
         by_state: dict[str, dict[Target, Part]] = {}
         for target, part in sorted(parts.items()):
             by_state.setdefault(part.state, {})[target] = part
-        summary = sentences.summary(kind, f"{image.repository.name}:{image.tag}", by_state, total or len(parts))
-        if why:
-            summary += f"{', ' if parts else ': '}{sentences.first_line(why)}"
+        name, after = f"{image.repository.name}:{image.tag}", ""
+        if why and (kind == "rejected" or not parts):
+            after = f"{' ' if parts else ': '}{sentences.first_line(why)}"
+        elif why:
+            name += f" ({sentences.first_line(why)})"
+        summary = sentences.summary(kind, name, by_state, total or len(parts)) + after
         if kind == "failed" and still_open:
             summary += f"; {still_open} of {total} services are still under way"
         return cls(
