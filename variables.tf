@@ -356,7 +356,7 @@ variable "image_parameter_prefix" {
 
 variable "notifications" {
   description = <<-EOT
-    What people are told of pushes: that one begins to be rolled out, the first rollout of it that fails, what came of all
+    Notifications of pushes: that one begins to be rolled out, the first rollout of it that fails, what came of all
     its rollouts, and what waits for an approval or at a hook. Default: null, nothing.
     - topic_arns: ARNs of the SNS topics that get it in plain text, with a subject, for mail. Default: [], none.
     - chat_topic_arns: ARNs of the SNS topics that get it as custom notifications of Amazon Q Developer in chat

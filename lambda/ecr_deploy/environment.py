@@ -144,7 +144,7 @@ class Environment:
 
     @cached_property
     def progress(self) -> "ProgressItems":
-        """What people were told of pushes, in the table."""
+        """What was notified of pushes, in the table."""
         from ecr_deploy.aws.progress import ProgressItems  # noqa: PLC0415 - only for who is notified
 
         return ProgressItems(self._api("dynamodb", self._reporting), self.settings.table_name)

@@ -77,7 +77,7 @@ def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results
     managed = admission.managed(members, settings)
     known, memories, settings, failed = waiting.look_at(environment, event_id, managed, settings)
     problems += failed
-    problems += _tell_waits(environment, tick, reconcile.waits(known, memories, settings.rules))
+    problems += _report_waits(environment, tick, reconcile.waits(known, memories, settings.rules))
     pushes = [] if tick.done else reconcile.remembered(known, memories, settings.rules, event_id)
     done = None
     if settings.reconcile:
@@ -157,7 +157,7 @@ def _missing(
     return pushes, names[looked_at - 1] if 0 < looked_at < len(names) else None
 
 
-def _tell_waits(environment: Environment, tick: Tick, found: Iterable[Wait]) -> list[PushResult]:
+def _report_waits(environment: Environment, tick: Tick, found: Iterable[Wait]) -> list[PushResult]:
     """Report what has to wait, once in a run."""
     if tick.done is not None:
         return []

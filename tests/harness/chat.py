@@ -54,7 +54,7 @@ def _lines(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _buttons(texts: Iterable[str], top: int) -> Iterator[str]:
     left = _MARGIN + 16
     for text in texts:
-        width = 24 + 8 * len(text)
+        width = 24 + 9 * len(text)
         yield f'<rect class="button" x="{left}" y="{top}" width="{width}" height="28" rx="4"/>'
         yield f'<text class="title" x="{left + 12}" y="{top + 19}">{escape(text)}</text>'
         left += width + 8

@@ -1,4 +1,4 @@
-"""The table's items of what people were told of pushes: `progress`, ACCOUNT/REGION/REPOSITORY@DIGEST."""
+"""The table's items of what was notified of pushes: `progress`, ACCOUNT/REGION/REPOSITORY@DIGEST."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _KEYS_PER_GET = 100
 
 
 class ProgressItems:
-    """What people were told of pushes, in the module's table.
+    """What was notified of pushes, in the module's table.
 
     Every method raises CallError where DynamoDB refuses or does not answer, MalformedItemError where somebody edited an
     item, and OutOfTimeError where the invocation would end first.
@@ -33,9 +33,7 @@ class ProgressItems:
             wanted = [{"target": {"S": _PARTITION}, "item": {"S": key}} for key in batch]
             request: Mapping[str, Any] = {self._table: {"Keys": wanted, "ConsistentRead": True}}
             while request:
-                answer = self._api.call(
-                    "BatchGetItem", "what people were told", {"Responses": dict}, RequestItems=request
-                )
+                answer = self._api.call("BatchGetItem", "what was notified", {"Responses": dict}, RequestItems=request)
                 found |= dict(map(_read, answer["Responses"].get(self._table, ())))
                 request = answer.get("UnprocessedKeys") or {}
         return found
@@ -47,7 +45,7 @@ class ProgressItems:
         while True:
             answer = self._api.call(
                 "Query",
-                "what people were told",
+                "what was notified",
                 {"Items": [dict]},
                 TableName=self._table,
                 KeyConditionExpression="#target = :target",
@@ -82,7 +80,7 @@ class ProgressItems:
         try:
             self._api.call(
                 "PutItem",
-                "what people were told",
+                "what was notified",
                 {},
                 TableName=self._table,
                 Item=item,

@@ -1,4 +1,4 @@
-"""Messages: what people are told of a push, as plain text for mail, and as a custom notification for chats.
+"""Messages: notifications of a push, as plain text for mail, and as a custom notification for chats.
 
 https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
 """
@@ -32,7 +32,7 @@ class Sender(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What people are told of a push: in one sentence, in detail, and what they can do about it.
+    """A notification of a push: in one sentence, in detail, and what they can do about it.
 
     `kind` is one of started, failed, rolled-back, ended, approval, hook and rejected; `outcome` what it comes to.
     `commands` are arguments of the command line `ecr-deploy`. `services` are CLUSTER/SERVICE, `thread` is the push.
@@ -48,7 +48,7 @@ class Message(NamedTuple):
     services: tuple[str, ...]
 
     @classmethod
-    def of(  # noqa: PLR0913, PLR0917 - all that it tells
+    def of(  # noqa: PLR0913, PLR0917 - all that it says
         cls,
         kind: str,
         image: Record,
@@ -57,7 +57,7 @@ class Message(NamedTuple):
         total: int = 0,
         still_open: int = 0,
     ) -> "Message":
-        """Tell of services what became of an image; of `total` services so many are `still_open`."""
+        """Say what became of an image on services; of `total` services so many are `still_open`."""
         by_state: dict[str, dict[Target, Part]] = {}
         for target, part in sorted(parts.items()):
             by_state.setdefault(part.state, {})[target] = part

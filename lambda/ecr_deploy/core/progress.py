@@ -1,7 +1,7 @@
-"""Progress: how far the deployments of one image have come, and what people were told of it.
+"""Progress: how far the deployments of one image have come, and what was notified of it.
 
 A round begins with the first deployment and is over once all have ended. Whatever comes, in any order and however
-often: what is told once of a round is told once.
+often: of a round each kind of message is made once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ _LONGEST_REASON = 1500
 class Progress(NamedTuple):
     """How far the deployments of an image have come in their round.
 
-    `has_begun` and `is_over` say whether people were told so, `has_failed` whether of a failure. `asked` names what
+    `has_begun` and `is_over` say whether that was notified, `has_failed` whether a failure was. `asked` names what
     somebody was asked for. `unsent` are messages that may not have been sent, each with when it was due. `why` is who
     or what asked for the round. `version` is 0 for what the table does not hold.
     """
@@ -104,7 +104,7 @@ class Progress(NamedTuple):
             return self
         return Progress(self.image, since=now, asked=self.asked, unsent=self.unsent, version=self.version)
 
-    def told(self, before: "Progress", now: datetime, began_at: datetime | None = None) -> "Progress":
+    def notifying(self, before: "Progress", now: datetime, began_at: datetime | None = None) -> "Progress":
         """The same with the messages that are due since it was as `before`.
 
         `began_at` is when the newest of the rollouts began that have ended.
@@ -119,16 +119,16 @@ class Progress(NamedTuple):
             return self if is_early else self.closed(now)
         if not self.has_begun and any(part.state == STARTED for part in self.parts.values()):
             failed = self.has_failed or bool(failures)
-            return self._telling("started", now)._replace(has_begun=True, has_failed=failed)
+            return self._announcing("started", now)._replace(has_begun=True, has_failed=failed)
         if requested:
-            return self._telling("rolled-back", now, requested)
+            return self._announcing("rolled-back", now, requested)
         if failures and not self.has_failed:
-            return self._telling("failed", now, failures)._replace(has_failed=True)
+            return self._announcing("failed", now, failures)._replace(has_failed=True)
         return self
 
     def closed(self, now: datetime) -> "Progress":
-        """The same once all of its deployments have ended, and people are told."""
-        return (self._telling("ended", now) if self.parts else self)._replace(is_over=True)
+        """The same once all of its deployments have ended, with the message that says so."""
+        return (self._announcing("ended", now) if self.parts else self)._replace(is_over=True)
 
     def asking(self, kind: str, waits: Mapping[Target, str], by: str | None, now: datetime) -> "Progress":
         """The same once people are asked for what services wait for, each with why; each is asked for once."""
@@ -144,10 +144,10 @@ class Progress(NamedTuple):
         return self._replace(asked=tuple(one for one in self.asked if one[0] not in done))
 
     def saying(self, kind: str, parts: Mapping[Target, Part], why: str | None, now: datetime) -> "Progress":
-        """The same once people are told what is no part of a round."""
+        """The same with a message that is no part of a round."""
         return self._with(Message.of(kind, self.image, parts, why), now)
 
-    def _telling(self, kind: str, now: datetime, targets: Iterable[Target] = ()) -> "Progress":
+    def _announcing(self, kind: str, now: datetime, targets: Iterable[Target] = ()) -> "Progress":
         parts = {target: self.parts[target] for target in targets} or self.parts
         still_open = sum(part.is_open for part in self.parts.values())
         return self._with(Message.of(kind, self.image, parts, self.why, len(self.parts), still_open), now)

@@ -41,7 +41,7 @@ ByState = Mapping[str, Mapping[Target, Part]]
 
 
 def summary(kind: str, image: str, by_state: ByState, total: int) -> str:
-    """What is told of an image, in one sentence without its full stop; `total` counts all services of the round."""
+    """What is said of an image, in one sentence without its full stop; `total` counts all services of the round."""
     return _SUMMARIES[kind](image, by_state, _names(by_state), total)
 
 

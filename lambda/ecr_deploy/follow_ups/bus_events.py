@@ -35,7 +35,7 @@ class BusEvents(FollowUp):
     """Puts an event on the bus for each target of a push, and for each rollout that ended."""
 
     def after_push(self, pushes: Sequence[Push], results: Sequence[PushResult], settings: Settings) -> list[PushResult]:
-        """Tell of pushes; of those that are retried only once they are given up."""
+        """Report pushes; those that are retried only once they are given up."""
         if not settings.dry_run:
             ended = zip(pushes, results, strict=True)
             found = [event for push, result in ended for event in self._of_push(push, result, given_up=False)]
@@ -43,12 +43,12 @@ class BusEvents(FollowUp):
         return list(results)
 
     def after_rollouts(self, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]) -> None:
-        """Tell of rollouts that ended."""
+        """Report rollouts that ended."""
         del event_id, targets
         event_bus.put(self.environment.event_bus, [self._of_rollout(result) for result in results])
 
     def after_giving_up(self, push: Push, result: PushResult) -> None:
-        """Tell of a push that is retried no more."""
+        """Report a push that is retried no more."""
         if not self.environment.settings.dry_run:
             event_bus.put(self.environment.event_bus, self._of_push(push, result, given_up=True))
 

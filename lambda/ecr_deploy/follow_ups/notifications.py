@@ -1,7 +1,7 @@
-"""Notifications: what people are told of pushes, by topics of SNS, in mail and in chats.
+"""Notifications of pushes, by topics of SNS: for mail, and for chats.
 
 One message when a push begins to be rolled out, one when all of its rollouts have ended, one for the first that fails,
-and one for whatever waits for a person. What is told is written down before it is sent, and crossed out afterwards: it
+and one for whatever waits for a person. A message is written down before it is sent, and crossed out afterwards: it
 is sent at least once, and after that only where the crossing out was lost.
 """
 
@@ -41,21 +41,21 @@ _Rollouts = Mapping[Target, Sequence[Rollout]]
 
 
 class Notifications(FollowUp):
-    """Tells people what becomes of pushes."""
+    """Notifies people of what becomes of pushes."""
 
     def after_push(self, pushes: Sequence[Push], results: Sequence[PushResult], settings: Settings) -> list[PushResult]:
-        """Tell what begins, what failed, and what waits for a person."""
+        """Notify of what begins, what failed, and what waits for a person."""
         if not settings.dry_run:
             self._take_in(list(zip(pushes, results, strict=True)), given_up=False)
         return list(results)
 
     def after_giving_up(self, push: Push, result: PushResult) -> None:
-        """Tell what is retried no more."""
+        """Notify of what is retried no more."""
         if not self.environment.settings.dry_run:
             self._take_in([(push, result)], given_up=True)
 
     def after_rollouts(self, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]) -> None:
-        """Tell of the first rollout that failed, and once all have ended."""
+        """Notify of the first rollout that failed, and once all have ended."""
         del event_id, targets
         ended: dict[Record, dict[Target, Part]] = {}
         for result in results:
@@ -79,7 +79,7 @@ class Notifications(FollowUp):
         self._change_all((record, partial(_asking, texts=texts, now=now)) for record, texts in asked.items())
 
     def on_schedule(self, event_id: str, members: Sequence[Member], unknown: Sequence[TargetResult]) -> None:
-        """Tell what was lost: ends of which nobody heard, and messages that were never sent."""
+        """Notify of what was lost: ends of which nobody heard, and messages that were never sent."""
         del event_id, members, unknown
         now = self.environment.now()
         known = self.environment.progress.all()
@@ -89,10 +89,10 @@ class Notifications(FollowUp):
             self._change(one.image, one, partial(_settled, ends=ends, now=now))
 
     def _take_in(self, pushes: Iterable[tuple[Push, PushResult]], *, given_up: bool) -> None:
-        telling = [(push, result) for push, result in pushes if _may_tell(push, result)]
-        known = self._read(push.record for push, _ in telling)
+        noteworthy = [(push, result) for push, result in pushes if _may_notify(push, result)]
+        known = self._read(push.record for push, _ in noteworthy)
         changes: list[tuple[Record, _Change]] = []
-        for push, result in telling:
+        for push, result in noteworthy:
             begun = {} if progress.key_of(push.record) in known else self._begun(push, result)
             change = partial(
                 _after, push=push, result=result, begun=begun, given_up=given_up, now=self.environment.now()
@@ -200,7 +200,7 @@ class Notifications(FollowUp):
 def _after(  # noqa: PLR0913 - all that it depends on
     known: Progress, *, push: Push, result: PushResult, begun: Mapping[Target, Part], given_up: bool, now: datetime
 ) -> Progress:
-    """What is known of a push after its result, with what people have to be told."""
+    """What is known of a push after its result, with the messages that follow from it."""
     services = [one for one in result.targets if one.target.cluster]
     parts = {**begun, **{one.target: part for one in services if (part := _part(one, known, given_up=given_up))}}
     is_under_way = known.open_targets or any(part.state == STARTED for part in parts.values())
@@ -208,7 +208,7 @@ def _after(  # noqa: PLR0913 - all that it depends on
         # Nothing was begun: it is tried again.
         parts = {target: part for target, part in parts.items() if part.state != DUE}
     after = known.begun(parts, _why(push), now)
-    after = after.without(one.target for one in services if one.target not in parts).told(known, now)
+    after = after.without(one.target for one in services if one.target not in parts).notifying(known, now)
     after = after.answered(target for target, part in parts.items() if part.state == STARTED)
     for kind in _ASKING:
         texts = {one.target: str(one.reason) for one in services if one.reason and one.reason.kind == kind}
@@ -234,8 +234,8 @@ def _part(result: TargetResult, known: Progress, *, given_up: bool) -> Part | No
     return Part("failed", reason=str(result.reason)) if given_up or result.retry is Retry.NEVER else Part(DUE)
 
 
-def _may_tell(push: Push, result: PushResult) -> bool:
-    """Whether people may have to be told of a push: most of what is pushed reaches nothing."""
+def _may_notify(push: Push, result: PushResult) -> bool:
+    """Whether a push may give a message: most of what is pushed reaches nothing."""
     outcomes = {result.outcome, *(one.outcome for one in result.targets)}
     asks = any(one.reason and one.reason.kind in _ASKING for one in result.targets)
     acts = not outcomes.isdisjoint({Outcome.DEPLOYED, Outcome.FAILED, Outcome.UNCHANGED})
@@ -252,7 +252,7 @@ def _why(push: Push) -> str | None:
 
 
 def _ended(known: Progress, *, parts: Mapping[Target, Part], now: datetime, began: datetime) -> Progress:
-    return known.ended(parts, now).told(known, now, began)
+    return known.ended(parts, now).notifying(known, now, began)
 
 
 def _asking(known: Progress, *, texts: Mapping[Target, str], now: datetime) -> Progress:
@@ -265,7 +265,7 @@ def _settled(known: Progress, *, ends: Mapping[Target, Part], now: datetime) -> 
     after = known._replace(unsent=again)
     if known.is_over:
         return after
-    ended = after.ended(ends, now).told(known, now)
+    ended = after.ended(ends, now).notifying(known, now)
     is_late = not ended.is_over and (not ended.open_targets or ended.is_old(now))
     return ended.closed(now) if is_late else ended
 
