@@ -319,6 +319,31 @@ def test_an_end_may_come_before_the_beginning(ecs: StrictEcs) -> None:
     assert road.topics.subjects == ["app:v2 is live on service-0 and service-1"]
 
 
+def test_what_nobody_heard_of_again_is_over_in_the_end(ecs: StrictEcs, aws_queues: Queues) -> None:
+    road = make_road(ecs, 3)
+    road = Road(ecs, aws_queues, road.inputs, clients=road.clients)
+    # The others are tried again by a message that is lost, and somebody pins them meanwhile.
+    ecs.inject("UpdateService", Fault.INTERNAL, nth=2, times=100)
+    assert road.deliver(pushed("v2"), group="pushes") == []
+    [started] = road.topics.subjects
+    assert started == "app:v2 is being rolled out to service-0, service-1 and service-2"
+    ecs.heal()
+    for name in ("service-0", "service-1", "service-2"):
+        if road.image("prod", name) == f"{APP}:v2":
+            end(road, name)
+        else:
+            ecs.retag_service("prod", name, {"ecr-deploy:pinned": "true"})
+
+    ecs.clock.sleep(3600)
+    road.deliver(TICK)
+    assert road.topics.subjects[1:] == []
+    ecs.clock.sleep(24 * 3600)
+    road.deliver(TICK)
+
+    [ended] = road.topics.subjects[1:]
+    assert ended.startswith("app:v2 is live on 1 of 3 services, failed on service-")
+
+
 def test_a_long_rollout_in_slices_is_one_push(ecs: StrictEcs, aws_queues: Queues) -> None:
     road = make_road(ecs, 60)
     road = Road(ecs, aws_queues, road.inputs, clients=road.clients)

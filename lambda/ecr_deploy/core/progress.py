@@ -19,8 +19,8 @@ BAD = frozenset({"failed", "rolled-back"})
 
 # A rollout that ends this soon may have ended before anybody could say that it began.
 _SOON = timedelta(minutes=2)
-# A round of whose end nothing was heard for so long is over.
-_LONGEST = timedelta(days=2)
+# A round of whose end nothing was heard for so long is over; at a hook of ECS a deployment may be paused for 14 days.
+_LONGEST = timedelta(days=15)
 # What was asked for is asked again afterwards; a round that is over only has to outlast late news of it.
 _KEPT = timedelta(days=30)
 _KEPT_OVER = timedelta(days=2)
@@ -119,16 +119,17 @@ class Progress(NamedTuple):
             return self if is_early else self.closed(now)
         if not self.has_begun and any(part.state == STARTED for part in self.parts.values()):
             failed = self.has_failed or bool(failures)
-            return self._announcing("started", now)._replace(has_begun=True, has_failed=failed)
+            return self.announcing("started", now)._replace(has_begun=True, has_failed=failed)
         if requested:
-            return self._announcing("rolled-back", now, requested)
+            return self.announcing("rolled-back", now, requested)
         if failures and not self.has_failed:
-            return self._announcing("failed", now, failures)._replace(has_failed=True)
+            return self.announcing("failed", now, failures)._replace(has_failed=True)
         return self
 
     def closed(self, now: datetime) -> "Progress":
-        """The same once all of its deployments have ended, with the message that says so."""
-        return (self._announcing("ended", now) if self.parts else self)._replace(is_over=True)
+        """The same once its deployments have ended, or nobody knows of the others, with the message that says so."""
+        ended = self._replace(parts={target: part for target, part in self.parts.items() if not part.is_open})
+        return (ended.announcing("ended", now) if ended.parts else ended)._replace(is_over=True)
 
     def asking(self, kind: str, waits: Mapping[Target, str], by: str | None, now: datetime) -> "Progress":
         """The same once people are asked for what services wait for, each with why; each is asked for once."""
@@ -147,7 +148,8 @@ class Progress(NamedTuple):
         """The same with a message that is no part of a round."""
         return self._with(Message.of(kind, self.image, parts, why), now)
 
-    def _announcing(self, kind: str, now: datetime, targets: Iterable[Target] = ()) -> "Progress":
+    def announcing(self, kind: str, now: datetime, targets: Iterable[Target] = ()) -> "Progress":
+        """The same with a message about some services of the round, or about all."""
         parts = {target: self.parts[target] for target in targets} or self.parts
         still_open = sum(part.is_open for part in self.parts.values())
         return self._with(Message.of(kind, self.image, parts, self.why, len(self.parts), still_open), now)

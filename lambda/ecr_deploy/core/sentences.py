@@ -83,7 +83,7 @@ def _names(by_state: ByState) -> _Names:
 
 
 def _started(image: str, by_state: ByState, name: _Names, total: int) -> str:
-    going = [target for state in ("started", "due") for target in by_state.get(state, ())]
+    going = sorted(target for state in (STARTED, DUE) for target in by_state.get(state, ()))
     where = name.few(going) if len(going) <= MOST_NAMED else f"{total} services"
     return f"{image} is being rolled out to {where}{_bad(by_state, name, ', but ')}"
 

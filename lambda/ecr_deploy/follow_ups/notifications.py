@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _MOST_TRIES = 20
 # What nobody has sent by then was lost with an invocation.
 _LOST_AFTER = timedelta(minutes=5)
+# A service that was to be updated, and of which nothing was heard for so long, was lost with its message.
+_LONGEST_DUE = timedelta(days=1)
 # What waits for a person.
 _ASKING = frozenset({"approval", "hook"})
 
@@ -84,9 +86,10 @@ class Notifications(FollowUp):
         now = self.environment.now()
         known = self.environment.progress.all()
         rollouts = self._rollouts({target for one in known.values() for target in one.open_targets})
-        for one in known.values():
-            ends = dict(self._ends(one, rollouts))
-            self._change(one.image, one, partial(_settled, ends=ends, now=now))
+        self._change_all(
+            ((one.image, partial(_settled, ends=dict(self._ends(one, rollouts)), now=now)) for one in known.values()),
+            known,
+        )
 
     def _take_in(self, pushes: Iterable[tuple[Push, PushResult]], *, given_up: bool) -> None:
         noteworthy = [(push, result) for push, result in pushes if _may_notify(push, result)]
@@ -114,7 +117,9 @@ class Notifications(FollowUp):
         """What became of the services that are under way as far as people know."""
         for target in known.open_targets:
             part = known.parts[target]
-            if part.state != STARTED or target not in rollouts:
+            if part.state == DUE and self.environment.now() - known.since > _LONGEST_DUE:
+                yield target, Part("failed", reason="it was not updated within a day")
+            if part.state == DUE or target not in rollouts:
                 continue
             found = _find(known, part, rollouts[target]) or _find(known, part, self.environment.table.history(target))
             if found is None or found.state is not State.STARTED:
@@ -176,7 +181,7 @@ class Notifications(FollowUp):
                 sent.append(message)
             except EcrDeployError as error:
                 problem = error
-        while sent:
+        for _ in range(_MOST_TRIES if sent else 0):
             try:
                 self.environment.progress.write(known.sent(sent), self.environment.now())
                 break
