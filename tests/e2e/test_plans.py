@@ -108,7 +108,7 @@ def test_switched_off_it_leaves_nothing(applied: Root) -> None:
 def test_what_is_unknown_at_plan(new: Root) -> None:
     plan = new.plan(inputs={}, unknown=UNKNOWN)
 
-    assert len(planned(plan, "aws_cloudwatch_metric_alarm")) == 5
+    assert len(planned(plan, "aws_cloudwatch_metric_alarm")) == 7
     assert len(planned(plan, "aws_lambda_function")) == 1
 
 
