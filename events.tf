@@ -14,7 +14,7 @@ locals {
 
       # Where they await an action. Few do, so that the scope is left to the function.
       hooks = {
-        needed      = !var.dry_run
+        needed      = true
         description = "ECS deployments that await an action"
         pattern = jsonencode({
           source      = ["aws.ecs"]
@@ -25,9 +25,10 @@ locals {
         state    = "ENABLED"
       }
 
-      # How tasks end that have to run first.
+      # How tasks end that have to run first. This rule and the next are there without any, too, and disabled: whether
+      # there are may be unknown at plan.
       tasks = {
-        needed      = local.runs_tasks && !var.dry_run
+        needed      = true
         description = "Ends of tasks that run first"
         pattern = jsonencode({
           source      = ["aws.ecs"]
@@ -35,19 +36,19 @@ locals {
           detail      = { lastStatus = ["STOPPED"], startedBy = [{ prefix = "ecr-deploy/" }] }
         })
         schedule = null
-        state    = "ENABLED"
+        state    = local.runs_tasks && !var.dry_run ? "ENABLED" : "DISABLED"
       }
 
       # When the findings of a scan are there. Which repositories matter is left to the function.
       scans = {
-        needed      = length(local.scanned) > 0 && !var.dry_run
+        needed      = true
         description = "Ends of image scans"
         pattern = jsonencode({
           source      = ["aws.ecr", "aws.inspector2"]
           detail-type = ["ECR Image Scan", "Inspector2 Scan"]
         })
         schedule = null
-        state    = "ENABLED"
+        state    = length(local.scanned) > 0 && !var.dry_run ? "ENABLED" : "DISABLED"
       }
 
       # How CodeDeploy's end: it sends events of its own, which do not name the cluster.

@@ -63,6 +63,7 @@ locals {
       codedeploy                 = false
       express_mode               = false
       keep_revisions             = null
+      max_services_at_once       = 0
       image_parameter_prefix     = null
       topic_arns                 = []
       chat_topic_arns            = []
@@ -87,6 +88,7 @@ locals {
     codedeploy                 = var.codedeploy
     express_mode               = var.express_mode
     keep_revisions             = var.keep_revisions
+    max_services_at_once       = var.max_services_at_once
     image_parameter_prefix     = var.image_parameter_prefix
     topic_arns                 = local.notifications.topic_arns
     chat_topic_arns            = local.notifications.chat_topic_arns

@@ -250,6 +250,18 @@ variable "base_revision" {
   }
 }
 
+variable "max_services_at_once" {
+  description = "Number of services that a push, a request or a scheduled run may update at once: one that would update more waits for an approval. Default: 0, any number."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.max_services_at_once >= 0 && floor(var.max_services_at_once) == var.max_services_at_once
+    error_message = "max_services_at_once is ${var.max_services_at_once}, but must be a whole number of services: write 1 or more, or 0 for any number."
+  }
+}
+
 variable "change_calendars" {
   description = "Names or ARNs of AWS Systems Manager change calendars: while one of them is CLOSED, pushes wait; needs reconcile_schedule. Default: [], none."
   type        = list(string)

@@ -8,7 +8,7 @@ run "a_task_first" {
     rules = [{ run_before = [{ family = "migrate", container = "main", command = ["a", "b"], timeout_minutes = 5, network_configuration = { subnets = ["subnet-1"] } }] }, {}]
   }
   assert {
-    condition     = aws_cloudwatch_event_rule.other["schedule"].state == "ENABLED" && jsondecode(aws_cloudwatch_event_rule.other["tasks"].event_pattern).detail.lastStatus == ["STOPPED"]
+    condition     = aws_cloudwatch_event_rule.other["schedule"].state == "ENABLED" && aws_cloudwatch_event_rule.other["tasks"].state == "ENABLED"
     error_message = "Nobody hears of the end of the task."
   }
 }
@@ -16,8 +16,8 @@ run "a_task_first" {
 run "no_task_first" {
   command = plan
   assert {
-    condition     = !contains(keys(aws_cloudwatch_event_rule.other), "tasks")
-    error_message = "There is a rule for tasks."
+    condition     = aws_cloudwatch_event_rule.other["tasks"].state == "DISABLED"
+    error_message = "Somebody listens to tasks that nobody runs."
   }
 }
 

@@ -620,7 +620,27 @@ run "scans" {
   }
 
   assert {
-    condition     = contains(keys(aws_cloudwatch_event_rule.other), "scans")
+    condition     = aws_cloudwatch_event_rule.other["scans"].state == "ENABLED" && aws_cloudwatch_event_rule.other["tasks"].state == "DISABLED"
     error_message = "The ends of scans must be reported."
   }
+}
+
+run "half_a_service_at_once" {
+  command = plan
+
+  variables {
+    max_services_at_once = 0.5
+  }
+
+  expect_failures = [var.max_services_at_once]
+}
+
+run "fewer_services_than_none" {
+  command = plan
+
+  variables {
+    max_services_at_once = -1
+  }
+
+  expect_failures = [var.max_services_at_once]
 }

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from threading import Event
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ecr_deploy import fleet_reader, memory_reader
 from ecr_deploy.aws.calls import WORKERS, batched
-from ecr_deploy.aws.table import KEYS_PER_GET
+from ecr_deploy.aws.table import TARGETS_PER_GET
 from ecr_deploy.core import admission
 from ecr_deploy.core.errors import EcrDeployError, OutOfTimeError, OvertakenError, Retry
-from ecr_deploy.core.outcomes import PushResult, TargetResult, sum_up
+from ecr_deploy.core.outcomes import Outcome, PushResult, TargetResult, sum_up
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
@@ -26,6 +26,9 @@ from ecr_deploy.family_rollout import FamilyRollout, failed
 from ecr_deploy.fleet_reader import Hit
 from ecr_deploy.leases import FamilyLease
 from ecr_deploy.memory_reader import Memories, Reading
+
+if TYPE_CHECKING:
+    from ecr_deploy.core.fleet import Target
 
 logger = logging.getLogger("ecr_deploy")
 
@@ -65,12 +68,39 @@ def deploy(
             settings = stages.look_at(environment, settings, repositories)
         if environment.slices:
             environment.begin_slice()
+        settings = _braked(news, hits, environment, settings)
         for push, result in _Batch(news, environment, settings, Event()).roll_out(hits):
             found.setdefault(push, []).append(result)
         for push in news:
             found[push] += [result for result in unknown if rules.allows(push.record, result.target)]
     late = [push for push in found if push.origin == "memory" and push not in pushes]
     return [(push, _sum_up(push, found.get(push, ()), rules)) for push in [*pushes, *late]]
+
+
+def _braked(pushes: Sequence[Push], hits: Sequence[Hit], environment: Environment, settings: Settings) -> Settings:
+    """The settings, with the images that need an approval because they would update too many services at once.
+
+    What a scheduled run takes up counts together. What was approved for a service is let through there.
+    """
+    most = settings.max_services_at_once
+    if not most or sum(len(hit.concerned) for hit in hits) <= most:
+        return settings
+    planned = _Batch(pushes, environment, settings._replace(dry_run=True), Event()).roll_out(hits)
+    updated: dict[str, set[Target]] = {}
+    for push, result in planned:
+        if result.outcome is Outcome.DEPLOYED and push.answer is None:
+            updated.setdefault(_group(push), set()).add(result.target)
+    brakes = {
+        (push.repository, push.record.digest): f"it would update {count} services at once, of which at most {most} may "
+        "be: somebody must approve it"
+        for push in pushes
+        if (count := len(updated.get(_group(push), ()))) > most
+    }
+    return settings._replace(rules=settings.rules.given(settings.rules.facts._replace(brakes=brakes)))
+
+
+def _group(push: Push) -> str:
+    return "run" if push.origin in {"memory", "reconciliation"} else f"{push.repository}@{push.record.digest}"
 
 
 class _Batch(NamedTuple):
@@ -149,7 +179,7 @@ def _waves(hits: Iterable[Hit]) -> Iterator[list[Hit]]:
     wave: list[Hit] = []
     targets = 0
     for hit in hits:
-        if wave and targets + len(hit.targets) > KEYS_PER_GET:
+        if wave and targets + len(hit.targets) > TARGETS_PER_GET:
             yield wave
             wave, targets = [], 0
         wave.append(hit)

@@ -23,6 +23,7 @@ from ecr_deploy.core.rules import Rules
 from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
+    from ecr_deploy.aws.freezes import Freezes
     from ecr_deploy.aws.progress import ProgressItems
     from ecr_deploy.aws.scheduler import Scheduler
     from ecr_deploy.aws.slots import Slots
@@ -127,6 +128,20 @@ class Environment:
         from ecr_deploy.aws.slots import Slots  # noqa: PLC0415 - few need them
 
         return Slots(self._api("dynamodb", self._reporting), self.settings.table_name)
+
+    def frozen(self, settings: Settings) -> Settings:
+        """The settings with what somebody froze, as of the last reading of the table."""
+        facts = settings.rules.facts
+        if facts.freezes == self.table.freezes:
+            return settings
+        return settings._replace(rules=settings.rules.given(facts._replace(freezes=self.table.freezes)))
+
+    @cached_property
+    def freezes(self) -> "Freezes":
+        """What is frozen, to change it."""
+        from ecr_deploy.aws.freezes import Freezes  # noqa: PLC0415 - few requests need it
+
+        return Freezes(self._api("dynamodb", self._reporting), self.settings.table_name)
 
     @cached_property
     def queue(self) -> Queue:

@@ -66,6 +66,7 @@ class FamilyRollout:
             if known.start
         }
         family = family._replace(members=tuple(members), begun=begun)
+        self._settings = self._environment.frozen(self._settings)
         pushed = [push.record for push in self._pushes]
         if any(self._settings.rules.scans(push.repository) for push in pushed):
             from ecr_deploy import scans  # noqa: PLC0415 - most users need not load it
@@ -280,17 +281,8 @@ def _result(
     if isinstance(end, EcrDeployError):
         return failed(target, before, end)
     after = str(end[0]) if end[0] else None
-    return TargetResult(
-        target,
-        Outcome.DEPLOYED,
-        None,
-        before,
-        after,
-        verdict.changes,
-        base=bases[target],
-        gates=verdict.gates,
-        deployment=end[1] or None,
-    )
+    result = TargetResult(target, Outcome.DEPLOYED, None, before, after, verdict.changes, gates=verdict.gates)
+    return result._replace(base=bases[target], deployment=end[1] or None)
 
 
 def failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:

@@ -107,6 +107,8 @@ def find_hits(
             continue
         for push in concerning(service.target, repositories):
             concerned.setdefault(service.family, []).append((push, service.target, service.runs))
+    for family, hits in _moved(pushes, environment, families, concerned, concerning).items():
+        concerned.setdefault(family, []).extend(hits)
     standalone = {}
     for newest in _standalone(families, environment, rules):
         target = Target(None, newest.family)
@@ -119,6 +121,24 @@ def find_hits(
         Hit(family, families.get(family, ()), found, waits, standalone.get(family), is_late=family in later)
         for family, found in concerned.items()
     ], unknown
+
+
+def _moved(
+    pushes: Iterable[Push],
+    environment: Environment,
+    families: Mapping[str, Iterable[Service]],
+    concerned: Mapping[str, Iterable[tuple[Push, Target, str]]],
+    concerning: Callable[[Target, tuple[Repository, ...]], Iterable[Push]],
+) -> dict[str, list[tuple[Push, Target, str]]]:
+    """What pushes that nothing runs concern by the newest revisions of families, which services may be behind."""
+    strange = set(pushes) - {push for hits in concerned.values() for push, _, _ in hits}
+    moved = environment.ecs.moved(families) if strange else {}
+    found: dict[str, list[tuple[Push, Target, str]]] = {}
+    for family, repositories in moved.items():
+        for service in families[family]:
+            hits = (push for push in concerning(service.target, repositories) if push in strange)
+            found.setdefault(family, []).extend((push, service.target, service.runs) for push in hits)
+    return {family: hits for family, hits in found.items() if hits}
 
 
 def running(environment: Environment, rules: Rules, repository: Repository) -> list[Target]:

@@ -10,7 +10,7 @@ from ecr_deploy.aws import ecs_hooks
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
 from ecr_deploy.core.fleet import Target
-from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, sum_up
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.rollouts import Rollout, State
 from ecr_deploy.environment import Environment
@@ -27,26 +27,43 @@ def report_waiting(environment: Environment, event_id: str, targets: Iterable[Ta
     return problems
 
 
-def act(environment: Environment, target: Target, digest: str, action: ecs_hooks.Action) -> str | None:
-    """Let the deployment of an image go on that awaits an action, or roll back; None if there is none.
+def answer(environment: Environment, push: Push, result: PushResult) -> PushResult:
+    """Let deployments of an approved image go on that are paused, and those of a rejected one roll back.
 
-    Gives the id of the hook.
+    Gives the result with what was done.
 
     Raises:
         InvalidRequestError: the runtime's botocore is too old for it.
         EcrDeployError: ECS refuses or does not answer.
 
     """
+    action: ecs_hooks.Action = "CONTINUE" if push.answer == "approve" else "ROLLBACK"
+    ended = "and goes on" if push.answer == "approve" else "and is rolled back"
+    targets = tuple(
+        reached._replace(reason=Reason("hook", f"its deployment was paused, {ended}"))
+        if reached.outcome is Outcome.UNCHANGED and _act(environment, reached.target, push.record.digest, action)
+        else reached
+        for reached in result.targets
+    )
+    if targets == result.targets:
+        return result
+    answered = sum_up(targets)
+    report.log(push, answered, dry_run=False)
+    return answered
+
+
+def _act(environment: Environment, target: Target, digest: str, action: ecs_hooks.Action) -> bool:
+    """Whether a deployment of an image awaited an action, which was done."""
     if target.cluster is None or (found := _waiting(environment, target)) is None:
-        return None
+        return False
     rollout, hook = found
     if all(push.digest != digest for push in rollout.pushes):
-        return None
+        return False
     try:
         ecs_hooks.act(environment.ecs_with_events, hook, action)
     except ecs_hooks.TooOldError as error:
         raise InvalidRequestError(str(error)) from error
-    return hook.id
+    return True
 
 
 def _report_waiting(environment: Environment, event_id: str, target: Target) -> None:

@@ -10,7 +10,18 @@ from ecr_deploy.core import requests
 from ecr_deploy.core.errors import CallError, EcrDeployError, InvalidRequestError
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
-from ecr_deploy.core.requests import Adopt, Deploy, Explain, History, Image, Plan, Rollback, Status
+from ecr_deploy.core.requests import (
+    Adopt,
+    Deploy,
+    Explain,
+    Freeze,
+    History,
+    Image,
+    Plan,
+    Rollback,
+    Status,
+    Unfreeze,
+)
 from ecr_deploy.environment import Environment
 from ecr_deploy.rollout_watch import Watch
 
@@ -40,7 +51,15 @@ def _deploy(environment: Environment, request: Deploy, by: str | None) -> dict[s
     push = Push(record, "request", "request", force=request.force, by=by, answer=request.answer)
     rules = environment.settings.rules.within(request.scope)
     settings = environment.settings._replace(rules=rules, dry_run=request.dry_run)
-    return report.answer(on_push.deploy(environment, [push], settings), dry_run=request.dry_run)
+    results = on_push.deploy(environment, [push], settings)
+    if request.answer and not request.dry_run:
+        from ecr_deploy import hooks  # noqa: PLC0415 - most requests need not load it
+
+        results = [
+            (pushed, hooks.answer(environment, pushed, result) if pushed == push else result)
+            for pushed, result in results
+        ]
+    return report.answer(results, dry_run=request.dry_run)
 
 
 def _roll_back(environment: Environment, request: Rollback, by: str | None) -> dict[str, Any]:
@@ -72,6 +91,18 @@ def _plan(environment: Environment, request: Plan, _: str | None) -> dict[str, A
 def _adopt(environment: Environment, _: Adopt, __: str | None) -> dict[str, Any]:
     adopted = on_schedule.adopt(environment)
     return {"adopted": [{"cluster": target.cluster, "name": target.name} for target in adopted]}
+
+
+def _freeze(environment: Environment, request: Freeze, by: str | None) -> dict[str, Any]:
+    from ecr_deploy import freezing  # noqa: PLC0415 - as above
+
+    return freezing.freeze(environment, request, by)
+
+
+def _unfreeze(environment: Environment, request: Unfreeze, _: str | None) -> dict[str, Any]:
+    from ecr_deploy import freezing  # noqa: PLC0415 - as above
+
+    return freezing.lift(environment, request)
 
 
 def _status(environment: Environment, request: Status, _: str | None) -> dict[str, Any]:
@@ -148,4 +179,6 @@ _ANSWERS: dict[type, Callable[[Environment, Any, str | None], dict[str, Any]]] =
     History: _history,
     Status: _status,
     Adopt: _adopt,
+    Freeze: _freeze,
+    Unfreeze: _unfreeze,
 }

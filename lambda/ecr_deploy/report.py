@@ -15,6 +15,7 @@ from ecr_deploy.core import records
 from ecr_deploy.core.errors import EcrDeployError, Retry
 from ecr_deploy.core.events import InvalidEventError
 from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.freezes import Freeze
 from ecr_deploy.core.news import NoPush
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, TaskResult
 from ecr_deploy.core.pushes import Push
@@ -108,6 +109,23 @@ def format_wait(push: Record, reason: Reason) -> dict[str, Any]:
         "pushed_at": records.format_time(push.pushed_at),
         **_format_reason(reason),
     }
+
+
+def format_freeze(freeze: Freeze) -> dict[str, Any]:
+    """Format what is frozen."""
+    return {
+        "clusters": list(freeze.clusters),
+        "services": list(freeze.services),
+        "reason": freeze.reason,
+        "by": freeze.by,
+        "at": records.format_time(freeze.at),
+        "until": records.format_time(freeze.until) if freeze.until else None,
+    }
+
+
+def log_frozen(freeze: Freeze, text: str) -> None:
+    """Write what somebody froze, or what is frozen no longer."""
+    logger.info("%s: %s", text, freeze, extra=format_freeze(freeze))
 
 
 def log_failed(event_id: str, text: str, error: EcrDeployError, *, quiet: bool = False) -> PushResult:

@@ -27,6 +27,7 @@ def answer(environment: Environment, scope: Scope) -> dict[str, Any]:
     settings = settings._replace(rules=settings.rules.within(scope))
     members, unknown = fleet_reader.read_fleet(environment, settings)
     memories = memory_reader.read_memories(members, (), environment, settings)
+    settings = environment.frozen(settings)
     known = {target: read.memory for target, read in memories.items() if isinstance(read, Known)}
     readable = [
         member for member in members if member.target in known and not admission.obstacle(member.service, settings)
@@ -38,6 +39,11 @@ def answer(environment: Environment, scope: Scope) -> dict[str, Any]:
         waits.setdefault(target, []).append(report.format_wait(push, reason))
     return {
         **_format(members, memories, waits, settings),
+        "freezes": [
+            report.format_freeze(freeze)
+            for freeze in settings.rules.facts.freezes
+            if not freeze.is_over(settings.rules.facts.now)
+        ],
         "unknown": [
             {"cluster": result.target.cluster, "service": result.target.name, "reason": str(result.reason)}
             for result in unknown

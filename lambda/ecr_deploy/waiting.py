@@ -20,9 +20,9 @@ def deploy(environment: Environment, event_id: str, targets: Iterable[Target]) -
         settings = environment.settings_now(environment.settings)
         services = [service for target in targets if (service := environment.ecs.service(target))]
         members, _ = fleet_reader.read_members(services, environment)
+        known, memories, settings, problems = look_at(environment, event_id, members, settings)
     except EcrDeployError as error:
         return [report.log_failed(event_id, f"looking for what waits: {error}", error)], []
-    known, memories, settings, problems = look_at(environment, event_id, members, settings)
     pushes = reconcile.remembered(known, memories, settings.rules, event_id)
     return problems, on_push.deploy(environment, pushes, environment.settings)
 
@@ -56,6 +56,7 @@ def look_at(
             problems.append(report.log_failed(event_id, f"remembering {target.name}: {known}", known))
         else:
             memories[target] = known.memory
+    settings = environment.frozen(settings)
     known_members = [member for member in members if member.target in memories]
     try:
         settings = stages.look_at(environment, settings, reconcile.repositories(known_members, settings.rules))

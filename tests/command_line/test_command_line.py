@@ -497,6 +497,22 @@ def test_an_answer_to_what_waits(line: CommandLine, verb: str, image: str) -> No
     assert line.function.asked[-1]["by"] == "jane"
 
 
+def test_a_freeze_and_its_end(line: CommandLine) -> None:
+    frozen = rows(line.run("freeze", "--cluster", "prod", "--reason", "audit", "--until", "2099-12-01T08:00:00Z"))
+    assert frozen == [["FROZEN", "BY", "UNTIL", "WHY"], ["prod/*", "jane", "2099-12-01T08:00:00Z", "audit"]]
+
+    line.road.push(pushed("v2"))
+    status = line.run("status", "--cluster", "prod")
+    assert "prod/* is frozen by jane until 2099-12-01T08:00:00Z: audit" in " ".join(status.stderr.split())
+    assert "app:v2 waits: jane froze it" in status.stdout
+
+    lifted = rows(line.run("unfreeze"))
+    assert lifted[:2] == [["NOT FROZEN ANY MORE", "BY", "UNTIL", "WHY"], frozen[1]]
+    assert ["prod/api", "deployed"] in [row[:2] for row in lifted]
+    assert line.road.image("prod", "api") == f"{APP}:v2"
+    assert line.run("unfreeze").exit_code == 2
+
+
 @pytest.fixture
 def letters(line: CommandLine, aws_queues: Queues) -> Queues:
     """A push and something else in the dead-letter queue."""
@@ -672,6 +688,7 @@ _ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("completion",): ["bash"],
     **{(name,): ["app:v2"] for name in ("plan", "diff", "deploy", "wait", "explain", "approve", "reject")},
     **{(name,): ["prod", "api"] for name in ("rollback", "pin", "unpin")},
+    ("freeze",): ["--reason", "audit"],
 }
 ALL = commands(cli)
 ASKING = [words for words in ALL if words != ("completion",)]
@@ -794,6 +811,8 @@ def test_what_aws_refuses_the_caller(line: CommandLine, monkeypatch: pytest.Monk
         (["status"], "services"),
         (["approve", "app:v2"], "pushes"),
         (["adopt"], "adopted"),
+        (["freeze", "--reason", "audit"], "freezes"),
+        (["unfreeze"], "lifted"),
         (["history", "prod", "api"], "history"),
         (["rollback", "prod", "api", "--yes"], "rollback"),
         (["wait", "app:v2", "--timeout", "1"], "rollouts"),
@@ -802,6 +821,8 @@ def test_what_aws_refuses_the_caller(line: CommandLine, monkeypatch: pytest.Monk
 )
 def test_answers_for_programs(line: CommandLine, words: list[str], member: str) -> None:
     line.run("deploy", "app:v1", "--yes")
+    if words[0] == "unfreeze":
+        line.run("freeze", "--reason", "audit")
     if words[0] in {"history", "rollback"}:
         line.run("deploy", "app:v2", "--yes")
 

@@ -13,7 +13,16 @@ LONGEST = 300
 ROOMS = (
     ("handler.py",),
     ("dispatch.py",),
-    ("on_push.py", "on_request.py", "on_rollout.py", "on_scan.py", "on_schedule.py", "on_task.py", "waiting.py"),
+    (
+        "freezing.py",
+        "on_push.py",
+        "on_request.py",
+        "on_rollout.py",
+        "on_scan.py",
+        "on_schedule.py",
+        "on_task.py",
+        "waiting.py",
+    ),
     (
         "deployer.py",
         "family_rollout.py",

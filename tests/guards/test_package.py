@@ -125,6 +125,7 @@ def test_what_ships_imports_all_that_it_needs_and_nothing_else(tmp_path: Path) -
     found = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
     # Named in texts, which nobody evaluates: most users need not load their modules.
     assert {one["message"] for one in json.loads(found.stdout)} == {
+        "Undefined name `Freeze`",
         "Undefined name `OrderBy`",
         "Undefined name `Range`",
         "Undefined name `Slot`",

@@ -119,3 +119,75 @@ def test_what_a_tag_lacks_to_be_a_version_is_said(ecs: StrictEcs, tag: str, why:
 
     assert outcome(result) == ("skipped", "no-rule")
     assert why in result["reason"]
+
+
+OLD, NEW = APP, APP._replace(name="new/app")
+SIDE = APP._replace(name="side")
+
+
+class TestARepositoryThatMoved:
+    """Terraform's newest revision has the image in another repository; the service still runs the old one."""
+
+    @pytest.fixture
+    def road(self, ecs: StrictEcs) -> Road:
+        ecs.add_service("prod", "api", ecs.register(definition("api", f"{OLD}:v1", f"{SIDE}:s1")))
+        ecs.add_service("prod", "web", ecs.register(definition("web", f"{OLD}:v1")))
+        ecs.register(definition("api", f"{NEW}:v1", f"{SIDE}:s1", cpu="512"))
+        return Road(ecs)
+
+    def test_a_push_to_the_new_one_deploys_the_newest_revision(self, road: Road) -> None:
+        result = road.push(pushed("v2", repository="new/app"))
+
+        assert [(service["service"], service["outcome"]) for service in result["services"]] == [("api", "deployed")]
+        assert road.image("prod", "api") == f"{NEW}:v2"
+        assert road.image("prod", "api", "sidecar-1") == f"{SIDE}:s1"
+        assert road.ecs.running("prod", "api")["cpu"] == "512"
+        assert road.push(pushed("v2", repository="new/app"))["outcome"] == "unchanged"
+
+    def test_one_to_the_old_one_does_not(self, road: Road) -> None:
+        result = road.push(pushed("v2"))
+
+        reasons = {service["service"]: service["reason_kind"] for service in result["services"]}
+        assert reasons == {"api": "moved", "web": None}
+
+    def test_both_in_one_batch(self, road: Road) -> None:
+        assert road.deliver(pushed("v2"), pushed("v3", repository="new/app")) == []
+
+        assert (road.image("prod", "api"), road.image("prod", "web")) == (f"{NEW}:v3", f"{OLD}:v2")
+
+    def test_another_container_keeps_what_it_runs(self, road: Road) -> None:
+        assert road.push(pushed("s2", repository="side"))["outcome"] == "deployed"
+        assert road.image("prod", "api") == f"{NEW}:v1"
+
+        road.push(pushed("v2", repository="new/app"))
+
+        assert (road.image("prod", "api"), road.image("prod", "api", "sidecar-1")) == (f"{NEW}:v2", f"{SIDE}:s2")
+
+    def test_where_what_runs_is_the_base_nothing_moves(self, ecs: StrictEcs, road: Road) -> None:
+        road = Road(ecs, inputs={"base_revision": "running"})
+
+        assert road.push(pushed("v2", repository="new/app"))["outcome"] == "skipped"
+        assert ecs.writes == []
+
+    def test_nobodys_pushes_ask_once_in_five_minutes(self, ecs: StrictEcs, road: Road) -> None:
+        for _ in range(3):
+            assert road.push(pushed("v2", repository="nobody"))["reason_kind"] == "not-running"
+        # What each runs, once, and the newest of each family.
+        assert ecs.count("DescribeTaskDefinition") == 2 + 2
+
+        ecs.clock.sleep(301)
+        road.push(pushed("v2", repository="nobody"))
+        assert ecs.count("DescribeTaskDefinition") == 2 + 4
+
+    def test_a_rule_that_does_not_let_it_in(self, ecs: StrictEcs, road: Road) -> None:
+        road = Road(ecs, inputs={"rules": [{"repositories": ["app"]}]})
+
+        assert road.push(pushed("v2", repository="new/app"))["reason_kind"] == "no-rule"
+
+    def test_explain_says_the_same(self, road: Road) -> None:
+        assert road.registry is not None
+        road.registry.push("v2", "new/app")
+
+        explained = road.request(explain={"repository": "new/app", "tag": "v2"})
+
+        assert [(service["service"], service["outcome"]) for service in explained["services"]] == [("api", "deployed")]

@@ -4,7 +4,8 @@ A history is a line of steps. `push v2` pushes an image under that tag, `upload 
 `live staging` ends what rolls out there well, `break staging` lets ECS's circuit breaker roll it back,
 `approve v2 ann`, `reject v2 ann` and `deploy v2` are requests, `wait 30` lets minutes pass, `run` is a scheduled run,
 `pin staging` and `opt-out staging` tag a service. `scan v2 HIGH=1` is a scan that ended with such findings, and
-`scanned v2` one of whose end no event came.
+`scanned v2` one of whose end no event came. `freeze prod` and `unfreeze prod` are requests, `freeze prod 30` one that
+ends by itself.
 """
 
 import json
@@ -38,6 +39,7 @@ RULES: dict[str, list[dict[str, Any]]] = {
     "scan": [STAGING, {"clusters": ["prod"], "max_scan_severity": "MEDIUM"}],
     "none": [STAGING, {"clusters": ["prod"], "max_scan_severity": "NONE", "scan_timeout_minutes": 30}],
     "scan-first": [STAGING, {"clusters": ["prod"], "max_scan_severity": "LOW", "approval": {}}],
+    "all": [{}],
     "services": [STAGING, {"clusters": ["prod"], "after": {**STAGING, "services": ["web"]}}],
 }
 # Rules | steps | what each cluster runs in the end | outcome and reason kind of the last push to production.
@@ -123,6 +125,9 @@ class World:
         self._exists(tag)
         self.road.request(approve={"repository": "app", "tag": tag}, by=by)
 
+    def approve_there(self, tag: str, by: str) -> None:
+        self.road.request(approve={"repository": "app", "tag": tag, "clusters": ["prod"]}, by=by)
+
     def reject(self, tag: str, by: str) -> None:
         self._exists(tag)
         self.road.request(reject={"repository": "app", "tag": tag, "clusters": ["prod"]}, by=by)
@@ -143,6 +148,16 @@ class World:
         """A scan of whose end no event came."""
         counts = {severity: int(count) for severity, count in (finding.split("=") for finding in findings)}
         self.registry.scans[digest(tag)] = ("COMPLETE", counts)
+
+    def freeze(self, cluster: str, minutes: str | None = None) -> None:
+        request = {"clusters": [cluster], "reason": "audit"}
+        if minutes:
+            until = datetime.fromtimestamp(self.ecs.clock.time() + int(minutes) * 60, UTC)
+            request["until"] = f"{until:%Y-%m-%dT%H:%M:%SZ}"
+        self.road.request(freeze=request, by="ann")
+
+    def unfreeze(self, cluster: str) -> None:
+        self.road.request(unfreeze={"clusters": [cluster]})
 
     def decided(self) -> str:
         """Outcome and kind of reason of the last push in production."""

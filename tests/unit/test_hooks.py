@@ -5,15 +5,12 @@ from typing import Any
 
 import pytest
 
-from ecr_deploy import hooks
 from ecr_deploy.core.errors import InvalidRequestError
-from ecr_deploy.core.fleet import Target
-from tests.harness.road import APP, Road, definition, digest, pushed
+from tests.harness.road import APP, Road, definition, pushed
 from tests.harness.strict_ecs import StrictEcs
 
 pytestmark = pytest.mark.newer_boto3
 
-API = Target("prod", "api")
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event"}
 
 
@@ -23,7 +20,8 @@ def road(ecs: StrictEcs, caplog: pytest.LogCaptureFixture) -> Road:
     caplog.set_level(logging.INFO, "ecr_deploy")
     ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v1")), service_revisions=True)
     road = Road(ecs, inputs={"rollback_on_failure": True})
-    road.registry.push("v1", time="2026-11-22T06:00:00Z")  # type: ignore[union-attr]
+    for day, tag in enumerate(("v1", "v2"), start=22):
+        road.registry.push(tag, time=f"2026-11-{day}T06:00:00Z")  # type: ignore[union-attr]
     road.push(pushed("v2"))
     road.events.taken.clear()
     return road
@@ -95,7 +93,7 @@ def test_what_waits_for_a_person_is_not_late(ecs: StrictEcs, road: Road) -> None
     assert road.image("prod", "api") == f"{APP}:v2"
 
     # Of what went on it counts from then.
-    assert hooks.act(road.handler.environment, API, digest("v2"), "CONTINUE")
+    assert answered(road, "approve", "v2") == [("unchanged", "its deployment was paused, and goes on")]
     ecs.clock.sleep(29 * 60)
     road.deliver(TICK)
     assert road.image("prod", "api") == f"{APP}:v2"
@@ -104,22 +102,30 @@ def test_what_waits_for_a_person_is_not_late(ecs: StrictEcs, road: Road) -> None
     assert road.image("prod", "api") == f"{APP}:v1"
 
 
-def test_it_goes_back_as_somebody_says(ecs: StrictEcs, road: Road) -> None:
-    hook = ecs.pause("prod", "api")
-    act = hooks.act
+def answered(road: Road, answer: str, tag: str) -> list[tuple[str, str]]:
+    """What came of the answer for each service."""
+    found = road.request(**{answer: {"repository": "app", "tag": tag}}, by="ann")
+    return [(service["outcome"], service["reason"]) for service in found["pushes"][0]["services"]]
 
-    assert act(road.handler.environment, API, digest("v1"), "ROLLBACK") is None
-    assert act(road.handler.environment, Target(None, "api"), digest("v2"), "ROLLBACK") is None
-    assert act(road.handler.environment, API, digest("v2"), "ROLLBACK") == hook
+
+def test_it_goes_back_as_somebody_says(ecs: StrictEcs, road: Road) -> None:
+    ecs.pause("prod", "api")
+
+    [(outcome, _)] = answered(road, "reject", "v1")
+    assert (outcome, road.image("prod", "api")) == ("skipped", f"{APP}:v2")
+    assert answered(road, "reject", "v2") == [("unchanged", "its deployment was paused, and is rolled back")]
 
     assert road.image("prod", "api") == f"{APP}:v1"
-    assert act(road.handler.environment, API, digest("v2"), "CONTINUE") is None
+
+
+def test_one_that_is_not_paused_stays_as_it_is(road: Road) -> None:
+    assert answered(road, "approve", "v2") == [("unchanged", "it runs this image already")]
 
 
 def test_a_runtime_that_is_too_old_says_what_to_do(ecs: StrictEcs, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     ecs.pause("prod", "api")
     client = road.handler.environment.ecs_with_events.client
-    monkeypatch.setattr(client, "continue_service_deployment", None)
+    monkeypatch.setattr(client, "continue_service_deployment", None, raising=False)
 
     with pytest.raises(InvalidRequestError, match="too old for ContinueServiceDeployment: continue the deployment"):
-        hooks.act(road.handler.environment, API, digest("v2"), "CONTINUE")
+        answered(road, "approve", "v2")

@@ -44,6 +44,8 @@ class Ecs:
         self._revisions: dict[str, Revision] = {}
         self._repositories: dict[str, tuple[Repository, ...]] = {}
         self._seen = KnownServices(api.pacer.now)
+        # When the newest revisions of families were asked for, and the repositories that they run.
+        self._newest: dict[str, tuple[float, tuple[Repository, ...]]] = {}
         api.keep_whole("RegisterTaskDefinition", {"family": "-", "containerDefinitions": []})
 
     def service(self, target: Target) -> Service | None:

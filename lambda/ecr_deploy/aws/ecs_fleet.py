@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from itertools import chain
+from math import inf
 from typing import Any, NamedTuple
 
 from ecr_deploy.aws.calls import UNKNOWN_OPERATION, Shape, batched, next_page
@@ -24,6 +25,7 @@ logger = logging.getLogger("ecr_deploy")
 _SERVICES_PER_PAGE = 100
 _SERVICES_PER_DESCRIBE = 10
 _CLUSTERS_PER_DESCRIBE = 100
+_OUTDATED_SECONDS = 300
 _ROLLING_BACK = Reason(
     "rolling-back", "it is being rolled back, and an update now would leave it nothing to fall back to"
 )
@@ -125,6 +127,19 @@ class EcsFleet(Ecs):
         """The newest ACTIVE revision of each family, if it has one; where ECS does not say it, why."""
         families = list(families)
         return dict(zip(families, self._pool.map(self._try_newest, families), strict=True))
+
+    def moved(self, families: Iterable[str]) -> dict[str, tuple[Repository, ...]]:
+        """The ECR repositories of the newest revision of each family, as of the last five minutes.
+
+        Of as many families as need not wait for ECS's pace, those first that were not asked for longest.
+        """
+        now = self._api.pacer.now()
+        asked = {family: self._newest.get(family, (-inf, ())) for family in families}
+        old = sorted((at, family) for family, (at, _) in asked.items() if at < now - _OUTDATED_SECONDS)
+        again = [family for _, family in old[: self._api.pacer.spare("DescribeTaskDefinition")]]
+        for family, revision in self.all_newest(again).items():
+            self._newest[family] = (now, revision.repositories if isinstance(revision, Revision) else ())
+        return {family: self._newest[family][1] for family in asked if family in self._newest}
 
     def _read(self, query: "_Query") -> Iterator[tuple[Service, bool]]:
         """List services, and describe those that are not known; gives whether each was."""

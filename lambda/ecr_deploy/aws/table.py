@@ -4,6 +4,8 @@
     service/CLUSTER/NAME   memory                          version, memory: JSON
     service/CLUSTER/NAME   rollout/2026-11-23T06:17:18Z/…  rollout: JSON, expires
     lease/FAMILY           lease                           holder, until, registered: JSON
+    freezes                memory                          version, freezes: JSON
+    tasks                  CLUSTER/FAMILY/CONTAINER        version, runs: JSON
     reported/SUBJECT       a problem that lasts            expires
     progress               ACCOUNT/REGION/REPO@DIGEST      version, progress: JSON, expires
 
@@ -17,9 +19,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ecr_deploy.aws.calls import Api, batched
-from ecr_deploy.core import items, rollouts
-from ecr_deploy.core.errors import BusyError, CallError, EcrDeployError, MalformedItemError, OvertakenError, Retry
+from ecr_deploy.aws.dynamodb import CONDITION_FAILED, Items, key_of
+from ecr_deploy.core import freezes, items, rollouts
+from ecr_deploy.core.errors import BusyError, CallError, EcrDeployError, MalformedItemError
 from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.freezes import Freeze
 from ecr_deploy.core.memory import Memory
 from ecr_deploy.core.rollouts import Rollout
 
@@ -28,11 +32,12 @@ LEASE_SECONDS = 60
 MOST_ROLLOUTS = 200
 """How far back history goes, within a year."""
 
-KEYS_PER_GET = 100
-"""How many targets one BatchGetItem reads."""
+_KEYS_PER_GET = 100
+TARGETS_PER_GET = _KEYS_PER_GET - 1
+"""How many targets one BatchGetItem reads, beside what is frozen."""
+FREEZES = "freezes"
+"""The key of what is frozen."""
 _YEAR = timedelta(days=365)
-_CONDITION_FAILED = "ConditionalCheckFailedException"
-_TABLE_MISSING = "ResourceNotFoundException"
 # Of what we registered, which revisions are remembered for each family.
 _MOST_REGISTERED = 500
 
@@ -56,18 +61,15 @@ class Lease(NamedTuple):
     registered: Mapping[int, int]
 
 
-class Table:
-    """The module's table, as `name`; `holder` identifies this writer.
-
-    Every method raises CallError where DynamoDB refuses or does not answer, and OutOfTimeError where the invocation
-    would end first.
-    """
+class Table(Items):
+    """What the table holds of targets and families; `holder` identifies this writer."""
 
     def __init__(self, api: Api, name: str, holder: str) -> None:
-        self._api = api
-        self._name = name
+        super().__init__(api, name)
         self._holder = holder
         self._pool = ThreadPoolExecutor(32, thread_name_prefix="table")
+        self.freezes: tuple[Freeze, ...] = ()
+        """What is frozen, as of the last reading of any target: it comes with that."""
 
     def read(self, targets: Iterable[Target]) -> dict[Target, Known | EcrDeployError]:
         """What is known of each target; where its item can't be read, why."""
@@ -76,11 +78,14 @@ class Table:
     def start_read(self, targets: Iterable[Target]) -> Callable[[], dict[Target, Known | EcrDeployError]]:
         """Begin to read what is known of targets; the function that it gives waits for the answers."""
         keys = {items.target_key(target): target for target in targets}
-        batches = batched((_key(key, "memory") for key in keys), KEYS_PER_GET)
+        wanted = [FREEZES, *keys] if keys else []
+        batches = batched((key_of(key, "memory") for key in wanted), _KEYS_PER_GET)
         answers = [self._pool.submit(self._get, batch) for batch in batches]
 
         def answered() -> dict[Target, Known | EcrDeployError]:
             found = {key: item for answer in answers for key, item in answer.result().items()}
+            if keys:
+                self.freezes = freezes_of(found.get(FREEZES))
             return {target: _known(key, found.get(key)) for key, target in keys.items()}
 
         return answered
@@ -106,7 +111,7 @@ class Table:
                 "UpdateItem",
                 f"the lease of family {family}",
                 {"Attributes": dict},
-                Key=_key(f"lease/{family}", "lease"),
+                Key=key_of(f"lease/{family}", "lease"),
                 UpdateExpression="SET holder = :holder, #until = :until",
                 ConditionExpression="attribute_not_exists(holder) OR holder = :holder OR #until < :now",
                 ExpressionAttributeNames={"#until": "until"},
@@ -118,7 +123,7 @@ class Table:
                 ReturnValues="ALL_NEW",
             )
         except CallError as error:
-            if error.code == _CONDITION_FAILED:
+            if error.code == CONDITION_FAILED:
                 raise BusyError(family) from error
             raise
         return Lease(family, until, _registered(answer["Attributes"]))
@@ -139,7 +144,7 @@ class Table:
                 "UpdateItem",
                 f"the lease of family {lease.family}",
                 {},
-                Key=_key(f"lease/{lease.family}", "lease"),
+                Key=key_of(f"lease/{lease.family}", "lease"),
                 UpdateExpression="SET registered = :registered REMOVE holder, #until",
                 ConditionExpression="holder = :holder",
                 ExpressionAttributeNames={"#until": "until"},
@@ -149,7 +154,7 @@ class Table:
                 },
             )
         except CallError as error:
-            if error.code != _CONDITION_FAILED:
+            if error.code != CONDITION_FAILED:
                 raise
 
     def note(self, lease: Lease) -> None:
@@ -158,7 +163,7 @@ class Table:
             "UpdateItem",
             f"the lease of family {lease.family}",
             {},
-            Key=_key(f"lease/{lease.family}", "lease"),
+            Key=key_of(f"lease/{lease.family}", "lease"),
             UpdateExpression="SET registered = :registered",
             ConditionExpression="holder = :holder",
             ExpressionAttributeValues={
@@ -169,14 +174,14 @@ class Table:
 
     def registered(self, family: str) -> Mapping[int, int]:
         """The numbers of the revisions of a family that we registered, with those that they were made from."""
-        return _registered(self._get([_key(f"lease/{family}", "lease")]).get(f"lease/{family}", {}))
+        return _registered(self._get([key_of(f"lease/{family}", "lease")]).get(f"lease/{family}", {}))
 
     def archive(self, target: Target, ended: Sequence[Rollout]) -> None:
         """Write rollouts into the history of a target."""
         for rollout in ended:
             key = items.target_key(target)
             item = {
-                **_key(key, f"rollout/{rollout.key}"),
+                **key_of(key, f"rollout/{rollout.key}"),
                 "rollout": {"S": json.dumps(rollouts.to_json(rollout))},
                 "expires": {"N": str(int((rollout.started_at + _YEAR).timestamp()))},
             }
@@ -185,11 +190,11 @@ class Table:
     def is_first(self, subject: str, problem: str, now: datetime) -> bool:
         """Whether a problem that lasts was not reported yet within a year; from now on it was."""
         key = f"reported/{subject}"
-        item = {**_key(key, problem), "expires": {"N": str(int((now + _YEAR).timestamp()))}}
+        item = {**key_of(key, problem), "expires": {"N": str(int((now + _YEAR).timestamp()))}}
         try:
             self._call("PutItem", key, {}, Item=item, ConditionExpression="attribute_not_exists(expires)")
         except CallError as error:
-            if error.code == _CONDITION_FAILED:
+            if error.code == CONDITION_FAILED:
                 return False
             raise
         return True
@@ -197,29 +202,12 @@ class Table:
     def history(self, target: Target, limit: int = MOST_ROLLOUTS) -> Iterator[Rollout]:
         """The rollouts of a target, the newest first."""
         key = items.target_key(target)
-        page: dict[str, Any] = {}
-        while limit > 0:
-            answer = self._call(
-                "Query",
-                key,
-                {"Items": [dict]},
-                KeyConditionExpression="#target = :target AND begins_with(#item, :rollout)",
-                ExpressionAttributeNames={"#target": "target", "#item": "item"},
-                ExpressionAttributeValues={":target": {"S": key}, ":rollout": {"S": "rollout/"}},
-                ScanIndexForward=False,
-                Limit=limit,
-                **page,
-            )
-            for item in answer["Items"]:
-                try:
-                    yield rollouts.from_json(json.loads(item["rollout"]["S"]))
-                except (KeyError, ValueError, TypeError) as error:
-                    name = f"{key}, {item['item']['S']}"
-                    raise MalformedItemError(name, error) from error
-            limit -= len(answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        for item in self.query(key, "rollout/", newest_first=True, limit=limit):
+            try:
+                yield rollouts.from_json(json.loads(item["rollout"]["S"]))
+            except (KeyError, ValueError, TypeError) as error:
+                name = f"{key}, {item['item']['S']}"
+                raise MalformedItemError(name, error) from error
 
     def _get(self, keys: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
@@ -237,35 +225,11 @@ class Table:
         target, known = change
         if known.memory == known.stored:
             return known
-        key = items.target_key(target)
-        condition = "version = :version" if known.version else "attribute_not_exists(version)"
-        values: dict[str, Any] = {}
-        if known.version:
-            values = {"ExpressionAttributeValues": {":version": {"N": str(known.version)}}}
-        item = {
-            **_key(key, "memory"),
-            "version": {"N": str(known.version + 1)},
-            "memory": {"S": items.to_text(known.memory)},
-        }
         try:
-            self._call("PutItem", key, {}, Item=item, ConditionExpression=condition, **values)
-        except CallError as error:
-            return OvertakenError(target.name) if error.code == _CONDITION_FAILED else error
+            self.put(items.target_key(target), "memory", known.version, memory=items.to_text(known.memory))
         except EcrDeployError as error:
             return error
         return Known(known.memory, known.version + 1, known.memory)
-
-    def _call(
-        self, operation: str, subject: str, needs: Any, *, table: bool = True, **arguments: Any
-    ) -> dict[str, Any]:
-        named: dict[str, Any] = {"TableName": self._name} if table else {}
-        try:
-            return self._api.call(operation, subject, needs, **named, **arguments)
-        except CallError as error:
-            if error.code == _TABLE_MISSING:
-                message = f"there is no table {self._name}, which the module makes: apply it"
-                raise CallError(message, operation, error.code, Retry.LATER, "no-table") from error
-            raise
 
 
 def _known(key: str, item: Mapping[str, Any] | None) -> Known | EcrDeployError:
@@ -278,16 +242,25 @@ def _known(key: str, item: Mapping[str, Any] | None) -> Known | EcrDeployError:
         return MalformedItemError(key, error)
 
 
+def freezes_of(item: Mapping[str, Any] | None) -> tuple[Freeze, ...]:
+    """What is frozen, as the table holds it.
+
+    Raises:
+        MalformedItemError: somebody edited it.
+
+    """
+    try:
+        return freezes.from_text(item["freezes"]["S"]) if item else ()
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise MalformedItemError(FREEZES, error) from error
+
+
 def _registered(item: Mapping[str, Any]) -> dict[int, int]:
     try:
         return {int(number): int(base) for number, base in json.loads(item["registered"]["S"]).items()}
     except (KeyError, ValueError, TypeError, AttributeError):
         # Nothing is registered yet, or somebody edited it: what it says is only a help after a crash.
         return {}
-
-
-def _key(target: str, item: str) -> dict[str, dict[str, str]]:
-    return {"target": {"S": target}, "item": {"S": item}}
 
 
 def _milliseconds(time: datetime) -> str:

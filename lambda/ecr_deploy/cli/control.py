@@ -1,4 +1,4 @@
-"""Commands that say what may be deployed where: pin, unpin, approve, reject, adopt."""
+"""Commands that say what may be deployed where: pin, unpin, approve, reject, freeze, unfreeze, adopt."""
 
 from typing import Any
 
@@ -10,6 +10,8 @@ from ecr_deploy.cli.options import image as with_image
 from ecr_deploy.cli.options import scope as with_scope
 from ecr_deploy.core.admission import PINNED
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
+
+_FREEZE = ["FROZEN", "BY", "UNTIL", "WHY"]
 
 
 @command("pin")
@@ -64,9 +66,51 @@ def reject(caller: Caller, image: dict[str, str], **scope: Any) -> int:
     return _answer(caller, "reject", image, scope)
 
 
+def freeze_row(freeze: dict[str, Any]) -> list[str]:
+    """Show what is frozen, by whom, until when and why."""
+    what = f"{', '.join(freeze['clusters'])}/{', '.join(freeze['services'])}"
+    return [what, freeze["by"], freeze["until"] or "", freeze["reason"]]
+
+
 def _answer(caller: Caller, verb: str, image: dict[str, str], scope: dict[str, Any]) -> int:
     request = {verb: {**image, **narrowed(**scope)}, "by": caller.connection.by}
     code = deployments.show(caller, deployments.ask(caller, "Answering", request, image, scope))
+    return FAILED if code == FAILED else DONE
+
+
+@command("freeze")
+@with_scope
+@click.option("--reason", required=True, metavar="TEXT", help="Why; whoever waits reads it.")
+@click.option("--until", metavar="TIME", help="When it ends by itself, as in 2026-12-01T08:00:00Z.")
+def freeze(caller: Caller, reason: str, until: str | None, **scope: Any) -> int:
+    """Deploy nothing for a while.
+
+    To no service, or just not to those of --cluster and --service. What is pushed meanwhile waits, and comes with
+    `unfreeze`, or with the scheduled run after --until. Rollbacks go on.
+    """
+    asked = {**narrowed(**scope), "reason": reason, **({"until": until} if until else {})}
+    answer = caller.ask("Freezing", {"freeze": asked, "by": caller.connection.by})
+    if caller.screen.as_json:
+        caller.screen.json(answer)
+        return DONE
+    caller.screen.table(_FREEZE, map(freeze_row, answer["freezes"]))
+    return DONE
+
+
+@command("unfreeze")
+@with_scope
+def unfreeze(caller: Caller, **scope: Any) -> int:
+    """Lift what is frozen, and deploy what waited.
+
+    All of it, or what is frozen wholly within --cluster and --service.
+    """
+    answer = caller.ask("Lifting", {"unfreeze": narrowed(**scope), "by": caller.connection.by})
+    if caller.screen.as_json:
+        caller.screen.json(answer)
+        return DONE
+    caller.screen.table(["NOT FROZEN ANY MORE", *_FREEZE[1:]], map(freeze_row, answer["lifted"]))
+    caller.screen.say()
+    code = deployments.show(caller, answer)
     return FAILED if code == FAILED else DONE
 
 

@@ -58,6 +58,8 @@ for _command in (
         control.unpin,
         control.approve,
         control.reject,
+        control.freeze,
+        control.unfreeze,
         control.adopt,
         dead_letters.dead_letters,
     ),

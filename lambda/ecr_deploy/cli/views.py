@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from ecr_deploy.cli import nearest
+from ecr_deploy.cli.control import freeze_row
 from ecr_deploy.cli.layout import Row
 from ecr_deploy.cli.options import DONE, FAILED, Caller, command, narrowed
 from ecr_deploy.cli.options import image as with_image
@@ -112,6 +113,9 @@ def _show_status(caller: Caller, answer: Mapping[str, Any], scope: Mapping[str, 
         caller.screen.table(*_by_image(answer["services"]))
     else:
         caller.screen.table(["SERVICE", "IMAGE", "ROLLOUT", "SINCE", "WHY"], map(_status, answer["services"]))
+    for found in answer.get("freezes", []):
+        what, by, until, why = freeze_row(found)
+        caller.screen.note(f"{what} is frozen by {by}{f' until {until}' if until else ''}: {why}", "yellow")
     for one in unknown:
         caller.screen.note(f"{place(one)}: {one['reason']}", "red")
     return FAILED if unknown else DONE

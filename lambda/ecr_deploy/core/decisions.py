@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from ecr_deploy.core import admission, desires, images, memory, pushes, revision
 from ecr_deploy.core.admission import Arrival
 from ecr_deploy.core.desires import Desire, Standing
 from ecr_deploy.core.fleet import EXPRESS_MODE, Member, Target
-from ecr_deploy.core.gates import OVER, Approval
+from ecr_deploy.core.gates import OVER, Approval, Facts
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Image, Memory, Start
 from ecr_deploy.core.outcomes import SEVERITY, Change, Outcome, Reason
@@ -84,7 +83,7 @@ class Decision:
         self._found: dict[Push, list[Verdict]] = {
             push: []
             for push in pushes
-            if push.repository in member.running.repositories
+            if push.repository in {*member.running.repositories, *revisions.moved(member.running, base)}
             and (push.targets is None or member.target in push.targets)
         }
         self._rejections = {
@@ -96,7 +95,7 @@ class Decision:
         self._memory = known
         reaching = [push for push in self._found if push not in self._rejections]
         if reaching:
-            self._memory = _heard(known, reaching, settings.rules.facts.now)
+            self._memory = _heard(known, reaching, settings.rules.facts)
             for container in base.containers:
                 self._decide(container, reaching)
 
@@ -272,8 +271,9 @@ def _of_image(standings: Iterable[Standing], push: Record) -> Standing | None:
     return next((standing for standing in standings if standing.record.digest == push.digest), None)
 
 
-def _heard(known: Memory, pushes: Iterable[Push], now: datetime) -> Memory:
+def _heard(known: Memory, pushes: Iterable[Push], facts: Facts) -> Memory:
     """The memory once it knows of the pushes."""
+    now = facts.now
     for push in pushes:
         if push.origin != "memory":
             asked_at = now if push.origin == "request" and not push.answer else None
@@ -283,6 +283,10 @@ def _heard(known: Memory, pushes: Iterable[Push], now: datetime) -> Memory:
             known = known.with_desire(push.repository, rejected)
         if push.answer == "approve":
             approval = desires.of_approval(push.record, Approval(now, push.by or "somebody"))
+            known = known.with_desire(push.repository, approval)
+        needed = facts.brakes.get((push.repository, push.record.digest))
+        if needed and push.record.digest not in known.desires.get(push.repository, Desire()).approvals:
+            approval = desires.of_approval(push.record, Approval(now, "", needed))
             known = known.with_desire(push.repository, approval)
     return known
 

@@ -202,7 +202,9 @@ def to_json(desire: Desire) -> dict[str, Any]:
         }
     if desire.approvals:
         written["approved"] = {
-            digest: {"at": format_time(approval.at), "by": approval.by} for digest, approval in desire.approvals.items()
+            digest: {"at": format_time(approval.at), "by": approval.by}
+            | ({"needed": approval.needed} if approval.needed else {})
+            for digest, approval in desire.approvals.items()
         }
     return written
 
@@ -229,7 +231,7 @@ def from_json(written: Mapping[str, Any]) -> Desire:
         },
         since=parse_time(written["since"]),
         approvals={
-            digest: Approval(parse_time(approval["at"]), approval["by"])
+            digest: Approval(parse_time(approval["at"]), approval["by"], approval.get("needed", ""))
             for digest, approval in written.get("approved", {}).items()
         },
     )

@@ -13,6 +13,7 @@ from ecr_deploy.core.outcomes import Reason
 from ecr_deploy.core.records import Record
 
 if TYPE_CHECKING:
+    from ecr_deploy.core.freezes import Freeze
     from ecr_deploy.core.tasks import Slot, Task
 
 
@@ -52,10 +53,14 @@ class Report(NamedTuple):
 
 
 class Approval(NamedTuple):
-    """Who approved an image on a target, as far as they say, and when."""
+    """Who approved an image on a target, as far as they say, and when.
+
+    One that is `needed` nobody gave yet: it says why the image needs it, whatever the rules say.
+    """
 
     at: datetime
     by: str
+    needed: str = ""
 
 
 class Scan(NamedTuple):
@@ -84,7 +89,7 @@ class Scan(NamedTuple):
 class Facts(NamedTuple):
     """What gates depend on: the time, the change calendars that are CLOSED, each with when it opens, stages, and tasks.
 
-    `scans` are those of images, by repository and digest.
+    `scans` are those of images, by repository and digest; `brakes` say likewise why images need an approval now.
 
     Without `slots` no task has to run first; `cluster` is that of the target in question.
     """
@@ -95,6 +100,8 @@ class Facts(NamedTuple):
     slots: "Mapping[str, Slot] | None" = None
     cluster: str | None = None
     scans: Mapping[tuple[Repository, str], Scan] = MappingProxyType({})
+    freezes: "tuple[Freeze, ...]" = ()
+    brakes: Mapping[tuple[Repository, str], str] = MappingProxyType({})
 
 
 # When nothing has to wait.
@@ -182,7 +189,8 @@ def _scan(gates: Gates, push: Record, facts: Facts, _: object) -> Reason | None:
 
 
 def _approval(gates: Gates, push: Record, facts: Facts, approvals: Mapping[str, Approval]) -> Reason | None:
-    if gates.approval is None or push.digest in approvals:
+    given = approvals.get(push.digest)
+    if gates.approval is None or (given and not given.needed):
         return None
     if push.pushed_at + gates.approval <= facts.now:
         return Reason(EXPIRED, f"nobody approved it until {_time(push.pushed_at + gates.approval)}")

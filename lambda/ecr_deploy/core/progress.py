@@ -133,11 +133,13 @@ class Progress(NamedTuple):
 
     def asking(self, kind: str, waits: Mapping[Target, str], by: str | None, now: datetime) -> "Progress":
         """The same once people are asked for what services wait for, each with why; each is asked for once."""
-        new = [(target, text) for target, text in waits.items() if (target, text) not in self.asked]
+        # A deployment may be paused at one hook after the other, which the text names.
+        questions = {target: f"{kind}: {text}" if kind == "hook" else kind for target, text in waits.items()}
+        new = {target: question for target, question in questions.items() if (target, question) not in self.asked}
         if not new:
             return self
-        parts = {target: Part("waiting", reason=text) for target, text in new}
-        return self._with(Message.of(kind, self.image, parts, by), now)._replace(asked=(*self.asked, *new))
+        parts = {target: Part("waiting", reason=waits[target]) for target in new}
+        return self._with(Message.of(kind, self.image, parts, by), now)._replace(asked=(*self.asked, *new.items()))
 
     def answered(self, targets: Iterable[Target]) -> "Progress":
         """The same once services wait no more: should they wait again, people are asked again."""

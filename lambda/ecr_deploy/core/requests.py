@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from ecr_deploy.core import images
+from ecr_deploy.core import images, records
 from ecr_deploy.core.errors import InvalidRequestError
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
@@ -77,7 +78,21 @@ class Adopt(NamedTuple):
     """Record what services run that were never recorded, and deploy nothing."""
 
 
-Request = Deploy | Explain | Plan | Rollback | History | Status | Adopt
+class Freeze(NamedTuple):
+    """Deploy nothing within a scope until it is lifted, or a time."""
+
+    scope: Scope
+    reason: str
+    until: datetime | None
+
+
+class Unfreeze(NamedTuple):
+    """Lift what is frozen within a scope, and deploy what waited there."""
+
+    scope: Scope
+
+
+Request = Deploy | Explain | Plan | Rollback | History | Status | Adopt | Freeze | Unfreeze
 
 
 class Asked(NamedTuple):
@@ -156,6 +171,18 @@ def _read_adopt(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) ->
     return Adopt()
 
 
+def _read_freeze(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> Freeze:
+    _refuse_others(event, {*_SCOPE, "reason", "until"})
+    values = {**_OPTIONAL, **event}
+    until = _get(values, "until")
+    return Freeze(_read_scope(values), _get(values, "reason"), records.parse_time(until) if until else None)
+
+
+def _read_unfreeze(event: Mapping[str, Any], _: Mapping[str, Any], __: Settings) -> Unfreeze:
+    _refuse_others(event, _SCOPE)
+    return Unfreeze(_read_scope({**_OPTIONAL, **event}))
+
+
 def _read_image(values: Mapping[str, Any]) -> Image:
     name, tag = _get(values, "repository"), _get(values, "tag")
     return Image(Repository(_get(values, "registry"), _get(values, "region"), name), tag, _get(values, "digest"))
@@ -207,6 +234,8 @@ _KINDS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Settings], Req
     "history": _read_history,
     "status": _read_status,
     "adopt": _read_adopt,
+    "freeze": _read_freeze,
+    "unfreeze": _read_unfreeze,
     "approve": partial(_read_answer, answer="approve"),
     "reject": partial(_read_answer, answer="reject"),
 }
@@ -220,6 +249,7 @@ _OPTIONAL: dict[str, Any] = {
     "dry_run": False,
     "force": False,
     "to": None,
+    "until": None,
     "adopted_long_ago": False,
 }
 _VALID: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -237,4 +267,6 @@ _VALID: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "force": ("true or false", _is_bool),
     "to": ("a revision, family:number", lambda value: value is None or _is_revision(value)),
     "adopted_long_ago": ("true or false", _is_bool),
+    "reason": ("a text", _text(bool)),
+    "until": ("a time, as in 2026-12-01T08:00:00Z", lambda value: value is None or _text(records.is_time)(value)),
 }

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ecr_deploy.core import images
@@ -129,6 +129,14 @@ def is_like(revision: Revision, request: Mapping[str, Any]) -> bool:
     tags = {tag["key"]: tag["value"] for tag in request.get("tags", ())}
     definition = {member: value for member, value in request.items() if member != "tags"}
     return definition == _registrable(revision) and tags == _settable(revision.tags)
+
+
+def moved(running: Revision, newest: Revision) -> Iterator[Repository]:
+    """The repositories of containers that a newer revision has from another one than what runs."""
+    for container in newest.containers:
+        own = running.container(container.name)
+        if own and container.repository and container.repository != own.repository:
+            yield container.repository
 
 
 def fingerprint(revision: Revision) -> str:

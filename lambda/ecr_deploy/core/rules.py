@@ -111,7 +111,10 @@ class Scope(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """All rules together: within every scope, a push goes to a target when any rule allows it."""
+    """All rules together: within every scope, a push goes to a target when any rule allows it.
+
+    The first of the `scopes` is that of the module.
+    """
 
     rules: tuple[Rule, ...]
     scopes: tuple[Scope, ...] = ()
@@ -170,10 +173,20 @@ class Rules(NamedTuple):
 
         `approvals` are those of the target, by digest.
         """
+        if (reason := self.freeze(target)) or (reason := _brake(push, approvals)):
+            return reason
         facts = self.facts._replace(cluster=target.cluster)
         allowing = (rule for rule in self.rules if rule.allows(push, target, container))
         reasons = [rule.gates.holds(push, facts, approvals) for rule in allowing]
         return None if None in reasons else next(iter(reasons), None)
+
+    def freeze(self, target: Target) -> Reason | None:
+        """Why nothing is deployed to a target now, if somebody froze it."""
+        for freeze in self.facts.freezes:
+            in_scope = matches(target.cluster or "", freeze.clusters) and matches(target.name, freeze.services)
+            if in_scope and not freeze.is_over(self.facts.now):
+                return Reason("frozen", str(freeze))
+        return None
 
     def gates(
         self, push: Record, target: Target, container: str, approvals: Mapping[str, Approval]
@@ -184,7 +197,9 @@ class Rules(NamedTuple):
         """
         facts = self.facts._replace(cluster=target.cluster)
         allowing = (rule for rule in self.rules if rule.allows(push, target, container))
-        states = [rule.gates.states(push, facts, approvals) for rule in allowing]
+        others = {"freeze": self.freeze(target), "max_services_at_once": _brake(push, approvals)}
+        closed = {name: reason for name, reason in others.items() if reason}
+        states = [{**closed, **rule.gates.states(push, facts, approvals)} for rule in allowing]
         return next((found for found in states if not any(found.values())), next(iter(states), {}))
 
     def stages(self, repository: Repository) -> tuple[Stage, ...]:
@@ -201,9 +216,9 @@ class Rules(NamedTuple):
         return any(self.of_stage(stage).reaches(target) for stage in self.stages(repository))
 
     def of_stage(self, stage: Stage) -> "Rules":
-        """Rules that reach the services of a stage, to look at them."""
+        """Rules that reach the services of a stage, to look at them, whatever a request is narrowed to."""
         rule = Rule(registries=(), clusters=stage.clusters, services=stage.services)
-        return Rules((rule,), self.scopes)
+        return Rules((rule,), self.scopes[:1])
 
     def run_before(self) -> bool:
         """Whether any rule has a task run first."""
@@ -256,6 +271,12 @@ class Rules(NamedTuple):
         return target.cluster is None or all(
             matches(target.cluster, scope.clusters) and matches(target.name, scope.services) for scope in self.scopes
         )
+
+
+def _brake(push: Record, approvals: Mapping[str, Approval]) -> Reason | None:
+    """Why an image needs an approval whatever the rules say, if it does and nobody gave it yet."""
+    given = approvals.get(push.digest)
+    return Reason("approval", given.needed) if given and given.needed else None
 
 
 # To look at everything there is.

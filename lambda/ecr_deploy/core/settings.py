@@ -32,6 +32,7 @@ class Settings(NamedTuple):
     codedeploy: bool
     express_mode: bool
     keep_revisions: int | None
+    max_services_at_once: int | None
     image_parameter_prefix: str | None
     topics: tuple[str, ...]
     chat_topics: tuple[str, ...]
@@ -77,6 +78,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         codedeploy=read.flag("codedeploy"),
         express_mode=read.flag("express_mode"),
         keep_revisions=read.count("keep_revisions"),
+        max_services_at_once=read.count("max_services_at_once"),
         image_parameter_prefix=read.text("image_parameter_prefix", "a path", "") or None,
         topics=read.texts("topic_arns"),
         chat_topics=read.texts("chat_topic_arns"),
