@@ -159,6 +159,35 @@ def test_an_approval_is_asked_for_once_nothing_else_is_in_its_way(ecs: StrictEcs
     assert road.topics.subjects == ["app:v2 waits for an approval on api"]
 
 
+def test_the_brake_asks_as_an_approval_does(ecs: StrictEcs) -> None:
+    road = make_road(ecs, 3, max_services_at_once=2)
+    for _ in range(2):
+        road.deliver(pushed("v2"))
+    road.request(approve={"repository": "app", "tag": "v2"}, by="ann")
+
+    assert road.topics.subjects == [
+        "app:v2 waits for an approval on service-0, service-1 and service-2",
+        "app:v2 (approved by ann) is being rolled out to service-0, service-1 and service-2",
+    ]
+    assert "it would update 3 services at once" in road.topics.mails[0][1]
+
+
+@pytest.mark.newer_boto3
+@pytest.mark.parametrize("answer", ["approve", "reject"])
+def test_an_answer_to_a_hook(ecs: StrictEcs, answer: str) -> None:
+    from tests.unit.test_hooks import awaiting  # noqa: PLC0415
+
+    road = make_road(ecs)
+    road.deliver(pushed("v2"))
+    ecs.pause("prod", "api")
+    road.deliver(awaiting())
+    road.request(**{answer: {"repository": "app", "tag": "v2"}}, by="ann")
+    end(road, state="SUCCESSFUL" if answer == "approve" else "ROLLBACK_SUCCESSFUL")
+
+    ended = {"approve": "app:v2 is live on api", "reject": "app:v2 was rolled back on api"}
+    assert road.topics.subjects[2:] == [ended[answer]]
+
+
 def test_a_rejection_says_who(ecs: StrictEcs) -> None:
     road = make_road(ecs, rules=[{"approval": {}}])
     road.deliver(pushed("v2"))
