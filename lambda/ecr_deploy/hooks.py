@@ -49,6 +49,7 @@ def answer(environment: Environment, push: Push, result: PushResult) -> PushResu
         return result
     answered = sum_up(targets)
     report.log(push, answered, dry_run=False)
+    follow_ups.report_pushes(environment, [push], [answered], environment.settings)
     return answered
 
 

@@ -184,7 +184,10 @@ def test_an_answer_to_a_hook(ecs: StrictEcs, answer: str) -> None:
     road.request(**{answer: {"repository": "app", "tag": "v2"}}, by="ann")
     end(road, state="SUCCESSFUL" if answer == "approve" else "ROLLBACK_SUCCESSFUL")
 
-    ended = {"approve": "app:v2 is live on api", "reject": "app:v2 was rolled back on api"}
+    ended = {
+        "approve": "app:v2 (approved by ann) is live on api",
+        "reject": "app:v2 (rejected by ann) was rolled back on api",
+    }
     assert road.topics.subjects[2:] == [ended[answer]]
 
 

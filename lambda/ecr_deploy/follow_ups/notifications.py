@@ -216,11 +216,15 @@ def _after(  # noqa: PLR0913 - all that it depends on
     after = after.without(one.target for one in services if one.target not in parts).notifying(known, now)
     after = after.answered(target for target, part in parts.items() if part.state == STARTED)
     for kind in _ASKING:
-        texts = {one.target: str(one.reason) for one in services if one.reason and one.reason.kind == kind}
+        waits = (one for one in services if one.outcome is Outcome.WAITING)
+        texts = {one.target: str(one.reason) for one in waits if one.reason and one.reason.kind == kind}
         after = after.asking(kind, texts, _why(push), now)
     rejected = {one.target: Part("rejected") for one in services if one.reason and one.reason.kind == "rejected"}
     if push.answer == "reject" and rejected:
         after = after.answered(rejected).saying("rejected", rejected, f"by {push.by or 'somebody'}", now)
+    if push.answer and any(one.reason and one.reason.kind == "hook" for one in services):
+        # The deployment was paused: its end says who let it go on, or rolled it back.
+        after = after._replace(why=_why(push))
     is_explained = any(one.outcome is Outcome.FAILED for one in result.targets)
     if result.outcome is Outcome.FAILED and not is_explained and (given_up or result.retry is Retry.NEVER):
         after = after.saying("failed", {}, str(result.reason), now)
@@ -249,8 +253,8 @@ def _may_notify(push: Push, result: PushResult) -> bool:
 
 def _why(push: Push) -> str | None:
     """Who or what asked for what is done."""
-    if push.answer == "approve":
-        return f"approved by {push.by or 'somebody'}"
+    if push.answer:
+        return f"{'approved' if push.answer == 'approve' else 'rejected'} by {push.by or 'somebody'}"
     if push.origin == "request":
         return f"requested by {push.by}" if push.by else "on request"
     return "found by a scheduled run" if push.origin == "reconciliation" else None
