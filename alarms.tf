@@ -18,7 +18,7 @@ locals {
       missing     = "notBreaching"
     }
     undelivered = {
-      description = "Events that EventBridge could not deliver lie in ${local.undelivered_queue_name}. Attributes of each message say why (ERROR_CODE, ERROR_MESSAGE): mostly a key's or a topic's policy that does not let events.amazonaws.com use it. Mend that, request the images that are named, then delete the messages."
+      description = "Events that EventBridge could not deliver lie in ${local.undelivered_queue_name}. Attributes of each message say why (ERROR_CODE, ERROR_MESSAGE): mostly a key's policy that does not let events.amazonaws.com use it. Mend that, request the images that are named, then delete the messages."
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = one(aws_sqs_queue.undelivered[*].name) }
@@ -42,6 +42,35 @@ locals {
       period      = 300
       periods     = 1
       missing     = "notBreaching"
+    }
+
+    # What somebody asked to roll back does not count.
+    rollouts = {
+      description = "A rollout failed, or was rolled back without anybody asking for it: that image is not live on the service. Lines of level ERROR in the log ${local.log_group_name} say which and why, so does ecr-deploy history CLUSTER SERVICE. Push a corrected image; a request deploys the same one again."
+      namespace   = local.namespace
+      metric      = "FailedRollouts"
+      dimensions  = { FunctionName = var.name }
+      statistic   = "Sum"
+      comparison  = "GreaterThanThreshold"
+      threshold   = 0
+      period      = 300
+      periods     = 1
+      missing     = "notBreaching"
+    }
+
+    # It is there without a schedule, too, and never fires: only the scheduled run looks at what waits.
+    waiting = {
+      description = "A push has waited for more than ${local.waiting_hours} hours for a gate of its rule: an approval, a stage, a calendar, a task. ecr-deploy plan --all says which and for what. Approve or reject it (ecr-deploy approve IMAGE, ecr-deploy reject IMAGE), or look at what keeps its stage or calendar from letting it go on."
+      namespace   = local.namespace
+      metric      = "OldestWaitSeconds"
+      dimensions  = { FunctionName = var.name }
+      statistic   = "Maximum"
+      comparison  = "GreaterThanThreshold"
+      threshold   = local.waiting_hours * 60 * 60
+      period      = local.run_period
+      periods     = 1
+      # Between two runs nothing has changed.
+      missing = "ignore"
     }
 
     # A push waits for the batch before it, and then for its own: the timeout twice, at most. Its tries lie less than
@@ -83,6 +112,8 @@ locals {
 
   # CloudWatch looks back for a week at most, in which there must be two runs to tell a late one from none.
   runs_are_watched = var.reconcile_schedule != null && 2 * local.run_interval <= 7 * 24 * 60 * 60
+
+  waiting_hours = coalesce(merge({ waiting_hours = null }, var.alarms).waiting_hours, 24)
 
   alarm_topics = coalesce(merge({ topic_arns = null }, var.alarms).topic_arns, [])
 }

@@ -71,7 +71,7 @@ locals {
   queue_policies = {
     for queue, rules in {
       (local.queue_name)             = concat([var.name], [for name in keys(local.other_events) : "${var.name}-${name}"])
-      (local.undelivered_queue_name) = concat([var.name], [for name in concat(keys(local.other_events), keys(local.notifications)) : "${var.name}-${name}"])
+      (local.undelivered_queue_name) = concat([var.name], [for name in keys(local.other_events) : "${var.name}-${name}"])
       } : queue => jsonencode({
         Version = "2012-10-17"
         Statement = [{
@@ -427,6 +427,12 @@ resource "aws_iam_role_policy" "deploy" {
           Resource = [local.table_arn]
         },
       ],
+      [for statement in [{
+        Sid      = "AllowNotify"
+        Effect   = "Allow"
+        Action   = ["sns:Publish"]
+        Resource = distinct(local.notified_topics)
+      }] : statement if length(local.notified_topics) > 0],
       [for key in var.kms_key_arn[*] : {
         Sid       = "AllowEncryptTable"
         Effect    = "Allow"

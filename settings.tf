@@ -65,6 +65,8 @@ locals {
       keep_revisions             = null
       max_services_at_once       = 0
       image_parameter_prefix     = null
+      topic_arns                 = []
+      chat_topic_arns            = []
     }
   }
 
@@ -88,6 +90,8 @@ locals {
     keep_revisions             = var.keep_revisions
     max_services_at_once       = var.max_services_at_once
     image_parameter_prefix     = var.image_parameter_prefix
+    topic_arns                 = local.notifications.topic_arns
+    chat_topic_arns            = local.notifications.chat_topic_arns
   }
 
   # Without the URLs of the queues, which are unknown at the first plan, and the name of the table.

@@ -26,8 +26,13 @@ locals {
 
       scan_timeout_minutes = "number"
     }
+    notifications = {
+      topic_arns      = "list(string)"
+      chat_topic_arns = "list(string)"
+    }
     alarms = {
-      topic_arns = "list(string)"
+      topic_arns    = "list(string)"
+      waiting_hours = "number"
     }
   }
 

@@ -366,23 +366,54 @@ variable "image_parameter_prefix" {
 
 # Observability.
 
-variable "notification_topic_arn" {
-  description = "ARN of the SNS topic that is notified when a rollout is live, rolled back or failed; its policy must let events.amazonaws.com publish. Default: null, none."
-  type        = string
+variable "notifications" {
+  description = <<-EOT
+    Notifications of pushes: that one begins to be rolled out, the first rollout of it that fails, what came of all
+    its rollouts, and what waits for an approval or at a hook. Default: null, nothing.
+    - topic_arns: ARNs of the SNS topics that get it in plain text, with a subject, for mail. Default: [], none.
+    - chat_topic_arns: ARNs of the SNS topics that get it as custom notifications of Amazon Q Developer in chat
+      applications, for Slack and Microsoft Teams. Default: [], none.
+  EOT
+  type        = any
   default     = null
 
   validation {
-    condition     = var.notification_topic_arn == null || can(regex(local.topic, var.notification_topic_arn))
-    error_message = "notification_topic_arn is ${jsonencode(var.notification_topic_arn)}, ${local.topic_fault}."
+    condition     = var.notifications == null || can(keys(var.notifications))
+    error_message = "notifications is ${jsonencode(var.notifications)}, but must be an object: write { topic_arns = [...] }, { chat_topic_arns = [...] } or both."
+  }
+
+  validation {
+    condition = alltrue([for field in keys(try(merge({}, var.notifications), {})) : contains(keys(local.fields.notifications), field)])
+    error_message = join("\n", [
+      for field in keys(try(merge({}, var.notifications), {})) : "notifications has no field ${field}; it may have ${join(", ", keys(local.fields.notifications))}."
+      if !contains(keys(local.fields.notifications), field)
+    ])
+  }
+
+  validation {
+    condition = alltrue([for field, value in try(merge({}, var.notifications), {}) : value == null || can(regex(local.types["list(string)"], jsonencode(value)))])
+    error_message = join("\n", [
+      for field, value in try(merge({}, var.notifications), {}) : "notifications.${field} is ${jsonencode(value)}, but must be a list(string)."
+      if value != null && !can(regex(local.types["list(string)"], jsonencode(value)))
+    ])
+  }
+
+  validation {
+    condition = alltrue(flatten([for value in try(merge({}, var.notifications), {}) : [for arn in try(tolist(value), []) : can(regex(local.topic, arn))]]))
+    error_message = join("\n", flatten([for field, value in try(merge({}, var.notifications), {}) : [
+      for arn in try(tolist(value), []) : "notifications.${field} holds ${jsonencode(arn)}, ${local.topic_fault}." if !can(regex(local.topic, arn))
+    ]]))
   }
 }
 
 variable "alarms" {
   description = <<-EOT
-    CloudWatch alarms: on dead letters, failures, the age of the oldest message, and reconciliations that do not succeed.
-    Default: null, none.
+    CloudWatch alarms: on dead letters, failures, rollouts that fail or are rolled back, pushes that wait for too long, the
+    age of the oldest message, and reconciliations that do not succeed. Default: null, none.
     - topic_arns: ARNs of the SNS topics that are notified when an alarm fires and when it is over, five at most; those with
       a policy or a key of their own must let cloudwatch.amazonaws.com use it. Default: [], none.
+    - waiting_hours: hours since its push, from 1 to 8760, for which a push may wait, for a gate or an approval, before the
+      alarm fires; looked at by the scheduled run. Default: 24.
   EOT
   type        = any
   default     = null
@@ -411,6 +442,11 @@ variable "alarms" {
       for arn in try(tolist(var.alarms.topic_arns), []) : "alarms.topic_arns holds ${jsonencode(arn)}, ${local.topic_fault}."
       if !can(regex(local.topic, arn))
     ])
+  }
+
+  validation {
+    condition     = try(var.alarms.waiting_hours, null) == null || can(regex("^([1-9][0-9]{0,2}|[1-7][0-9]{3}|8[0-6][0-9]{2}|87[0-5][0-9]|8760)$", jsonencode(var.alarms.waiting_hours)))
+    error_message = "alarms.waiting_hours is ${try(jsonencode(var.alarms.waiting_hours), "null")}, but must be a whole number of hours from 1 to 8760."
   }
 
   validation {

@@ -28,6 +28,8 @@ run "alarms" {
       rollout-dead-letters      = tomap({ QueueName = aws_sqs_queue.dead_letter[0].name })
       rollout-undelivered       = tomap({ QueueName = aws_sqs_queue.undelivered[0].name })
       rollout-failures          = tomap({ FunctionName = aws_lambda_function.this[0].function_name, Outcome = "failed" })
+      rollout-rollouts          = tomap({ FunctionName = aws_lambda_function.this[0].function_name })
+      rollout-waiting           = tomap({ FunctionName = aws_lambda_function.this[0].function_name })
       rollout-oldest-message    = tomap({ QueueName = aws_sqs_queue.this[0].name })
       rollout-no-reconciliation = tomap({ FunctionName = aws_lambda_function.this[0].function_name })
     }
@@ -39,10 +41,12 @@ run "alarms" {
       dead-letters      = "notBreaching"
       undelivered       = "notBreaching"
       failures          = "notBreaching"
+      rollouts          = "notBreaching"
+      waiting           = "ignore"
       oldest-message    = "notBreaching"
       no-reconciliation = "breaching"
     }
-    error_message = "Only a reconciliation that is missing is an alarm."
+    error_message = "Only a reconciliation that is missing is an alarm; what waits is looked at once in a run."
   }
 
   assert {
@@ -52,6 +56,11 @@ run "alarms" {
       && alarm.tags == tomap({ team = "platform" })
     ])
     error_message = "The topics must be told when an alarm fires and when it is over, and every alarm has the tags."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["waiting"].threshold == 86400
+    error_message = "By default a push may wait for a day."
   }
 
   assert {
@@ -82,6 +91,21 @@ run "alarms_that_tell_nobody" {
   }
 }
 
+
+run "waits_for_days" {
+  command = plan
+  variables {
+    alarms = { waiting_hours = 72 }
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["waiting"].threshold == 259200
+      && strcontains(aws_cloudwatch_metric_alarm.this["waiting"].alarm_description, "more than 72 hours")
+    )
+    error_message = "A push may wait for as long as waiting_hours says."
+  }
+}
 
 run "runs_every_minute" {
   command = plan

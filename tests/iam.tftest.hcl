@@ -17,14 +17,14 @@ run "as_narrow_as_iam_allows" {
       { repositories = ["app", "team/[ab]?"], registries = ["123456789012", "210987654321"], tags = ["v*"] },
       { repositories = ["app"] },
     ]
-    notification_topic_arn = "arn:aws:sns:eu-west-1:123456789012:people"
+    notifications = { topic_arns = ["arn:aws:sns:eu-west-1:123456789012:people"], chat_topic_arns = ["arn:aws:sns:eu-west-1:123456789012:chat"] }
   }
 
   assert {
     condition = { for queue in [aws_sqs_queue.this[0], aws_sqs_queue.undelivered[0]] : queue.name => jsondecode(queue.policy).Statement } == {
       for queue, rules in {
         "ecr-deploy.fifo"        = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-hooks", "ecr-deploy-scans", "ecr-deploy-schedule", "ecr-deploy-tasks"]
-        "ecr-deploy-undelivered" = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-hooks", "ecr-deploy-scans", "ecr-deploy-schedule", "ecr-deploy-tasks", "ecr-deploy-live", "ecr-deploy-trouble"]
+        "ecr-deploy-undelivered" = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-hooks", "ecr-deploy-scans", "ecr-deploy-schedule", "ecr-deploy-tasks"]
         } : queue => [{
           Sid       = "AllowEventsOfTheRules"
           Effect    = "Allow"
@@ -234,6 +234,12 @@ run "as_narrow_as_iam_allows" {
         Effect   = "Allow"
         Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
         Resource = ["arn:aws:dynamodb:eu-west-1:123456789012:table/ecr-deploy"]
+      },
+      {
+        Sid      = "AllowNotify"
+        Effect   = "Allow"
+        Action   = ["sns:Publish"]
+        Resource = ["arn:aws:sns:eu-west-1:123456789012:people", "arn:aws:sns:eu-west-1:123456789012:chat"]
       },
     ]
     error_message = "The function may write to the clusters in scope and its table, tag revisions only as it registers them, and pass only the roles that were named."

@@ -420,9 +420,65 @@ run "too_much_time_to_be_live" {
 run "a_queue_for_a_topic" {
   command = plan
   variables {
-    notification_topic_arn = "arn:aws:sqs:eu-west-1:123456789012:people"
+    notifications = { topic_arns = ["arn:aws:sqs:eu-west-1:123456789012:people"] }
   }
-  expect_failures = [var.notification_topic_arn]
+  expect_failures = [var.notifications]
+}
+
+run "a_queue_for_a_topic_of_chats" {
+  command = plan
+  variables {
+    notifications = { chat_topic_arns = ["arn:aws:sqs:eu-west-1:123456789012:people"] }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "a_topic_for_a_list" {
+  command = plan
+  variables {
+    notifications = { topic_arns = "arn:aws:sns:eu-west-1:123456789012:people" }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "a_misspelt_field_of_notifications" {
+  command = plan
+  variables {
+    notifications = { topics = ["arn:aws:sns:eu-west-1:123456789012:people"] }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "notifications_that_are_no_object" {
+  command = plan
+  variables {
+    notifications = "arn:aws:sns:eu-west-1:123456789012:people"
+  }
+  expect_failures = [var.notifications]
+}
+
+run "no_time_to_wait" {
+  command = plan
+  variables {
+    alarms = { waiting_hours = 0 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "half_an_hour_to_wait" {
+  command = plan
+  variables {
+    alarms = { waiting_hours = 0.5 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "more_than_a_year_to_wait" {
+  command = plan
+  variables {
+    alarms = { waiting_hours = 8761 }
+  }
+  expect_failures = [var.alarms]
 }
 
 run "a_cron_for_two_kinds_of_days" {

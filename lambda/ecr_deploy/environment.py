@@ -24,6 +24,7 @@ from ecr_deploy.core.settings import Settings
 
 if TYPE_CHECKING:
     from ecr_deploy.aws.freezes import Freezes
+    from ecr_deploy.aws.progress import ProgressItems
     from ecr_deploy.aws.scheduler import Scheduler
     from ecr_deploy.aws.slots import Slots
 
@@ -151,6 +152,17 @@ class Environment:
     def event_bus(self) -> Api:
         """The default event bus."""
         return self._api("events", self._reporting)
+
+    def sns(self, region: str) -> Api:
+        """SNS in a region."""
+        return self._api("sns", self._reporting, config=SMALL_CONFIG, region_name=region)
+
+    @cached_property
+    def progress(self) -> "ProgressItems":
+        """What was notified of pushes, in the table."""
+        from ecr_deploy.aws.progress import ProgressItems  # noqa: PLC0415 - only for who is notified
+
+        return ProgressItems(self._api("dynamodb", self._reporting), self.settings.table_name)
 
     @cached_property
     def systems_manager(self) -> Api:

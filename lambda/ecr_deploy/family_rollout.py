@@ -281,9 +281,8 @@ def _result(
     if isinstance(end, EcrDeployError):
         return failed(target, before, end)
     after = str(end[0]) if end[0] else None
-    return TargetResult(
-        target, Outcome.DEPLOYED, None, before, after, verdict.changes, base=bases[target], gates=verdict.gates
-    )
+    result = TargetResult(target, Outcome.DEPLOYED, None, before, after, verdict.changes, gates=verdict.gates)
+    return result._replace(base=bases[target], deployment=end[1] or None)
 
 
 def failed(target: Target, before: str, error: EcrDeployError) -> TargetResult:

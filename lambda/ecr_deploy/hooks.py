@@ -5,8 +5,8 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hook
 
 from collections.abc import Iterable
 
-from ecr_deploy import report
-from ecr_deploy.aws import ecs_hooks, event_bus
+from ecr_deploy import follow_ups, report
+from ecr_deploy.aws import ecs_hooks
 from ecr_deploy.aws.table import Known
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
 from ecr_deploy.core.fleet import Target
@@ -14,7 +14,6 @@ from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, 
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.rollouts import Rollout, State
 from ecr_deploy.environment import Environment
-from ecr_deploy.follow_ups import notifications
 
 
 def report_waiting(environment: Environment, event_id: str, targets: Iterable[Target]) -> list[PushResult]:
@@ -50,6 +49,7 @@ def answer(environment: Environment, push: Push, result: PushResult) -> PushResu
         return result
     answered = sum_up(targets)
     report.log(push, answered, dry_run=False)
+    follow_ups.report_pushes(environment, [push], [answered], environment.settings)
     return answered
 
 
@@ -78,12 +78,10 @@ def _report_waiting(environment: Environment, event_id: str, target: Target) -> 
         return
     reason = Reason("hook", str(hook))
     result = TargetResult(target, Outcome.WAITING, reason, rollout.before_name, rollout.after_name)
-    push = Push(newest, event_id)
-    event_bus.put(
-        environment.event_bus,
-        notifications.of_push(push, PushResult(Outcome.WAITING, reason, (result,)), given_up=False),
-    )
-    report.log(push, PushResult(Outcome.WAITING, reason, (result,)), dry_run=False)
+    push = Push(newest, event_id, "request" if rollout.trigger == "request" else "event", by=rollout.by)
+    waits = PushResult(Outcome.WAITING, reason, (result,))
+    report.log(push, waits, dry_run=False)
+    follow_ups.report_pushes(environment, [push], [waits], environment.settings)
 
 
 def _waiting(environment: Environment, target: Target) -> tuple[Rollout, ecs_hooks.Hook] | None:

@@ -31,6 +31,7 @@ from ecr_deploy.core.rules import Scope
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.deployer import Results
 from ecr_deploy.environment import Environment
+from ecr_deploy.follow_ups import Wait
 from ecr_deploy.rollout_watch import RolloutResult, Watch
 
 _REPOSITORIES_AT_ONCE = 100
@@ -76,6 +77,7 @@ def run(environment: Environment, tick: Tick) -> tuple[list[PushResult], Results
     managed = admission.managed(members, settings)
     known, memories, settings, failed = waiting.look_at(environment, event_id, managed, settings)
     problems += failed
+    problems += _report_waits(environment, tick, reconcile.waits(known, memories, settings.rules))
     pushes = [] if tick.done else reconcile.remembered(known, memories, settings.rules, event_id)
     done = None
     if settings.reconcile:
@@ -153,6 +155,15 @@ def _missing(
             looked_at += len(batch)
     report.log_reconciled(tick.event_id, looked_at, len(pushes))
     return pushes, names[looked_at - 1] if 0 < looked_at < len(names) else None
+
+
+def _report_waits(environment: Environment, tick: Tick, found: Iterable[Wait]) -> list[PushResult]:
+    """Report what has to wait, once in a run."""
+    if tick.done is not None:
+        return []
+    waits = list(found)
+    report.log_waits(tick.event_id, waits, environment.now())
+    return [] if environment.settings.dry_run else follow_ups.on_waits(environment, tick.event_id, waits)
 
 
 def _watch(environment: Environment, event_id: str, members: Iterable[Member]) -> list[PushResult]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ecr_deploy.core import records
 from ecr_deploy.core.errors import EcrDeployError, Retry
 from ecr_deploy.core.events import InvalidEventError
+from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.freezes import Freeze
 from ecr_deploy.core.news import NoPush
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult, TaskResult
@@ -53,14 +54,15 @@ def log(push: Push | NoPush, result: PushResult, *, dry_run: bool) -> None:
 def log_rollout(event_id: str, result: "RolloutResult", now: datetime) -> None:
     """Write the one line, and the metrics, that say how a rollout ended."""
     formatted = format_rollout(result)
-    metrics = {"Rollouts": 1}
+    # What was asked for is no trouble.
+    is_trouble = result.state in BAD and not result.is_requested
+    metrics = {"Rollouts": 1, **({"FailedRollouts": 1} if is_trouble else {})}
     if result.state is State.LIVE and result.record:
         metrics["PushToLiveSeconds"] = max(0, round((now - result.record.pushed_at).total_seconds()))
     where = f"{result.target.name} in cluster {result.target.cluster}"
     reason = f": {result.reason}" if result.reason else ""
     fields = {**formatted, "event_id": event_id, **_measure(metrics, formatted["outcome"])}
-    # What was asked for is no trouble.
-    level = logging.ERROR if result.state in BAD and not result.is_requested else logging.INFO
+    level = logging.ERROR if is_trouble else logging.INFO
     text = f"{formatted['image'] or result.rollout.after_name}: {result.state} on {where}{reason}"
     logger.log(level, text, extra=fields)
 
@@ -77,7 +79,7 @@ def format_rollout(result: "RolloutResult") -> dict[str, Any]:
         "reason": result.reason,
         "from": result.rollout.before_name,
         "to": result.rollout.after_name,
-        "by": result.rollout.by,
+        "by": result.by if result.is_requested else result.rollout.by,
     }
 
 
@@ -161,6 +163,14 @@ def log_reconciled(event_id: str, repositories: int, missing: int) -> None:
     text = f"reconciled {repositories} repositories: {missing} pushes were missing"
     fields = {"event_id": event_id, "repositories": repositories, "missing": missing}
     logger.info(text, extra={**fields, **_measure({"Reconciliations": 1})})
+
+
+def log_waits(event_id: str, waits: Collection[tuple[Target, Record, Reason]], now: datetime) -> None:
+    """Write how many pushes wait, and for how long the oldest has, since it was pushed."""
+    oldest = min((push.pushed_at for _, push, _ in waits), default=now)
+    metrics = {"OldestWaitSeconds": max(0, round((now - oldest).total_seconds()))}
+    text = f"what waits: {len(waits)} pushes"
+    logger.info(text, extra={"event_id": event_id, "waiting": len(waits), **_measure(metrics)})
 
 
 def log_promoted(event_id: str, image: Record, tag: str) -> None:

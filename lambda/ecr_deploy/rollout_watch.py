@@ -30,11 +30,12 @@ Ends = list[tuple[Rollout, End]]
 
 
 class RolloutResult(NamedTuple):
-    """What became of a rollout to a service; `is_requested` where somebody asked for it to be rolled back."""
+    """What became of a rollout to a service; `is_requested` where somebody, `by`, asked for it to be rolled back."""
 
     target: Target
     rollout: Rollout
     is_requested: bool = False
+    by: str | None = None
 
     @property
     def state(self) -> State:
@@ -117,9 +118,10 @@ class Watch:
                 rollbacks.check_images(member.service, current, self._environment, self._settings)
             end = End(State.ROLLED_BACK, "on request" + (f" of {by}" if by else ""))
             if dry_run:
-                return RolloutResult(target, self._ended(current, end), is_requested=True)
+                return RolloutResult(target, self._ended(current, end), is_requested=True, by=by)
             lease.wait()
-            return self._roll_back(member.service, current, end, known, lease)._replace(is_requested=True)
+            result = self._roll_back(member.service, current, end, known, lease)
+            return result._replace(is_requested=True, by=by)
 
     def _member(self, target: Target) -> Member | None:
         service = self._environment.ecs.service(target)
@@ -214,9 +216,7 @@ class Watch:
             return end
         if not is_newest:
             return End(State.SUPERSEDED, None)
-        if is_newest and service.revision == rollout.revision:
-            return rollouts.judge(rollout.revision, service.deployments)
-        return None
+        return rollouts.judge(rollout.revision, service.deployments) if service.revision == rollout.revision else None
 
     def _explained(self, service: Service, rollout: Rollout, end: End) -> End:
         """Add why the tasks of a rollout failed, where ECS says it; what only tells can't keep us from acting."""

@@ -47,6 +47,8 @@ USUAL: dict[str, dict[str, Any]] = {
         "ListTargetsByRule": {"Targets": [TARGET]},
         "PutTargets": {"FailedEntryCount": 0, "FailedEntries": []},
     },
+    # In XML, as SNS answers.
+    "sns": {"Publish": "<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>"},
     "scheduler": {
         "ListSchedules": {"Schedules": [{"GroupName": "default", "Name": "nightly", "Target": {"Arn": CLUSTER}}]},
         "GetSchedule": SCHEDULE,
@@ -91,6 +93,8 @@ INPUTS = {
     "change_calendars": ["nights"],
     "reconcile": True,
     "rollback_on_failure": True,
+    "topic_arns": [f"arn:aws:sns:{REGION}:{ACCOUNT}:people"],
+    "chat_topic_arns": [f"arn:aws:sns:{REGION}:{ACCOUNT}:chat"],
     "rules": [{"families": ["*"], "promote_tag": "production"}],
 }
 
@@ -199,14 +203,14 @@ STORIES = (
         "ListTaskDefinitionFamilies RegisterTaskDefinition UpdateService SendMessage PutEvents ListRuleNamesByTarget "
         "ListTargetsByRule PutTargets ListSchedules GetSchedule UpdateSchedule GetCalendarState GetParameters "
         "PutParameter ListApplications BatchGetApplications ListDeploymentGroups GetDeploymentGroup ListDeployments "
-        "CreateDeployment BatchGetItem PutItem UpdateItem",
+        "CreateDeployment BatchGetItem PutItem UpdateItem Publish",
     ),
     Story(again, "ChangeMessageVisibilityBatch"),
     Story(live, "ListTaskDefinitions BatchGetImage PutImage PutItem"),
     Story(outdated, "DeregisterTaskDefinition"),
     Story(past, "ListServiceDeployments"),
     Story(moving, "DescribeServiceDeployments"),
-    Story(late, "StopServiceDeployment DescribeImages BatchGetItem UpdateItem"),
+    Story(late, "StopServiceDeployment DescribeImages BatchGetItem UpdateItem Query"),
     Story(ended, "BatchGetDeployments"),
 )
 _OPERATIONS = [(story.tell, operation) for story in STORIES for operation in story.operations.split()]

@@ -6,6 +6,7 @@ moto keeps alarms, but does not evaluate them: what the function writes into its
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.harness.cloudwatch import Alarm, Metric, log_lines, metrics, unknown_
 from tests.harness.road import APP, Queues, Registry, Road, definition, pushed, queues
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs
 from tests.harness.terraform import Root, copy_module
+from tests.unit.test_rollouts import FAILED, changed
 
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 TIMEOUT = 300
@@ -107,6 +109,42 @@ def test_failures(planned: dict[str, dict[str, Any]], road: Road) -> None:
     with log_lines() as bad:
         road.push(pushed("v3", time="2026-11-23T07:00:00Z"))
     assert failures.state([values([*good, *bad], failures.metric)]) == "ALARM"
+
+
+def test_rollouts(planned: dict[str, dict[str, Any]], road: Road) -> None:
+    rollouts = alarm(planned, "rollouts")
+    with log_lines() as good:
+        road.deliver(pushed("v2"))
+        road.ecs.end_deployments()
+        road.deliver(changed())
+        # What somebody asks for is no alarm.
+        road.request(rollback={"cluster": "prod", "service": "api"})
+    assert rollouts.state([values(good, rollouts.metric)]) == "OK"
+
+    with log_lines() as bad:
+        road.deliver(pushed("v3", time="2026-11-23T07:00:00Z"))
+        road.ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL", reason="circuit breaker")
+        road.deliver(changed(FAILED))
+    assert rollouts.state([values(bad, rollouts.metric)]) == "ALARM"
+
+
+def test_waiting(planned: dict[str, dict[str, Any]], road: Road) -> None:
+    waiting = alarm(planned, "waiting")
+    road = Road(road.ecs, road.queues, {**road.inputs, "rules": [{"approval": {}}]}, clients=road.clients)
+    now = datetime.fromtimestamp(road.ecs.clock.time(), UTC)
+    road.clients["ecr"].push("v2", time=now.isoformat())
+    road.deliver(pushed("v2", time=now.isoformat()))
+
+    for hours, state in ((23, "OK"), (2, "ALARM")):
+        road.ecs.clock.sleep(hours * 3600)
+        with log_lines() as run:
+            road.deliver(TICK)
+        assert waiting.state([values(run, waiting.metric)]) == state
+
+    road.request(approve={"repository": "app", "tag": "v2"})
+    with log_lines() as run:
+        road.deliver(TICK)
+    assert waiting.state([values(run, waiting.metric)]) == "OK"
 
 
 def test_a_turn_that_fails_is_a_failure_too(planned: dict[str, dict[str, Any]], road: Road) -> None:

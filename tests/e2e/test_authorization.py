@@ -33,6 +33,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "tasks_first": {"rules": [{"run_before": [{"family": "migrate", "container": "main"}]}]},
     "scans": {"rules": [{"repositories": ["app"], "max_scan_severity": "LOW"}], "reconcile_schedule": "rate(1 hour)"},
     "roles": {"pass_role_arns": ["arn:aws:iam::123456789012:role/tasks/*"]},
+    "notifications": {"notifications": {"chat_topic_arns": ["arn:aws:sns:eu-west-1:123456789012:chat"]}},
     "key": {"kms_key_arn": KEY},
     "vpc": {"subnet_ids": ["subnet-1"], "security_group_ids": ["sg-1"]},
 }

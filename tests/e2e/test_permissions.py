@@ -67,12 +67,14 @@ def policies(aws: None, recorded: list[Recorded], tmp_path_factory: pytest.TempP
     calendars = {
         one.needed.resource.rpartition("/")[2] for one in recorded if one.needed.action == "ssm:GetCalendarState"
     }
+    topics = {one.needed.resource for one in recorded if one.needed.action == "sns:Publish"}
     # The table has the name of the instance.
     tables = {one.needed.resource.rpartition("/")[2] for one in recorded if one.needed.action.startswith("dynamodb:")}
     planned = Root(copy_module(tmp_path_factory.mktemp("permissions")) / "permissions").plan(
         combinations={name: sorted(features) for name, features in combinations.items()},
         registries=sorted(registries),
         change_calendars=sorted(calendars),
+        topics=sorted(topics),
     )
     statements: Policies = {features: [] for features in combinations.values()}
     for change in planned["resource_changes"]:

@@ -32,7 +32,7 @@ UNKNOWN = {
     "reconcile_schedule": "rate(15 minutes)",
     "change_calendars": ["nights"],
     "alarms": {"topic_arns": ["arn:aws:sns:eu-west-1:123456789012:pager"]},
-    "notification_topic_arn": "arn:aws:sns:eu-west-1:123456789012:people",
+    "notifications": {"topic_arns": ["arn:aws:sns:eu-west-1:123456789012:people"]},
     "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1",
     "keep_revisions": 5,
     "image_parameter_prefix": "/images",
@@ -108,7 +108,7 @@ def test_switched_off_it_leaves_nothing(applied: Root) -> None:
 def test_what_is_unknown_at_plan(new: Root) -> None:
     plan = new.plan(inputs={}, unknown=UNKNOWN)
 
-    assert len(planned(plan, "aws_cloudwatch_metric_alarm")) == 5
+    assert len(planned(plan, "aws_cloudwatch_metric_alarm")) == 7
     assert len(planned(plan, "aws_lambda_function")) == 1
 
 
@@ -161,7 +161,7 @@ def ends_in(cluster: str) -> list[Any]:
                 "rules[0] has no field tag; it",
             ],
         ),
-        ({"alarms": {"topics": []}}, ["alarms has no field topics; it may have topic_arns."]),
+        ({"alarms": {"topics": []}}, ["alarms has no field topics; it may have topic_arns, waiting_hours."]),
         ({"rules": [None]}, ["rules[0] is null, but must be an object: write its fields in braces, or {} for every"]),
         ({"rules": {"tags": ["v*"]}}, ["rules must be a list of objects: write [{ ... }]."]),
         ({"rules": [{}, {"tags": "v*"}]}, ['rules[1].tags is "v*", but must be a list(string).']),
@@ -173,6 +173,11 @@ def ends_in(cluster: str) -> list[Any]:
         ({"rules": [{"tags": ["a b"]}]}, ['rules[0].tags holds "a b", which is no glob of image tags: write letters']),
         ({"alarms": {"topic_arns": ["pager"]}}, ['alarms.topic_arns holds "pager", which is no ARN of a standard']),
         ({"alarms": {"topic_arns": "pager"}}, ['alarms.topic_arns is "pager", but must be a list(string).']),
+        ({"alarms": {"waiting_hours": 0}}, ["alarms.waiting_hours is 0, but must be a whole number of hours from 1"]),
+        ({"notifications": {"topics": []}}, ["notifications has no field topics; it may have chat_topic_arns, topic"]),
+        ({"notifications": {"topic_arns": "a"}}, ['notifications.topic_arns is "a", but must be a list(string).']),
+        ({"notifications": {"topic_arns": ["a"]}}, ['notifications.topic_arns holds "a", which is no ARN of a stan']),
+        ({"notifications": "a"}, ['notifications is "a", but must be an object: write']),
         ({"alarms": "pager"}, ['alarms is "pager", but must be an object: write']),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",

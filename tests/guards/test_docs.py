@@ -15,10 +15,12 @@ import pytest
 from docs.generate import generated
 from ecr_deploy.core.outcomes import Outcome
 from ecr_deploy.core.rollouts import State
+from tests.harness.chat import draw
 from tests.harness.cloudwatch import log_lines, metrics, unknown_words
 from tests.harness.documentation import PAGES, ROOT, SOURCE, Block, blocks
 from tests.harness.road import APP, Queues, Registry, Road, client, definition, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
+from tests.unit.test_rollouts import FAILED, LATER, changed
 
 README = (ROOT / "README.md").read_text()
 # Those that have a link to check, beside the documentation itself.
@@ -217,7 +219,47 @@ def test_every_metric_has_its_row(road: Road, aws_queues: Queues) -> None:
         road.push(pushed("v2"))
         ecs.end_deployments()
         road.deliver({"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
+        road.push(pushed("v3", time=LATER))
+        ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL")
+        road.deliver(changed(FAILED))
     assert _first_column("docs/how-to.md", "Metric") == {metric.name for metric in metrics(log)}
+
+
+def test_every_member_of_an_event_has_its_row() -> None:
+    members = json.loads((ROOT / "schemas" / "deployment.v1.json").read_text())["properties"]
+    assert _first_column("docs/how-to.md", "Member") == members.keys()
+
+
+@pytest.mark.parametrize("answer", ["approve", "reject"])
+def test_buttons_of_chats_do_what_they_say(road: Road, answer: str) -> None:
+    """A chat puts what it finds in the notification into the command; the payload is what the function is sent."""
+    [text] = (block.text for block in blocks("hcl") if "AWS::Chatbot::CustomAction" in block.text)
+    chat = "arn:aws:sns:eu-west-1:123456789012:chat"
+    registry = Registry()
+    registry.push("v2")
+    inputs = {"chat_topic_arns": [chat], "rules": [{"approval": {}}]}
+    road = Road(road.ecs, inputs=inputs, clients={"ecr": registry})
+    road.push(pushed("v2"))
+    [notification] = road.topics.chats
+
+    found = dict(re.findall(r'^ +(\w+) += "event\.([\w.]+)"$', text, re.MULTILINE))
+    assert 'Operator = "HAS_VALUE", VariableName = "Gate"' in text
+    assert _at(notification, found["Gate"]) == "approval"
+    [payload] = re.findall(r"--payload (\{.*\})\"$", text.replace('\\"', '"'), re.MULTILINE)
+    payload = payload.replace("${each.key}", answer)
+    for name, path in found.items():
+        payload = payload.replace(f"${name}", _at(notification, path))
+    [result] = road.request(**json.loads(payload))["pushes"]
+
+    expected = {"approve": ("deployed", None), "reject": ("skipped", "rejected")}
+    assert (result["outcome"], result["services"][0]["reason_kind"]) == expected[answer]
+
+
+def _at(notification: dict[str, Any], path: str) -> str:
+    found: Any = notification
+    for name in path.split("."):
+        found = found[name]
+    return str(found)
 
 
 def test_every_alarm_has_its_row() -> None:
@@ -241,6 +283,35 @@ def test_picture_is_drawn_for_dark_backgrounds_too() -> None:
     light, dark = text.split("@media")
     assert used == set(re.findall(r"\.([\w-]+) \{", light))
     assert {name for name in used if f".{name} {{" in dark} == used
+
+
+@pytest.mark.newer_boto3
+def test_the_picture_of_a_chat(ecs: StrictEcs) -> None:
+    """Accepted by deleting the file, and running this twice."""
+    chat = "arn:aws:sns:eu-west-1:123456789012:chat"
+    names = ["billing", "checkout", "web", *(f"worker-{number}" for number in range(17))]
+    for name in names:
+        ecs.add_service("prod", name, ecs.register(definition(name, f"{APP}:v1")), service_revisions=True)
+    registry = Registry()
+    registry.push("v1", time="2026-11-22T06:00:00Z")
+    rules = [{"clusters": ["prod"], "approval": {}}]
+    road = Road(ecs, inputs={"chat_topic_arns": [chat], "rules": rules}, clients={"ecr": registry})
+    registry.push("v2")
+    road.deliver(pushed("v2"))
+    road.request(approve={"repository": "app", "tag": "v2"}, by="ann")
+    for name in reversed(names):
+        reason = "exit 137 (out of memory) in container main" if name == "billing" else None
+        ecs.move_deployment("prod", name, "ROLLBACK_SUCCESSFUL" if reason else "SUCCESSFUL", reason=reason)
+        road.deliver(changed(service=name))
+
+    drawn = draw(road.topics.chats, ["Approve", "Reject"])
+
+    assert len(road.topics.chats) == 3
+    file = ROOT / "docs" / "chat.svg"
+    if not file.exists():
+        file.write_text(drawn)
+        pytest.fail(f"{file} is new: look at it, and run this again")
+    assert drawn == file.read_text()
 
 
 def test_hooks_run_what_make_lint_runs() -> None:

@@ -6,14 +6,16 @@ import pytest
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
 
-from tests.harness.road import Queues, Road, queues
+from tests.harness.road import BROKEN, Queues, Road, queues
 from tests.harness.strict_ecs import FakeClock, StrictEcs, reuse_clients
 
 
 @pytest.fixture(autouse=True)
 def _clients() -> Iterator[None]:
+    BROKEN.clear()
     yield
     reuse_clients()
+    assert not BROKEN, "an event or a message is not what its schema says"
 
 
 @pytest.fixture

@@ -147,6 +147,7 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "ChangeMessageVisibilityBatch": _queue,
     **dict.fromkeys(("BatchGetItem", "Query", "PutItem", "UpdateItem"), _table),
     "PutEvents": lambda arn, _: [f"{arn}:event-bus/default"],
+    "Publish": lambda _, request: [request["TopicArn"]],
     "ListTargetsByRule": _rule,
     "PutTargets": _rule,
     "GetSchedule": _schedule,

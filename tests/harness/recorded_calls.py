@@ -21,6 +21,7 @@ FEATURES = (
     "keep_revisions",
     "image_parameter_prefix",
     "change_calendars",
+    "notifications",
 )
 FEATURES_OF_RULES = ("families", "promote_tag", "change_calendars", "run_before", "max_scan_severity")
 # The command line pins a service with the credentials of whoever types it; the function never tags one.
@@ -51,6 +52,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def features(inputs: Mapping[str, Any]) -> list[str]:
     """The features that inputs of the module turn on, of those that need permissions of their own."""
     on = {name for name in FEATURES if inputs.get(name)}
+    on |= {"notifications" for name in ("topic_arns", "chat_topic_arns") if inputs.get(name)}
     on |= {name for rule in inputs.get("rules", ()) for name in FEATURES_OF_RULES if rule.get(name)}
     return sorted(on)
 

@@ -2,7 +2,9 @@
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -13,7 +15,7 @@ from weakref import WeakKeyDictionary
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from ecr_deploy.core import items, memory, settings
 from ecr_deploy.core.images import Repository, parse
@@ -29,6 +31,9 @@ _SESSION = boto3.Session("moto", "moto")
 SCHEMA = Draft202012Validator(
     json.loads((Path(__file__).parents[2] / "schemas" / "deployment.v1.json").read_text()),
     format_checker=Draft202012Validator.FORMAT_CHECKER,
+)
+CHAT_SCHEMA = Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "schemas" / "chat-notification.json").read_text())
 )
 APP = Repository(ACCOUNT, REGION, "app")
 
@@ -144,6 +149,20 @@ def queues() -> Queues:
     return Queues(sqs, *urls)
 
 
+BROKEN: list[str] = []
+"""What was sent and is not what it must be: the function logs an error and goes on, but the test fails."""
+
+
+@contextmanager
+def noting() -> Iterator[None]:
+    """Note what is wrong with what is sent, for the test to fail at its end."""
+    try:
+        yield
+    except (AssertionError, ValidationError) as error:
+        BROKEN.append(str(error))
+        raise
+
+
 class Events:
     """An event bus that takes what EventBridge would, and keeps it."""
 
@@ -151,14 +170,53 @@ class Events:
         self.taken: list[tuple[str, dict[str, Any]]] = []
 
     def put_events(self, *, Entries: Sequence[Mapping[str, str]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        assert 1 <= len(Entries) <= 10
-        for entry in Entries:
+        with noting():
+            self._take(Entries)
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in Entries]}
+
+    def _take(self, entries: Sequence[Mapping[str, str]]) -> None:
+        assert 1 <= len(entries) <= 10
+        for entry in entries:
             assert entry["Source"] == "ecr-deploy"
             detail = json.loads(entry["Detail"])
             SCHEMA.validate(detail)
             assert entry["DetailType"] == f"Deployment {detail['outcome'].replace('-', ' ').title()}"
             self.taken.append((entry["DetailType"], detail))
-        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in Entries]}
+
+
+class Topics:
+    """Topics that take what SNS would, and keep it; what chats subscribe must be what they show, too.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    """
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, str]] = []
+        """Subject and text."""
+        self.chats: list[dict[str, Any]] = []
+        self.chat_topics: frozenset[str] = frozenset()
+        self.failing = False
+
+    @property
+    def subjects(self) -> list[str]:
+        return [subject for subject, _ in self.mails]
+
+    def publish(self, *, TopicArn: str, Message: str, Subject: str | None = None) -> dict[str, str]:  # noqa: N803 - boto3's names
+        if self.failing:
+            raise ClientError({"Error": {"Code": "InternalError", "Message": "try again"}}, "Publish")
+        with noting():
+            assert 0 < len(Message.encode()) <= 256 * 1024
+            if TopicArn in self.chat_topics:
+                assert Subject is None
+                notification = json.loads(Message)
+                CHAT_SCHEMA.validate(notification)
+                self.chats.append(notification)
+            else:
+                assert re.fullmatch(r"[!-~][ -~]{0,99}", Subject or ""), Subject
+                assert not Message.startswith(("{", '"'))
+                assert not re.search(r"\b(None|null)\b", Message), Message
+                self.mails.append((Subject or "", Message))
+        return {"MessageId": "1"}
 
 
 class Registry:
@@ -255,6 +313,8 @@ class Road:
     """Clients of services other than ECS, by name; boto3's unless given."""
     events: Events = field(default_factory=Events)
     """What the function tells on the event bus."""
+    topics: Topics = field(default_factory=Topics)
+    """What people and chats are told."""
     registry: "Registry | None" = field(default_factory=Registry)
     """ECR, unless it is among the clients."""
 
@@ -321,10 +381,10 @@ class Road:
 
     def client(self, service: str, **kwargs: Any) -> Any:
         """Make a client as boto3 would."""
-        if service in self.clients:
-            return self.clients[service]
-        if service == "events":
-            return self.events
+        self.topics.chat_topics = frozenset(self.inputs.get("chat_topic_arns", ()))
+        doubles = {"events": self.events, "sns": self.topics, **self.clients}
+        if service in doubles:
+            return doubles[service]
         if service == "dynamodb":
             return self.table.client(**kwargs)
         if service == "ecr" and self.registry is not None:

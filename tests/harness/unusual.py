@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSRequest, AWSResponse
@@ -133,15 +134,21 @@ class Wire:
 
     def _answer(self, answers: Mapping[str, Json], request: AWSRequest, event_name: str, **_: object) -> AWSResponse:
         operation = event_name.rpartition(".")[2]
-        asked = json.loads(request.body) if request.body else {}
+        asked = _read(request)
         self.sent.append((operation, asked))
         found = answers[operation]
         usual = found(asked) if callable(found) else found
-        answer = Answer(200, {}, json.dumps(usual).encode())
+        answer = Answer(200, {}, (usual if isinstance(usual, str) else json.dumps(usual)).encode())
         if operation == self.operation:
             self.hits += 1
             answer = self.unusual(usual)
         return AWSResponse(request.url, answer.status, answer.headers, MockRawResponse(answer.body))
+
+
+def _read(request: AWSRequest) -> Json:
+    """What a request asks: in JSON, or as a form."""
+    body = request.body.decode() if isinstance(request.body, bytes) else request.body or ""
+    return json.loads(body) if body.startswith("{") else dict(parse_qsl(body))
 
 
 @cache

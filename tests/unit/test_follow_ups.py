@@ -13,14 +13,14 @@ from ecr_deploy.core.fleet import Member, Target
 from ecr_deploy.core.outcomes import PushResult, TargetResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.settings import Settings
-from ecr_deploy.follow_ups import FollowUp, Row
+from ecr_deploy.follow_ups import FollowUp, Row, Wait
 from ecr_deploy.rollout_watch import RolloutResult
 from tests.harness.road import APP, Queues, Registry, Road, definition, pushed
 from tests.harness.strict_ecs import StrictEcs
 from tests.unit.test_rollouts import changed
 
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
-MOMENTS = frozenset({"after_push", "after_rollouts", "on_schedule", "after_giving_up"})
+MOMENTS = frozenset({"after_push", "after_rollouts", "on_schedule", "on_waits", "after_giving_up"})
 
 
 class Diary(FollowUp):
@@ -40,6 +40,10 @@ class Diary(FollowUp):
     def on_schedule(self, event_id: str, members: Sequence[Member], unknown: Sequence[TargetResult]) -> None:
         del event_id, unknown
         self._note(f"schedule of {len(members)}")
+
+    def on_waits(self, event_id: str, waits: Sequence[Wait]) -> None:
+        del event_id
+        self._note(f"{len(waits)} wait")
 
     def after_giving_up(self, push: Push, result: PushResult) -> None:
         del result
@@ -74,7 +78,7 @@ def test_one_more_acts_at_each_of_its_moments(road: Road, monkeypatch: pytest.Mo
     assert road.deliver(TICK) == []
 
     # The schedule watches rollouts, too, whether or not one has ended.
-    assert Diary.entries == ["push", "rollouts of ['api']", "schedule of 1", "rollouts of []"]
+    assert Diary.entries == ["push", "rollouts of ['api']", "schedule of 1", "rollouts of []", "0 wait"]
 
 
 def test_one_that_is_off_or_has_another_moment_does_nothing(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,12 +73,18 @@ def test_an_update_is_told_as_started(api: StrictEcs) -> None:
 
     [(detail_type, detail)] = road.events.taken
     assert detail_type == "Deployment Started"
+    assert (begun := road.memory("prod", "api").rollout)
     assert detail == {
         "version": 1,
         "function": "ecr-deploy",
+        "account": "123456789012",
+        "region": "eu-west-1",
         "outcome": "started",
+        "trigger": "push",
+        "by": None,
         "image": f"{APP}:v2",
         "digest": digest("v2"),
+        "previous_image": f"{APP}:v1",
         "pushed_at": "2026-11-23T06:00:00Z",
         "seconds_since_push": None,
         "cluster": "prod",
@@ -86,10 +92,44 @@ def test_an_update_is_told_as_started(api: StrictEcs) -> None:
         "family": None,
         "from": "api:1",
         "to": "api:2",
+        "deployment": begun.id,
         "reason": None,
         "reason_kind": None,
     }
     assert state(api) == "started"
+
+
+def test_events_say_what_began_a_rollout_and_who_asked(api: StrictEcs, registry: Registry) -> None:
+    road = Road(api, clients={"ecr": registry}, inputs={"reconcile": True})
+    said: list[list[Any]] = []
+
+    def ends_live() -> None:
+        api.end_deployments()
+        road.deliver(changed())
+        said.extend(
+            [detail["outcome"], detail["trigger"], detail["by"], detail["previous_image"], detail["deployment"]]
+            for _, detail in road.events.taken
+        )
+        road.events.taken.clear()
+
+    road.request(repository="app", tag="v2", by="jane")
+    ids = [road.memory("prod", "api").rollouts[0].id]
+    ends_live()
+    registry.push("v3", time=LATER)
+    road.deliver({"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
+    ids += [road.memory("prod", "api").rollouts[0].id]
+    ends_live()
+    road.request(rollback={"cluster": "prod", "service": "api"}, by="joe")
+    ends_live()
+
+    v1, v2 = f"{APP}:v1@{digest('v1')}", f"{APP}:v2@{digest('v2')}"
+    assert said == [
+        ["started", "request", "jane", f"{APP}:v1", ids[0]],
+        ["live", "request", "jane", v1, ids[0]],
+        ["started", "scheduled-run", None, f"{APP}:v2", ids[1]],
+        ["live", "scheduled-run", None, v2, ids[1]],
+        ["rolled-back", "rollback", "joe", v2, ids[1]],
+    ]
 
 
 def test_live(api: StrictEcs, road: Road, caplog: pytest.LogCaptureFixture) -> None:

@@ -34,6 +34,7 @@ GRANTS = {
     "ecs:UpdateExpressGatewayService": ("AllowUpdateServices", "express_mode and clusters"),
     "ecs:UpdateService": ("AllowUpdateServices", "clusters"),
     "events:PutTargets": ("AllowPutTargets", "scheduled_tasks"),
+    "sns:Publish": ("AllowNotify", "notifications"),
     "scheduler:UpdateSchedule": ("AllowUpdateSchedules", "scheduled_tasks"),
     "ssm:GetCalendarState": ("AllowGetCalendarState", "change_calendars"),
     "ssm:GetParameters": ("AllowImageParameters", "image_parameter_prefix"),

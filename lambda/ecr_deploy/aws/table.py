@@ -7,6 +7,7 @@
     freezes                memory                          version, freezes: JSON
     tasks                  CLUSTER/FAMILY/CONTAINER        version, runs: JSON
     reported/SUBJECT       a problem that lasts            expires
+    progress               ACCOUNT/REGION/REPO@DIGEST      version, progress: JSON, expires
 
 `family/NAME` stands for a family that no service runs. docs/decisions/table.md says why it looks like this.
 """

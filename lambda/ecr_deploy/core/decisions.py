@@ -6,7 +6,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ecr_deploy.core import admission, desires, images, memory, revisions, rollouts
+from ecr_deploy.core import admission, desires, images, memory, pushes, revisions, rollouts
 from ecr_deploy.core.admission import Arrival
 from ecr_deploy.core.desires import Desire, Standing
 from ecr_deploy.core.fleet import EXPRESS_MODE, Member, Target
@@ -137,6 +137,7 @@ class Decision:
             return known
         service = self.member.service
         primary = rollouts.primary_of(service.deployments) if service else None
+        won = {standing.record.digest for standing in self.winners.values()}
         return known._replace(
             start=Start(
                 at=self._settings.rules.facts.now,
@@ -151,6 +152,7 @@ class Decision:
                 },
                 pushes=tuple(dict.fromkeys(standing.record for standing in self.winners.values())),
                 by=next((push.by for push in self._found if push.by), None),
+                trigger=pushes.trigger_of(push for push in self._found if push.record.digest in won),
             )
         )
 

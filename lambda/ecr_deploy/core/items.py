@@ -31,6 +31,7 @@ def to_text(memory: Memory) -> str:
             "images": {name: _image_to_json(image) for name, image in start.images.items()},
             "pushes": [rollouts.record_to_json(push) for push in start.pushes],
             "by": start.by,
+            "trigger": start.trigger,
         }
     return json.dumps(written, separators=(",", ":"))
 
@@ -57,6 +58,7 @@ def from_text(text: str) -> Memory:
             images={name: _image_from_json(image) for name, image in start["images"].items()},
             pushes=tuple(rollouts.record_from_json(push) for push in start["pushes"]),
             by=start["by"],
+            trigger=start["trigger"],
         )
         if start
         else None,

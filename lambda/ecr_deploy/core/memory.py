@@ -51,6 +51,7 @@ class Start(NamedTuple):
     images: Mapping[str, Image]
     pushes: tuple[Record, ...]
     by: str | None = None
+    trigger: str | None = None
 
 
 class Memory(NamedTuple):
@@ -150,6 +151,7 @@ def finished(memory: Memory, member: Member, revision: str, deployment: str) -> 
         started_at=start.at,
         since=start.at,
         by=start.by,
+        trigger=start.trigger,
     )
     return done.with_rollout(rollout)
 

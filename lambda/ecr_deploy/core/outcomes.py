@@ -50,8 +50,9 @@ class Change(NamedTuple):
 class TargetResult(NamedTuple):
     """What came of a push for one service or family; `before` and `after` are revisions as `family:number`.
 
-    `base` is the one that `after` is made from, which has all but the images. `gates` are those that the push has to
-    pass there, each with why it is closed, or None: in a dry run, which shows them.
+    `base` is the one that `after` is made from, which has all but the images, `deployment` the id of what was begun.
+    `gates` are those that the push has to pass there, each with why it is closed, or None: in a dry run, which shows
+    them.
     """
 
     target: Target
@@ -62,6 +63,7 @@ class TargetResult(NamedTuple):
     changes: tuple[Change, ...] = ()
     retry: Retry = Retry.NEVER
     base: str | None = None
+    deployment: str | None = None
     gates: Mapping[str, Reason | None] = MappingProxyType({})
 
 

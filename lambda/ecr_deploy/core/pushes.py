@@ -1,6 +1,7 @@
 """Pushes: a tag that points to a new image, wherever the news of it comes from."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from ecr_deploy.core import records
@@ -12,6 +13,7 @@ RETRY = ("ecr-deploy", "Deployment Retry")
 """Source and detail-type of a message that tries a push again."""
 
 Origin = Literal["event", "request", "reconciliation", "memory"]
+Trigger = Literal["push", "request", "scheduled-run", "waited", "rollback"]
 Answer = Literal["approve", "reject"]
 
 
@@ -37,9 +39,29 @@ class Push(NamedTuple):
         return self.record.repository
 
     @property
+    def trigger(self) -> Trigger:
+        """What begins its deployments, in the words of events."""
+        return _TRIGGERS[self.origin]
+
+    @property
     def image(self) -> str:
         """The image by its tag, as a person would write it."""
         return f"{self.record.repository}:{self.record.tag}"
+
+
+# The greatest first: what was asked for is a request, whatever else brought news of it.
+_TRIGGERS: dict[Origin, Trigger] = {
+    "request": "request",
+    "event": "push",
+    "reconciliation": "scheduled-run",
+    "memory": "waited",
+}
+
+
+def trigger_of(pushes: Iterable[Push]) -> Trigger | None:
+    """What begins the deployment of pushes that come together; None for none."""
+    triggers = {push.trigger for push in pushes}
+    return next((trigger for trigger in _TRIGGERS.values() if trigger in triggers), None)
 
 
 def retry_of(push: Push) -> str:

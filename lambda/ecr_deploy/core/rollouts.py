@@ -27,8 +27,8 @@ class Rollout(NamedTuple):
     """One update of a service to a revision (an ARN), and what the service ran before.
 
     `id` is the deployment's as UpdateService answers it. `pushes` are those that it was made for, `images` what each of
-    their containers ran before, by digest where that is known. `since` is when it came into its state, and `by` who
-    asked for it, if somebody did.
+    their containers ran before, by digest where that is known. `since` is when it came into its state, `by` who asked
+    for it, if somebody did, and `trigger` what began it, in the words of events.
     """
 
     id: str
@@ -41,6 +41,7 @@ class Rollout(NamedTuple):
     since: datetime
     reason: str | None = None
     by: str | None = None
+    trigger: str | None = None
 
     @property
     def key(self) -> str:
@@ -128,6 +129,7 @@ def to_json(rollout: Rollout) -> dict[str, Any]:
         "since": format_time(rollout.since),
         "reason": rollout.reason,
         "by": rollout.by,
+        "trigger": rollout.trigger,
     }
 
 
@@ -149,6 +151,7 @@ def from_json(written: Mapping[str, Any]) -> Rollout:
         since=parse_time(written["since"]),
         reason=written["reason"],
         by=written["by"],
+        trigger=written["trigger"],
     )
 
 

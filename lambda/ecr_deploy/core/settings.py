@@ -34,6 +34,8 @@ class Settings(NamedTuple):
     keep_revisions: int | None
     max_services_at_once: int | None
     image_parameter_prefix: str | None
+    topics: tuple[str, ...]
+    chat_topics: tuple[str, ...]
     table_name: str
     queue_url: str
     dead_letter_queue_url: str
@@ -78,6 +80,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         keep_revisions=read.count("keep_revisions"),
         max_services_at_once=read.count("max_services_at_once"),
         image_parameter_prefix=read.text("image_parameter_prefix", "a path", "") or None,
+        topics=read.texts("topic_arns"),
+        chat_topics=read.texts("chat_topic_arns"),
         table_name=read.text("table_name", "the name of a table"),
         queue_url=read.text("queue_url", "the URL of a queue"),
         dead_letter_queue_url=read.text("dead_letter_queue_url", "the URL of a queue"),

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from ecr_deploy import report
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.fleet import Member, Target
-from ecr_deploy.core.outcomes import Outcome, PushResult, TargetResult
+from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult
 from ecr_deploy.core.pushes import Push
+from ecr_deploy.core.records import Record
 from ecr_deploy.core.settings import Settings
 from ecr_deploy.environment import Environment
 
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from ecr_deploy.rollout_watch import RolloutResult
 
 
+Wait = tuple[Target, Record, Reason]
+"""A push that has to wait on a target, and what it waits for."""
+
+
 class FollowUp:
-    """Something that is done at some of four moments; one that has nothing to do at a moment leaves it as it is.
+    """Something that is done at some of five moments; one that has nothing to do at a moment leaves it as it is.
 
     Every method may raise EcrDeployError; what that means stands in the table.
     """
@@ -39,6 +44,9 @@ class FollowUp:
 
     def on_schedule(self, event_id: str, members: Sequence[Member], unknown: Sequence[TargetResult]) -> None:
         """Act on what is in scope, by the schedule; of what is `unknown` ECS would not say what it runs."""
+
+    def on_waits(self, event_id: str, waits: Sequence[Wait]) -> None:
+        """Act on what has to wait, as the schedule finds it."""
 
     def after_giving_up(self, push: Push, result: PushResult) -> None:
         """Act on a push that is tried no more."""
@@ -79,10 +87,17 @@ TABLE = (
         fails=True,
     ),
     Row(
-        ".notifications",
-        "Notifications",
+        ".bus_events",
+        "BusEvents",
         frozenset({"after_push", "after_rollouts", "after_giving_up"}),
         lambda _: True,
+        fails=False,
+    ),
+    Row(
+        ".notifications",
+        "Notifications",
+        frozenset({"after_push", "after_rollouts", "on_schedule", "on_waits", "after_giving_up"}),
+        lambda settings: bool(settings.topics or settings.chat_topics),
         fails=False,
     ),
     Row(
@@ -144,6 +159,11 @@ def on_schedule(
     return _run_all(
         "on_schedule", environment, event_id, lambda follow_up: follow_up.on_schedule(event_id, members, unknown)
     )
+
+
+def on_waits(environment: Environment, event_id: str, waits: Sequence[Wait]) -> list[PushResult]:
+    """Run the follow-ups of what has to wait; gives the failures of those that may fail."""
+    return _run_all("on_waits", environment, event_id, lambda follow_up: follow_up.on_waits(event_id, waits))
 
 
 def after_giving_up(environment: Environment, push: Push, result: PushResult) -> None:

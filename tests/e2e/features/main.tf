@@ -18,7 +18,7 @@ module "ecr_deploy" {
   name                       = "features"
   clusters                   = ["prod"]
   rules                      = [{ repositories = ["live"], promote_tag = "production" }, { repositories = ["back-*", "blue-green", "job"] }]
-  notification_topic_arn     = aws_sns_topic.people.arn
+  notifications              = { topic_arns = [aws_sns_topic.people.arn], chat_topic_arns = [aws_sns_topic.chat.arn] }
   rollback_on_failure        = true
   deployment_timeout_minutes = 5
   scheduled_tasks            = true
@@ -63,6 +63,20 @@ resource "aws_sns_topic_subscription" "people" {
   topic_arn = aws_sns_topic.people.arn
   protocol  = "sqs"
   endpoint  = aws_sqs_queue.people.arn
+}
+
+resource "aws_sns_topic" "chat" {
+  name = "chat"
+}
+
+resource "aws_sqs_queue" "chat" {
+  name = "chat"
+}
+
+resource "aws_sns_topic_subscription" "chat" {
+  topic_arn = aws_sns_topic.chat.arn
+  protocol  = "sqs"
+  endpoint  = aws_sqs_queue.chat.arn
 }
 
 # Scheduled tasks.
@@ -153,6 +167,10 @@ output "queue_url" {
 
 output "people" {
   value = aws_sqs_queue.people.url
+}
+
+output "chat" {
+  value = aws_sqs_queue.chat.url
 }
 
 output "table_name" {

@@ -23,6 +23,10 @@ variable "change_calendars" {
   type = list(string)
 }
 
+variable "topics" {
+  type = list(string)
+}
+
 module "ecr_deploy" {
   source   = "../.."
   for_each = var.combinations
@@ -44,5 +48,6 @@ module "ecr_deploy" {
   express_mode       = contains(each.value, "express_mode")
   keep_revisions     = contains(each.value, "keep_revisions") ? 1 : null
 
+  notifications          = contains(each.value, "notifications") ? { topic_arns = var.topics } : null
   image_parameter_prefix = contains(each.value, "image_parameter_prefix") ? "/images" : null
 }

@@ -47,6 +47,7 @@ module "ecr_deploy" {
   keep_revisions     = lookup(each.value, "keep_revisions", null)
   reconcile_schedule = lookup(each.value, "reconcile_schedule", null)
   alarms             = lookup(each.value, "alarms", null)
+  notifications      = lookup(each.value, "notifications", null)
   dashboard          = true
 
   depends_on = [aws_ecs_cluster.this]
@@ -69,7 +70,7 @@ module "unknown" {
   reconcile_schedule     = terraform_data.unknown.output.reconcile_schedule
   change_calendars       = terraform_data.unknown.output.change_calendars
   alarms                 = terraform_data.unknown.output.alarms
-  notification_topic_arn = terraform_data.unknown.output.notification_topic_arn
+  notifications          = terraform_data.unknown.output.notifications
   kms_key_arn            = terraform_data.unknown.output.kms_key_arn
   keep_revisions         = terraform_data.unknown.output.keep_revisions
   image_parameter_prefix = terraform_data.unknown.output.image_parameter_prefix
