@@ -29,7 +29,7 @@ export PIP_ROOT_USER_ACTION := ignore
 announce = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long unit lint package docs bench clean python-lint terraform-lint python coverage handler guards chaos \
+.PHONY: help demo test test-long unit lint package docs bench clean python-lint terraform-lint python coverage handler browser guards chaos \
 	e2e e2e-road e2e-modules e2e-examples e2e-ownership terraform
 
 help: ## List these commands
@@ -54,8 +54,9 @@ lint: python-lint terraform-lint ## Check formatting, style, types and the Terra
 package: $(VENV)/ready ## Build the function's zip, lambda/ecr_deploy.zip
 	@$(VENV)/bin/python lambda/build_zip.py
 
-docs: $(VENV)/ready ## Write the generated tables of README.md and docs/*.md
+docs: $(VENV)/ready ## Write the generated tables of README.md and docs/*.md, and the picture of the page
 	@$(VENV)/bin/python docs/generate.py
+	@PICTURE=docs/page.png $(RUN) pytest --quiet -p no:terraform tests/browser
 
 bench: $(VENV)/ready ## Measure it all beside two others (some 15 minutes); fewer with SIZES="1 10 100"
 	@PYTHONPATH=lambda $(RUN) bench $(SIZES)
@@ -96,6 +97,10 @@ handler: $(VENV)/ready
 	$(announce) "The handler on moto's own ECS and CodeDeploy"
 	@$(RUN) pytest --quiet -p no:terraform tests/handler
 
+browser: $(VENV)/ready
+	$(announce) 'The page in a browser, where Chromium is installed'
+	@$(RUN) pytest --quiet -rs -p no:terraform tests/browser
+
 guards: $(VENV)/ready
 	$(announce) 'What holds the rest together: counts of calls and bytes, the zip, the documentation, our doubles'
 	@$(PYTEST) tests/guards
@@ -105,7 +110,7 @@ chaos: $(VENV)/ready
 	@$(PYTEST) tests/chaos
 
 python: coverage
-	@$(MAKE) --no-print-directory handler guards chaos
+	@$(MAKE) --no-print-directory handler browser guards chaos
 
 # In parts side by side, each with a moto of its own, because Terraform mostly waits.
 E2E_road := road order harness documentation

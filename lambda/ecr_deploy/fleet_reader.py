@@ -76,6 +76,21 @@ def read_members(services: Sequence[Service], environment: Environment) -> tuple
     return members, unknown
 
 
+def read_sketches(environment: Environment, rules: Rules) -> tuple[list[Member], list[TargetResult]]:
+    """What is in scope, with just the images that run, to look at; and what came of what ECS does not say.
+
+    Raises:
+        CallError: ECS does not say what is in scope.
+        OutOfTimeError: the invocation ends before that is known.
+
+    """
+    services = list(environment.ecs.services(rules))
+    known = environment.ecs.sketches(services)
+    members = [Member(service, known[service.revision]) for service in services if service.revision in known]
+    others, unknown = read_members([service for service in services if service.revision not in known], environment)
+    return [*members, *others], unknown
+
+
 def find_hits(
     pushes: Sequence[Push], environment: Environment, settings: Settings, *, everything: bool = False
 ) -> tuple[list[Hit], list[TargetResult]]:

@@ -75,12 +75,7 @@ def _in_line(
         as_deployed(member, read.memory, environment) if isinstance(read := known[member.target], Known) else member
         for member in members
     ]
-    settled: dict[Target, Known | EcrDeployError] = {}
-    for member in members:
-        read = known[member.target]
-        if isinstance(read, Known):
-            read = read._replace(memory=memory.settle(read.memory, member))
-        settled[member.target] = read
+    settled = _settled(members, known)
     found = {
         repository: _ask(repository, images, environment)
         for repository, images in _unrecorded(members, settled, news, settings).items()
@@ -89,6 +84,22 @@ def _in_line(
         read = settled[member.target]
         if isinstance(read, Known):
             settled[member.target] = _adopt(member, read, news, found, environment)
+    return settled
+
+
+def recall(members: Iterable[Member], environment: Environment) -> Memories:
+    """What the table holds of members; what was begun and went through is settled, and ECR is not asked."""
+    members = list(members)
+    return _settled(members, environment.table.read(member.target for member in members))
+
+
+def _settled(members: Iterable[Member], known: Memories) -> dict[Target, Known | EcrDeployError]:
+    settled: dict[Target, Known | EcrDeployError] = {}
+    for member in members:
+        read = known[member.target]
+        if isinstance(read, Known):
+            read = read._replace(memory=memory.settle(read.memory, member))
+        settled[member.target] = read
     return settled
 
 

@@ -17,9 +17,9 @@ from ecr_deploy.page.view import View
 DOCUMENTATION = """### What runs where
 
 Services by cluster, what each runs since when, what waits for what, and what is not managed, as ecr-deploy sees it.
-The widget takes no parameters. Its buttons approve, reject, roll back and unfreeze, after a question.
+The widget takes no parameters. Its buttons approve, reject, roll back, freeze and unfreeze, after a question.
 """
-_DEEDS = ("approve", "reject", "rollback", "unfreeze")
+_DEEDS = ("approve", "reject", "rollback", "freeze", "unfreeze")
 
 
 def answer(environment: Environment, event: Mapping[str, Any], endpoint: str) -> str:
@@ -50,8 +50,11 @@ def _do(environment: Environment, asked: object, seen: View) -> str:
         return f"There is no button for {deed}."
     if not seen.by:
         return "Nothing was done: write your name first, beside the filters."
+    request = asked[deed]
+    if deed == "freeze":
+        request = {"clusters": [seen.cluster or "*"], "reason": seen.reason}
     try:
-        done = on_request.answer(environment, {deed: asked[deed], "by": seen.by})
+        done = on_request.answer(environment, {deed: request, "by": seen.by})
     except EcrDeployError as error:
         return str(error)
     outcomes = {push["outcome"]: push["reason"] for push in done.get("pushes", ())}

@@ -25,8 +25,8 @@ def answer(environment: Environment, scope: Scope) -> dict[str, Any]:
     """
     settings = environment.settings_now(environment.settings)
     settings = settings._replace(rules=settings.rules.within(scope))
-    members, unknown = fleet_reader.read_fleet(environment, settings)
-    memories = memory_reader.read_memories(members, (), environment, settings)
+    members, unknown = fleet_reader.read_sketches(environment, settings.rules)
+    memories = memory_reader.recall(members, environment)
     settings = environment.frozen(settings)
     known = {target: read.memory for target, read in memories.items() if isinstance(read, Known)}
     readable = [

@@ -201,6 +201,7 @@ def test_wait_for_a_push_whose_event_is_under_way(line: CommandLine) -> None:
     assert [row[2] for row in rows(waited)] == ["pending", "started", "live"]
 
 
+@pytest.mark.newer_boto3
 def test_wait_says_why_a_rollout_was_rolled_back(line: CommandLine) -> None:
     line.road.push(pushed("v2"))
     line.ecs.move_deployment("prod", "api", "ROLLBACK_SUCCESSFUL", reason="tasks failed to start")
@@ -403,6 +404,7 @@ def test_status_is_watched_until_it_is_stopped(line: CommandLine) -> None:
 
 
 def test_status_tells_what_it_could_not_read(line: CommandLine) -> None:
+    line.ecs.deny("DescribeServiceRevisions")
     line.ecs.inject("DescribeTaskDefinition", Fault.ACCESS_DENIED)
 
     told = line.run("status")

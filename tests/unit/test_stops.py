@@ -9,6 +9,9 @@ from tests.harness.road import APP, Road, definition, pushed
 from tests.harness.strict_ecs import StrictEcs
 from tests.unit.test_rollouts import changed
 
+# What a rollout was rolled back from, an older one does not know how to ask.
+pytestmark = pytest.mark.newer_boto3
+
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 BREAKER = "ECS deployment circuit breaker: tasks failed to start."
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ecr_deploy.aws import ecs_services
-from ecr_deploy.aws.calls import UNKNOWN_OPERATION, WORKERS, Api, Maybe, Shape
+from ecr_deploy.aws.calls import UNKNOWN_OPERATION, WORKERS, Api, Maybe, Shape, batched
 from ecr_deploy.aws.known_services import KnownServices
 from ecr_deploy.core import revisions
 from ecr_deploy.core.errors import CallError, OutOfTimeError
@@ -202,7 +202,7 @@ class Ecs:
         return list(answer["serviceDeployments"])
 
     def _service_revisions(self, arns: list[str]) -> list[dict[str, Any]]:
-        image = {"image": str}
+        image = {"image": str, "containerName": str}
         answer = self._api.call(
             "DescribeServiceRevisions",
             "the services",
@@ -214,6 +214,29 @@ class Ecs:
             serviceRevisionArns=arns,
         )
         return list(answer["serviceRevisions"])
+
+    def sketches(self, services: Iterable[Service]) -> dict[str, Revision]:
+        """What services run, by the ARN of their revision, as far as their service revisions say it, 20 at a time.
+
+        Of each revision only its name and its images are there: it is to be looked at, and nothing is made from it.
+        """
+        arns = [arn for service in services for arn in service.service_revisions]
+        found: dict[str, Revision] = {}
+        for answer in self._pool.map(self._try_sketches, batched(arns, PER_DESCRIBE)):
+            found.update(answer)
+        return found
+
+    def _try_sketches(self, arns: list[str]) -> dict[str, Revision]:
+        try:
+            described = self._service_revisions(arns)
+        except CallError:
+            # Task definitions say the same, one by one.
+            return {}
+        return {
+            found["taskDefinition"]: revisions.sketch(found["taskDefinition"], found["containerImages"])
+            for found in described
+            if found.get("containerImages")
+        }
 
     def _describe(self, name: str) -> dict[str, Any]:
         return self._api.call("DescribeTaskDefinition", name, _DEFINITION, taskDefinition=name, include=["TAGS"])

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ecr_deploy.core import images
@@ -107,6 +107,15 @@ def read(answer: Mapping[str, Any]) -> Revision:
         ),
         tags={tag["key"]: tag.get("value", "") for tag in answer.get("tags") or ()},
         source=json.dumps(definition).encode(),
+    )
+
+
+def sketch(arn: str, images_: Iterable[Mapping[str, Any]]) -> Revision:
+    """A revision of which only its ARN and the `containerImages` of a service revision are known."""
+    family, _, number = arn.rpartition("/")[2].rpartition(":")
+    containers = (Container(one["containerName"], one["image"], _parse(one["image"])) for one in images_)
+    return Revision(
+        arn, family, int(number), is_active=True, registered_by="", containers=tuple(containers), tags={}, source=b""
     )
 
 

@@ -101,6 +101,11 @@ def _filters(services: Iterable[Mapping[str, Any]], view: View) -> Html | None:
         element("input", name="text", value=view.text, placeholder="service or image", size="20"),
         element("select", *options, name="cluster"),
         action(element("a", "Filter", class_="btn"), view.event(page=0), view.endpoint),
+        " ",
+        element("input", name="reason", placeholder="why freeze", size="14"),
+        _button(
+            "Freeze", {"do": {"freeze": {}}}, view, "Let nothing be deployed to the cluster that is chosen, or to any?"
+        ),
         " You are ",
         element("input", name="by", value=view.by, placeholder="your name", size="14"),
         element(
@@ -241,6 +246,7 @@ def _style(view: View) -> str:
         "th": f"text-align:left;padding:4px 8px;border-bottom:{line}",
         "ul": "margin:0 0 8px;padding-left:18px",
         "h3": "margin:4px 0",
-        ".btn": f"font-size:11px;padding:0 6px;border:{line};border-radius:3px;cursor:pointer",
+        ".btn": f"font-size:11px;padding:0 6px;border:{line};border-radius:3px;cursor:pointer;white-space:nowrap",
+        "td:nth-child(n+3):not(:last-child)": "white-space:nowrap",
     }
     return "".join(f".ecr-deploy {name}{{{rule}}}" for name, rule in rules.items())

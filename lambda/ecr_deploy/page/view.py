@@ -13,8 +13,8 @@ SORTS = ("service", "image", "rollout", "since")
 class View(NamedTuple):
     """How the page is shown.
 
-    `by` is who says that they look; `zone` is the viewer's; without an `endpoint`, the ARN of the function, nothing can
-    be pressed.
+    `by` is who says that they look, `reason` why they freeze; `zone` is the viewer's. Without an `endpoint`, the ARN of
+    the function, nothing can be pressed.
     """
 
     text: str = ""
@@ -22,6 +22,7 @@ class View(NamedTuple):
     sort: str = SORTS[0]
     page: int = 0
     by: str = ""
+    reason: str = ""
     zone: timezone = UTC
     is_dark: bool = False
     endpoint: str = ""
@@ -56,6 +57,7 @@ def of(event: Mapping[str, Any], endpoint: str) -> View:
         sort=sort if sort in SORTS else SORTS[0],
         page=page if isinstance(page, int) and 0 <= page < 10**6 else 0,
         by=_text(fields, "by"),
+        reason=_text(fields, "reason"),
         zone=_zone(context.get("timezone")),
         is_dark=context.get("theme") == "dark",
         endpoint=endpoint,
