@@ -60,5 +60,5 @@ def _do(environment: Environment, asked: object, seen: View) -> str:
     outcomes = {push["outcome"]: push["reason"] for push in done.get("pushes", ())}
     if "rollback" in done:
         outcomes = {done["rollback"]["outcome"]: done["rollback"]["reason"]}
-    told = "; ".join(f"{outcome}, {reason}" if reason else outcome for outcome, reason in outcomes.items())
-    return f"{deed} by {seen.by}: {told or 'done'}."
+    came_of_it = "; ".join(f"{outcome}, {reason}" if reason else outcome for outcome, reason in outcomes.items())
+    return f"{deed} by {seen.by}: {came_of_it or 'done'}."

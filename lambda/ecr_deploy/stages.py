@@ -30,7 +30,7 @@ def look_at(environment: Environment, settings: Settings, repositories: Iterable
     for stage in {stage for stage, _ in wanted}:
         runs = _runs(environment, settings, stage)
         memories = environment.table.read(service.target for service, _ in runs)
-        for repository in (repository for one, repository in wanted if one == stage):
+        for repository in (repository for asked, repository in wanted if asked == stage):
             targets = [service.target for service, found in runs if repository in found]
             known = {target: read for target in targets if (read := memories[target])}
             reports[stage, repository] = _report(repository, known)

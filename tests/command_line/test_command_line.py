@@ -524,6 +524,9 @@ def test_a_freeze_and_its_end(line: CommandLine) -> None:
     assert line.road.image("prod", "api") == f"{APP}:v2"
     assert line.run("unfreeze").exit_code == 2
 
+    line.run("freeze", "--reason", "audit")
+    assert rows(line.run("unfreeze")) == [["NOT FROZEN ANY MORE", "BY", "WHY"], ["*/*", "jane", "audit"]]
+
 
 @pytest.fixture
 def letters(line: CommandLine, aws_queues: Queues) -> Queues:

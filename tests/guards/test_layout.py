@@ -121,6 +121,20 @@ def test_no_import_runs_in_a_circle() -> None:
         visit(name, ())
 
 
+def test_names_are_the_fields_own() -> None:
+    strange = {"tell", "told", "bury", "hurry", "lets", "one"}
+    named = {
+        f"{file}:{node.lineno}"
+        for file, path in FILES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Name) and node.id in strange)
+        or (isinstance(node, ast.arg) and node.arg in strange)
+        or (isinstance(node, ast.FunctionDef) and node.name.strip("_") in strange)
+    }
+
+    assert named == set()
+
+
 def test_botocore_stays_in_its_room() -> None:
     outside = {
         name

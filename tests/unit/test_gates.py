@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ecr_deploy.core import manifests
 from tests.chaos.test_stateful import TICK
 from tests.harness.road import APP, Queues, Registry, Road, definition, digest, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
@@ -240,6 +241,26 @@ def test_an_index_is_as_good_as_all_of_its_images(
     world.step("upload", "v2")
 
     assert world.decided() == decided
+
+
+def test_the_end_of_a_scan_where_nothing_waits_for_it(ecs: StrictEcs, aws_queues: Queues) -> None:
+    world = World(ecs, RULES["scan"], aws_queues)
+    world.step("push", "v2")
+    world.step("cold")
+    ecs.deny("ListServices")
+    world.step("scan", "v2")
+    assert len(aws_queues.dead_letters()) == 1
+
+    for inputs in ({"dry_run": True, "rules": RULES["scan"]}, {}):
+        calls = len(ecs.calls)
+        world.road = Road(ecs, inputs=inputs)
+        world.step("scan", "v2")
+        assert len(ecs.calls) == calls
+
+
+@pytest.mark.parametrize("manifest", ["", "{", "[]", '{"manifests": 1}', '{"manifests": [1, {}]}'])
+def test_what_is_no_index_has_no_parts(manifest: str) -> None:
+    assert manifests.parts_of(manifest) == []
 
 
 def test_a_stage_that_can_not_be_read_fails_the_push_by_name(ecs: StrictEcs) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.harness.road import APP, Road, definition, digest, pushed
+from tests.harness.road import APP, Queues, Road, definition, digest, pushed
 from tests.harness.strict_ecs import FakeClock, StrictEcs
+from tests.harness.table import TableFault
 
 RULE = {"run_before": [{"family": "migrate", "container": "main", "command": ["rake", "db:migrate"]}]}
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event"}
@@ -217,12 +218,61 @@ def test_a_family_that_is_not_there_is_said(ecs: StrictEcs) -> None:
     assert "has no active revision with a container main" in answer["reason"]
 
 
+def test_a_slot_that_somebody_edited_fails_pushes_by_name(ecs: StrictEcs, road: Road) -> None:
+    item = {"target": {"S": "tasks"}, "item": {"S": "prod/migrate/main"}, "version": {"N": "1"}, "runs": {"S": "{"}}
+    road.table.put(item)
+
+    result = road.push(pushed("v2"))
+
+    assert (result["outcome"], ecs.tasks()) == ("failed", [])
+    assert "tasks, prod/migrate/main" in result["reason"]
+
+
+def test_the_end_of_a_task_that_can_not_be_read_comes_back(ecs: StrictEcs, aws_queues: Queues) -> None:
+    road = Road(ecs, aws_queues, inputs={"rules": [RULE]})
+    road.push(pushed("v2"))
+    [arn] = ecs.tasks()
+    ecs.end_task(arn)
+    road.table.inject("Query", TableFault.INTERNAL, times=99)
+
+    assert road.deliver(stopped(ecs, arn)) == ["message-0"]
+
+    road.table.heal()
+    assert road.deliver(stopped(ecs, arn)) == []
+    assert road.image("prod", "api") == f"{APP}:v2"
+
+
 def test_a_dry_run_and_tasks_of_others_start_nothing(ecs: StrictEcs, road: Road) -> None:
     assert Road(ecs, inputs={"rules": [RULE], "dry_run": True}).push(pushed("v2"))["outcome"] == "waiting"
     other = ecs.client().run_task(cluster="prod", taskDefinition="migrate:1", startedBy="me")["tasks"][0]["taskArn"]
     ecs.end_task(other)
     assert road.deliver(stopped(ecs, other)) == []
     assert ecs.count("RunTask") == 1
+
+
+def test_in_a_dry_run_the_end_of_a_task_deploys_nothing(ecs: StrictEcs, road: Road) -> None:
+    road.push(pushed("v2"))
+    [arn] = ecs.tasks()
+    ecs.end_task(arn)
+
+    assert Road(ecs, inputs={"rules": [RULE], "dry_run": True}).deliver(stopped(ecs, arn)) == []
+
+    assert images(road) == ["v1", "v1"]
+
+
+def test_where_it_runs_may_be_said(ecs: StrictEcs) -> None:
+    network = {"subnets": ["subnet-9"], "security_groups": ["sg-9"], "assign_public_ip": True}
+    task = {**RULE["run_before"][0], "launch_type": "FARGATE", "network_configuration": network}
+    Road(ecs, inputs={"rules": [{"run_before": [task]}]}).push(pushed("v2"))
+
+    [asked] = [call.request for call in ecs.calls if call.operation == "RunTask"]
+
+    assert asked["launchType"] == "FARGATE"
+    assert asked["networkConfiguration"]["awsvpcConfiguration"] == {
+        "subnets": ["subnet-9"],
+        "securityGroups": ["sg-9"],
+        "assignPublicIp": "ENABLED",
+    }
 
 
 def test_without_the_feature_nothing_is_read(ecs: StrictEcs) -> None:

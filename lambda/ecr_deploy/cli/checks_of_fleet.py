@@ -57,7 +57,7 @@ def registries(patient: Patient) -> Iterator[Finding]:
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeEventBus.html
     """
     own = patient.settings.account_id
-    others = sorted({one.account for one in patient.repositories if one.account != own})
+    others = sorted({entry.account for entry in patient.repositories if entry.account != own})
     if others:
         policy = patient.api("events").call("DescribeEventBus", "the default bus", {"Policy": Maybe(str)}).get("Policy")
         for account in others:
@@ -66,7 +66,9 @@ def registries(patient: Patient) -> Iterator[Finding]:
                     f"images of account {account} run, but it may not forward their pushes to this account's event bus"
                 )
                 yield Finding(WARNING, text, "docs/how-to.md#another-accounts-registry")
-    regions = sorted({one.region for one in patient.repositories if one.account == own} - {patient.connection.region})
+    regions = sorted(
+        {entry.region for entry in patient.repositories if entry.account == own} - {patient.connection.region}
+    )
     for region in regions:
         text = f"images of the registry in {region} run, whose pushes come only if a rule there forwards them"
         yield Finding(WARNING, text, f"a rule in {region} with this region's event bus as its target")
@@ -115,7 +117,9 @@ def short_arns(patient: Patient) -> Iterator[Finding]:
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-account-settings.html
     """
     found = [
-        f"{one.cluster}/{one.name}" for one in patient.services if one.arn.partition(":service/")[2].count("/") == 0
+        f"{entry.cluster}/{entry.name}"
+        for entry in patient.services
+        if entry.arn.partition(":service/")[2].count("/") == 0
     ]
     if found:
         mend = "make them anew with the account setting serviceLongArnFormat; until then they can't be tagged"

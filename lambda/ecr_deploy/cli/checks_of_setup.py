@@ -39,8 +39,15 @@ def rules(patient: Patient) -> Iterator[Finding]:
     pushes = [rule for rule in patient.rules if "ECR Image Action" in (rule.pattern or "")]
     if not pushes:
         yield Finding(WRONG, "no rule of EventBridge sends pushes to the queue", _APPLY)
+    wanted = patient.settings.rules
+    # The module makes these two rules always, and enables them where something waits for what they report.
+    idle = {
+        "ECS Task State Change": not wanted.run_before(),
+        "ECR Image Scan": not any(rule.gates.max_scan_severity for rule in wanted.rules),
+    }
     for rule in patient.rules:
-        if rule.pattern and rule.state != "ENABLED":
+        is_idle = any(unused and kind in (rule.pattern or "") for kind, unused in idle.items())
+        if rule.pattern and rule.state != "ENABLED" and not is_idle:
             yield Finding(WRONG, f"the rule {rule.name} is {rule.state}", f"aws events enable-rule --name {rule.name}")
 
 
@@ -62,17 +69,17 @@ def mapping(patient: Patient) -> Iterator[Finding]:
     }
     arn = patient.queue["QueueArn"]
     answer = patient.api("lambda").call("ListEventSourceMappings", "the queue", needs, EventSourceArn=arn)
-    found = [one for one in answer["EventSourceMappings"] if one["FunctionArn"].split(":")[6] == patient.name]
+    found = [entry for entry in answer["EventSourceMappings"] if entry["FunctionArn"].split(":")[6] == patient.name]
     if not found:
         yield Finding(WRONG, "nothing hands the queue's messages to the function", _APPLY)
-    for one in found:
-        if one["State"] not in ("Enabled", "Enabling", "Creating", "Updating"):
-            mend = f"aws lambda update-event-source-mapping --uuid {one['UUID']} --enabled"
-            yield Finding(WRONG, f"the event source mapping is {one['State']}", mend)
-        if "ReportBatchItemFailures" not in (one.get("FunctionResponseTypes") or ()):
+    for entry in found:
+        if entry["State"] not in ("Enabled", "Enabling", "Creating", "Updating"):
+            mend = f"aws lambda update-event-source-mapping --uuid {entry['UUID']} --enabled"
+            yield Finding(WRONG, f"the event source mapping is {entry['State']}", mend)
+        if "ReportBatchItemFailures" not in (entry.get("FunctionResponseTypes") or ()):
             text = "the event source mapping does not take batchItemFailures: failed messages count as done"
             yield Finding(WRONG, text, _APPLY)
-        if (result := one.get("LastProcessingResult") or "").startswith("PROBLEM"):
+        if (result := entry.get("LastProcessingResult") or "").startswith("PROBLEM"):
             yield Finding(WRONG, f"Lambda can't process the queue: {result}", "ecr-deploy events --errors")
 
 
@@ -141,7 +148,7 @@ def passed_roles(patient: Patient) -> Iterator[Finding]:
     """The role may pass the roles of the tasks that it deploys."""
     if patient.settings.dry_run:
         return
-    passing = [one for one in patient.statements if "iam:PassRole" in _texts(one.get("Action"))]
+    passing = [entry for entry in patient.statements if "iam:PassRole" in _texts(entry.get("Action"))]
     globs = [glob for statement in passing for glob in _texts(statement.get("Resource"))]
     missing: dict[str, str] = {}
     for member in patient.members:

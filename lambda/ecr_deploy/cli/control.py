@@ -109,6 +109,8 @@ def unfreeze(caller: Caller, **scope: Any) -> int:
         caller.screen.json(answer)
         return DONE
     caller.screen.table(["NOT FROZEN ANY MORE", *_FREEZE[1:]], map(freeze_row, answer["lifted"]))
+    if not answer["pushes"]:
+        return DONE
     caller.screen.say()
     code = deployments.show(caller, answer)
     return FAILED if code == FAILED else DONE
@@ -125,7 +127,9 @@ def adopt(caller: Caller) -> int:
     if caller.screen.as_json:
         caller.screen.json(answer)
         return DONE
-    caller.screen.table(["RECORDED"], [[f"{one['cluster'] or 'family'}/{one['name']}"] for one in answer["adopted"]])
+    caller.screen.table(
+        ["RECORDED"], [[f"{entry['cluster'] or 'family'}/{entry['name']}"] for entry in answer["adopted"]]
+    )
     caller.screen.say(f"{len(answer['adopted'])} recorded as they run, nothing deployed.")
     return DONE
 

@@ -60,9 +60,11 @@ def show(caller: Caller) -> int:
     letters = queue.take()
     queue.put_back(letters)
     if caller.screen.as_json:
-        caller.screen.json([{"id": one.id, "sent": one.sent, "about": one.about, "body": one.body} for one in letters])
+        caller.screen.json(
+            [{"id": letter.id, "sent": letter.sent, "about": letter.about, "body": letter.body} for letter in letters]
+        )
     else:
-        caller.screen.table(["ID", "SINCE", "WHAT"], [[one.id, one.sent, one.about] for one in letters])
+        caller.screen.table(["ID", "SINCE", "WHAT"], [[letter.id, letter.sent, letter.about] for letter in letters])
         caller.screen.note(f"{len(letters)} of {queue.count()} dead letters.")
     return DONE
 
@@ -103,30 +105,30 @@ def _each(  # noqa: PLR0913 - what a command has
     most = queue.count()
     # Of one message group no more than ten can be had before they are done with.
     while letters := queue.take():
-        chosen = [one for one in letters if not ids or one.id in ids][: most - len(done)]
+        chosen = [letter for letter in letters if not ids or letter.id in ids][: most - len(done)]
         try:
             if not chosen:
                 break
             if not (is_sure or _is_agreed(caller, chosen, verb)):
                 return FAILED
-            for one in chosen:
-                do(one)
-                done.append(one)
+            for letter in chosen:
+                do(letter)
+                done.append(letter)
         finally:
-            queue.put_back([one for one in letters if one not in done])
-    if missing := set(ids) - {one.id for one in done}:
+            queue.put_back([letter for letter in letters if letter not in done])
+    if missing := set(ids) - {letter.id for letter in done}:
         message = f"There is no dead letter {', '.join(sorted(missing))}; `ecr-deploy dead-letters list` has them."
         raise InvalidRequestError(message)
     if caller.screen.as_json:
-        caller.screen.json([{"id": one.id, "about": one.about} for one in done])
+        caller.screen.json([{"id": letter.id, "about": letter.about} for letter in done])
     else:
-        caller.screen.table(["ID", "DONE"], [[one.id, one.about] for one in done])
+        caller.screen.table(["ID", "DONE"], [[letter.id, letter.about] for letter in done])
         caller.screen.note(f"{len(done)} done." if done else "There are no dead letters.")
     return DONE if done else NOTHING
 
 
 def _is_agreed(caller: Caller, letters: Sequence[Letter], verb: str) -> bool:
-    caller.screen.table_before(["ID", "SINCE", "WHAT"], [[one.id, one.sent, one.about] for one in letters])
+    caller.screen.table_before(["ID", "SINCE", "WHAT"], [[letter.id, letter.sent, letter.about] for letter in letters])
     return caller.screen.confirm(f"{verb} these {len(letters)}?")
 
 
@@ -170,21 +172,21 @@ class _Queue:
                 VisibilityTimeout=_HIDDEN_SECONDS,
                 AttributeNames=["SentTimestamp"],
             )
-            letters = [_letter(one) for one in answer.get("Messages") or () if one["MessageId"] not in seen]
+            letters = [_letter(letter) for letter in answer.get("Messages") or () if letter["MessageId"] not in seen]
             if not letters:
                 return
-            seen |= {one.id for one in letters}
+            seen |= {letter.id for letter in letters}
             yield from letters
 
     def put_back(self, letters: Sequence[Letter]) -> None:
         """Let others see letters again."""
-        for one in letters:
+        for letter in letters:
             self._api.call(
                 "ChangeMessageVisibility",
-                f"message {one.id}",
+                f"message {letter.id}",
                 {},
                 QueueUrl=self._dead,
-                ReceiptHandle=one.receipt,
+                ReceiptHandle=letter.receipt,
                 VisibilityTimeout=0,
             )
 

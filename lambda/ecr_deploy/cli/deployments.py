@@ -69,8 +69,8 @@ def diff(caller: Caller, image: dict[str, str], *, force: bool, **scope: Any) ->
         return _exit_code(answer)
     if not found:
         return show(caller, answer)
-    for one in found:
-        for line in one["lines"]:
+    for entry in found:
+        for line in entry["lines"]:
             style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
             caller.screen.say(line, style)
     return _exit_code(answer)
@@ -219,7 +219,7 @@ def _plan_all(caller: Caller, scope: Mapping[str, Any]) -> int:
         caller.screen.json(answer)
         return DONE
     headers, rows = _rows(answer, everything=True)
-    rows += [[place(one), "waiting", "", f"{short(one['image'])}: {one['reason']}"] for one in answer["waits"]]
+    rows += [[place(entry), "waiting", "", f"{short(entry['image'])}: {entry['reason']}"] for entry in answer["waits"]]
     caller.screen.table(headers, sorted(rows, key=list))
     changing = {row[0] for row in rows if row[1] == Outcome.DEPLOYED}
     caller.screen.say(f"{len(changing)} of {answer['looked_at']} services would change. Nothing was changed.")
@@ -246,7 +246,7 @@ def _rows(answer: Mapping[str, Any], *, everything: bool = False) -> tuple[Row, 
     rows: list[Row] = []
     for push in answer["pushes"]:
         targets = [*push["services"], *push["families"], *push.get("scheduled_tasks", [])]
-        rows += [[place(one), one["outcome"], _steps(one), _what(one)] for one in targets]
+        rows += [[place(entry), entry["outcome"], _steps(entry), _what(entry)] for entry in targets]
         if not targets and not everything:
             rows.append([short(push["image"]), push["outcome"], "", push["reason"] or ""])
     return ["SERVICE", "WOULD BE" if answer["dry_run"] else "OUTCOME", "REVISION", "IMAGE OR REASON"], sorted(

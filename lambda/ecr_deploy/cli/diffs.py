@@ -50,5 +50,7 @@ def _lines(definition: Mapping[str, Any]) -> list[str]:
 
 def _with_images(definition: Mapping[str, Any], images: list[Mapping[str, str]]) -> dict[str, Any]:
     new = {image["container"]: image["to"] for image in images}
-    containers = [{**one, "image": new.get(one["name"], one["image"])} for one in definition["containerDefinitions"]]
+    containers = [
+        {**entry, "image": new.get(entry["name"], entry["image"])} for entry in definition["containerDefinitions"]
+    ]
     return {**definition, "containerDefinitions": containers}

@@ -22,11 +22,11 @@ def explain(caller: Caller, error: EcrDeployError, cluster: str, service: str) -
         there = services_in_scope(caller)
     except EcrDeployError:
         return error
-    of_cluster = [one["service"] for one in there if one["cluster"] == cluster]
+    of_cluster = [entry["service"] for entry in there if entry["cluster"] == cluster]
     if service in of_cluster:
         return error
     if not of_cluster:
-        clusters = {one["cluster"] for one in there}
+        clusters = {entry["cluster"] for entry in there}
         return InvalidRequestError(f"There is no cluster {cluster} in scope{_meant(cluster, clusters)}")
     return InvalidRequestError(f"There is no service {service} in cluster {cluster}{_meant(service, of_cluster)}")
 
@@ -43,7 +43,7 @@ def check_scope(caller: Caller, **scope: Iterable[str]) -> None:
     there = services_in_scope(caller)
     for plural, globs in scope.items():
         kind = plural.removesuffix("s")
-        known = {one[kind] for one in there}
+        known = {entry[kind] for entry in there}
         for glob in globs:
             if not any(fnmatchcase(name, glob) for name in known):
                 message = f"There is no {kind} {glob} in scope{_meant(glob, known)}"
@@ -56,7 +56,7 @@ def of_repository(caller: Caller, error: EcrDeployError, name: str) -> EcrDeploy
         there = services_in_scope(caller)
     except EcrDeployError:
         return error
-    known = {images.parse(one["image"]).repository for service in there for one in service["images"]}
+    known = {images.parse(entry["image"]).repository for service in there for entry in service["images"]}
     if name in known:
         return error
     return InvalidRequestError(f"{error}. Nothing in scope runs a repository {name}{_meant(name, known)}")

@@ -110,7 +110,7 @@ class Patient:
             for name in page["PolicyNames"]:
                 needs: Shape = {"PolicyDocument": {"Statement": [dict]}}
                 policy = iam.call("GetRolePolicy", role, needs, RoleName=role, PolicyName=name)
-                found += [one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"]
+                found += [entry for entry in policy["PolicyDocument"]["Statement"] if entry["Effect"] == "Allow"]
         return found
 
     @cached_property

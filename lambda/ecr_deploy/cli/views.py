@@ -57,7 +57,9 @@ def explain(caller: Caller, image: dict[str, str]) -> int:
     rules = [[f"rules[{rule['rule']}]", _yes(rule["matches"]), rule["reason"] or ""] for rule in answer["rules"]]
     caller.screen.table(["RULE", "ALLOWS IT", "WHY NOT"], rows=rules)
     caller.screen.say()
-    reached = [[place(one), one["outcome"], one["reason"] or ""] for one in [*answer["services"], *answer["families"]]]
+    reached = [
+        [place(entry), entry["outcome"], entry["reason"] or ""] for entry in [*answer["services"], *answer["families"]]
+    ]
     caller.screen.table(["SERVICE", "WOULD BE", "WHY"], sorted(reached))
     if gates := [[place(found), *_gate(gate)] for found in answer["services"] for gate in found.get("gates", ())]:
         caller.screen.say()
@@ -105,7 +107,7 @@ def _history(answer: Mapping[str, Any]) -> list[Row]:
             past["state"],
             f"{past['from']} → {past['to']}",
             "; ".join(
-                filter(None, [", ".join(short(one["image"]) for one in past["images"]), past["reason"], past["by"]])
+                filter(None, [", ".join(short(entry["image"]) for entry in past["images"]), past["reason"], past["by"]])
             ),
         ]
         for past in answer["history"]
@@ -125,8 +127,8 @@ def _show_status(caller: Caller, answer: Mapping[str, Any], scope: Mapping[str, 
     for found in answer.get("freezes", []):
         what, by, until, why = freeze_row(found)
         caller.screen.note(f"{what} is frozen by {by}{f' until {until}' if until else ''}: {why}", "yellow")
-    for one in unknown:
-        caller.screen.note(f"{place(one)}: {one['reason']}", "red")
+    for entry in unknown:
+        caller.screen.note(f"{place(entry)}: {entry['reason']}", "red")
     return FAILED if unknown else DONE
 
 
@@ -134,9 +136,10 @@ def _status(service: Mapping[str, Any]) -> Row:
     rollout = service["rollout"]
     several = len(service["images"]) > 1
     shown = ", ".join(
-        f"{one['container']} {short(one['image'])}" if several else short(one["image"]) for one in service["images"]
+        f"{entry['container']} {short(entry['image'])}" if several else short(entry["image"])
+        for entry in service["images"]
     )
-    waits = [f"{short(one['image'])} waits: {one['reason']}" for one in service["waits"]]
+    waits = [f"{short(entry['image'])} waits: {entry['reason']}" for entry in service["waits"]]
     why = "; ".join(filter(None, [*waits, rollout["reason"], service["left_alone"]]))
     return [place(service), shown, rollout["state"], _minute(rollout["since"]), why]
 
@@ -146,8 +149,8 @@ def _by_image(services: Iterable[Mapping[str, Any]]) -> tuple[Row, list[Row]]:
     found: dict[str, dict[str, dict[str, int]]] = {}
     clusters: dict[str, None] = {}
     for service in services:
-        for one in service["images"]:
-            image = images.parse(one["image"])
+        for entry in service["images"]:
+            image = images.parse(entry["image"])
             clusters[service["cluster"]] = None
             tags = found.setdefault(image.repository, {}).setdefault(service["cluster"], {})
             tag = image.tag or short(image.digest and f"/@{image.digest}")

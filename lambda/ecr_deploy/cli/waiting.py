@@ -41,12 +41,12 @@ def of_image(caller: Caller, image: Mapping[str, Any], scope: Mapping[str, Any])
     def look() -> dict[Place, Standing]:
         explained = caller.connection.ask({"explain": exact})
         reached = {
-            (one["cluster"], one["service"]): one
-            for one in explained["services"]
-            if all(matches(one[kind], wanted) for kind, wanted in globs.items())
+            (entry["cluster"], entry["service"]): entry
+            for entry in explained["services"]
+            if all(matches(entry[kind], wanted) for kind, wanted in globs.items())
         }
-        running = _running(caller, scope) if any(one["outcome"] == "unchanged" for one in reached.values()) else {}
-        found = {key: _standing(one, running.get(key)) for key, one in reached.items()}
+        running = _running(caller, scope) if any(entry["outcome"] == "unchanged" for entry in reached.values()) else {}
+        found = {key: _standing(entry, running.get(key)) for key, entry in reached.items()}
         return {key: standing for key, standing in found.items() if standing}
 
     return look
@@ -104,7 +104,7 @@ def _exit_code(known: Mapping[Place, Standing]) -> int:
 
 def _running(caller: Caller, scope: Mapping[str, Any]) -> dict[Place, dict[str, Any]]:
     answer = caller.connection.ask({"status": dict(scope)})
-    return {(one["cluster"], one["service"]): one for one in answer["services"]}
+    return {(entry["cluster"], entry["service"]): entry for entry in answer["services"]}
 
 
 def _standing(planned: Mapping[str, Any], running: Mapping[str, Any] | None) -> Standing | None:
@@ -127,10 +127,10 @@ def _standing(planned: Mapping[str, Any], running: Mapping[str, Any] | None) -> 
 def _formatted(caller: Caller, known: Mapping[Place, Standing]) -> Iterator[dict[str, Any]]:
     for (cluster, service), standing in sorted(known.items()):
         reason = standing.reason
-        if standing.state in _BAD and (told := _reason(caller, cluster, service)):
-            reason = told
+        if standing.state in _BAD and (said := _reason(caller, cluster, service)):
+            reason = said
             if not caller.screen.as_json:
-                caller.screen.say(f"{cluster}/{service} was {standing.state.replace('-', ' ')}: {told}", "red")
+                caller.screen.say(f"{cluster}/{service} was {standing.state.replace('-', ' ')}: {said}", "red")
         yield {
             "cluster": cluster,
             "service": service,

@@ -69,7 +69,7 @@ class Progress(NamedTuple):
     def sent(self, messages: Iterable[Message]) -> "Progress":
         """The same once messages were sent."""
         done = tuple(messages)
-        return self._replace(unsent=tuple(one for one in self.unsent if one[1] not in done))
+        return self._replace(unsent=tuple(entry for entry in self.unsent if entry[1] not in done))
 
     def begun(self, parts: Mapping[Target, Part], why: str | None, now: datetime) -> "Progress":
         """The same with what became of services of a push; one whose end is known already keeps it."""
@@ -144,7 +144,7 @@ class Progress(NamedTuple):
     def answered(self, targets: Iterable[Target]) -> "Progress":
         """The same once services wait no more: should they wait again, people are asked again."""
         done = set(targets)
-        return self._replace(asked=tuple(one for one in self.asked if one[0] not in done))
+        return self._replace(asked=tuple(entry for entry in self.asked if entry[0] not in done))
 
     def saying(self, kind: str, parts: Mapping[Target, Part], why: str | None, now: datetime) -> "Progress":
         """The same with a message that is no part of a round."""

@@ -113,7 +113,7 @@ def read(answer: Mapping[str, Any]) -> Revision:
 def sketch(arn: str, images_: Iterable[Mapping[str, Any]]) -> Revision:
     """A revision of which only its ARN and the `containerImages` of a service revision are known."""
     family, _, number = arn.rpartition("/")[2].rpartition(":")
-    containers = (Container(one["containerName"], one["image"], _parse(one["image"])) for one in images_)
+    containers = (Container(image["containerName"], image["image"], _parse(image["image"])) for image in images_)
     return Revision(
         arn, family, int(number), is_active=True, registered_by="", containers=tuple(containers), tags={}, source=b""
     )

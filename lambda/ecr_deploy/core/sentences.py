@@ -62,18 +62,18 @@ class _Names:
     def __init__(self, targets: Iterable[Target]) -> None:
         self._are_many = len({target.cluster for target in targets}) > 1
 
-    def one(self, target: Target) -> str:
+    def name(self, target: Target) -> str:
         return f"{target.cluster}/{target.name}" if self._are_many else target.name
 
     def few(self, targets: Iterable[Target]) -> str:
         """Name up to three services, or the first and how many more there are."""
-        names = [self.one(target) for target in targets]
+        names = [self.name(target) for target in targets]
         if len(names) > MOST_NAMED:
             return f"{names[0]} and {len(names) - 1} more"
         return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
     def all(self, targets: Iterable[Target]) -> str:
-        names = [self.one(target) for target in targets]
+        names = [self.name(target) for target in targets]
         more = [f"{len(names) - MOST_LISTED} more"] if len(names) > MOST_LISTED else []
         return ", ".join([*names[:MOST_LISTED], *more])
 
@@ -112,7 +112,7 @@ def _approval(image: str, by_state: ByState, name: _Names, _: int) -> str:
 
 def _hook(image: str, by_state: ByState, name: _Names, _: int) -> str:
     [(target, part), *_rest] = by_state["waiting"].items()
-    return f"{image} is paused on {name.one(target)}: {first_line(part.reason)}"
+    return f"{image} is paused on {name.name(target)}: {first_line(part.reason)}"
 
 
 def _rejected(image: str, by_state: ByState, name: _Names, _: int) -> str:

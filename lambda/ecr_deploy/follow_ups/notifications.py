@@ -85,9 +85,9 @@ class Notifications(FollowUp):
         del event_id, members, unknown
         now = self.environment.now()
         known = self.environment.progress.all()
-        rollouts = self._rollouts({target for one in known.values() for target in one.open_targets})
+        rollouts = self._rollouts({target for hit in known.values() for target in hit.open_targets})
         self._change_all(
-            ((one.image, partial(_settled, ends=dict(self._ends(one, rollouts)), now=now)) for one in known.values()),
+            ((hit.image, partial(_settled, ends=dict(self._ends(hit, rollouts)), now=now)) for hit in known.values()),
             known,
         )
 
@@ -105,7 +105,7 @@ class Notifications(FollowUp):
 
     def _begun(self, push: Push, result: PushResult) -> dict[Target, Part]:
         """The rollouts of a push that were begun by an invocation that could not say so."""
-        unchanged = [one.target for one in result.targets if one.outcome is Outcome.UNCHANGED and one.target.cluster]
+        unchanged = [hit.target for hit in result.targets if hit.outcome is Outcome.UNCHANGED and hit.target.cluster]
         return {
             target: _part_of(rollout)
             for target, rollouts in self._rollouts(unchanged).items()
@@ -206,26 +206,29 @@ def _after(  # noqa: PLR0913 - all that it depends on
     known: Progress, *, push: Push, result: PushResult, begun: Mapping[Target, Part], given_up: bool, now: datetime
 ) -> Progress:
     """What is known of a push after its result, with the messages that follow from it."""
-    services = [one for one in result.targets if one.target.cluster]
-    parts = {**begun, **{one.target: part for one in services if (part := _part(one, known, given_up=given_up))}}
+    services = [hit for hit in result.targets if hit.target.cluster]
+    parts = {
+        **begun,
+        **{hit.target: part for hit in services if (part := _part(hit, known, given_up=given_up))},
+    }
     is_under_way = known.open_targets or any(part.state == STARTED for part in parts.values())
     if not is_under_way:
         # Nothing was begun: it is tried again.
         parts = {target: part for target, part in parts.items() if part.state != DUE}
     after = known.begun(parts, _why(push), now)
-    after = after.without(one.target for one in services if one.target not in parts).notifying(known, now)
+    after = after.without(hit.target for hit in services if hit.target not in parts).notifying(known, now)
     after = after.answered(target for target, part in parts.items() if part.state == STARTED)
     for kind in _ASKING:
-        waits = (one for one in services if one.outcome is Outcome.WAITING)
-        texts = {one.target: str(one.reason) for one in waits if one.reason and one.reason.kind == kind}
+        waits = (hit for hit in services if hit.outcome is Outcome.WAITING)
+        texts = {hit.target: str(hit.reason) for hit in waits if hit.reason and hit.reason.kind == kind}
         after = after.asking(kind, texts, _why(push), now)
-    rejected = {one.target: Part("rejected") for one in services if one.reason and one.reason.kind == "rejected"}
+    rejected = {hit.target: Part("rejected") for hit in services if hit.reason and hit.reason.kind == "rejected"}
     if push.answer == "reject" and rejected:
         after = after.answered(rejected).saying("rejected", rejected, f"by {push.by or 'somebody'}", now)
-    if push.answer and any(one.reason and one.reason.kind == "hook" for one in services):
+    if push.answer and any(hit.reason and hit.reason.kind == "hook" for hit in services):
         # The deployment was paused: its end says who let it go on, or rolled it back.
         after = after._replace(why=_why(push))
-    is_explained = any(one.outcome is Outcome.FAILED for one in result.targets)
+    is_explained = any(hit.outcome is Outcome.FAILED for hit in result.targets)
     if result.outcome is Outcome.FAILED and not is_explained and (given_up or result.retry is Retry.NEVER):
         after = after.saying("failed", {}, str(result.reason), now)
     return after
@@ -245,8 +248,8 @@ def _part(result: TargetResult, known: Progress, *, given_up: bool) -> Part | No
 
 def _may_notify(push: Push, result: PushResult) -> bool:
     """Whether a push may give a message: most of what is pushed reaches nothing."""
-    outcomes = {result.outcome, *(one.outcome for one in result.targets)}
-    asks = any(one.reason and one.reason.kind in _ASKING for one in result.targets)
+    outcomes = {result.outcome, *(hit.outcome for hit in result.targets)}
+    asks = any(hit.reason and hit.reason.kind in _ASKING for hit in result.targets)
     acts = not outcomes.isdisjoint({Outcome.DEPLOYED, Outcome.FAILED, Outcome.UNCHANGED})
     return acts or asks or push.answer is not None or push.targets is not None
 

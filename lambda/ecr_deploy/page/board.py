@@ -37,7 +37,7 @@ def render(
 ) -> Html:
     """The board of what `status` answers, a page of it or all; a message, if there is one, stands above all."""
     services = status["services"]
-    chosen = sorted((one for one in services if _is_chosen(one, view)), key=lambda one: _key(one, view.sort))
+    chosen = sorted((entry for entry in services if _is_chosen(entry, view)), key=lambda entry: _key(entry, view.sort))
     if view.sort == "since":
         chosen.reverse()
     size = per_page or len(chosen) or 1
@@ -52,8 +52,8 @@ def render(
         _today(services, view, now),
         *(element("p", _freeze(freeze, view), class_="warn") for freeze in status.get("freezes", ())),
         *(
-            element("p", f"{one['cluster']}/{one['service']}: {one['reason']}", class_="bad")
-            for one in status["unknown"]
+            element("p", f"{entry['cluster']}/{entry['service']}: {entry['reason']}", class_="bad")
+            for entry in status["unknown"]
         ),
         _table(shown, view),
         _pages(len(chosen), page, last, view),
@@ -64,7 +64,7 @@ def render(
 def _is_chosen(service: Mapping[str, Any], view: View) -> bool:
     if view.cluster and service["cluster"] != view.cluster:
         return False
-    texts = [service["cluster"], service["service"], *(one["image"] for one in service["images"])]
+    texts = [service["cluster"], service["service"], *(entry["image"] for entry in service["images"])]
     texts += [wait["image"] for wait in service["waits"]]
     return all(any(word in text.lower() for text in texts) for word in view.text.lower().split())
 
@@ -73,7 +73,7 @@ def _key(service: Mapping[str, Any], sort: str) -> tuple[str, ...]:
     name = (service["cluster"], service["service"])
     first = {
         "service": "",
-        "image": " ".join(short(one["image"]) for one in service["images"]),
+        "image": " ".join(short(entry["image"]) for entry in service["images"]),
         "rollout": service["rollout"]["state"],
         "since": service["rollout"]["since"] or "",
     }[sort]
@@ -115,19 +115,19 @@ def _filters(services: Iterable[Mapping[str, Any]], view: View) -> Html | None:
 
 
 def _today(services: Iterable[Mapping[str, Any]], view: View, now: datetime) -> Html:
-    changed = [one for one in services if view.is_today(one["rollout"]["since"], now)]
-    changed.sort(key=lambda one: one["rollout"]["since"], reverse=True)
+    changed = [entry for entry in services if view.is_today(entry["rollout"]["since"], now)]
+    changed.sort(key=lambda entry: entry["rollout"]["since"], reverse=True)
     if not changed:
         return element("p", "Nothing has changed today.", class_="dim")
     lines = [
         element(
             "li",
-            f"{view.time(one['rollout']['since'])[-5:]} {one['cluster']}/{one['service']}: ",
-            ", ".join(short(image["image"]) for image in one["images"]),
+            f"{view.time(entry['rollout']['since'])[-5:]} {entry['cluster']}/{entry['service']}: ",
+            ", ".join(short(image["image"]) for image in entry["images"]),
             " ",
-            element("span", one["rollout"]["state"], class_=_KINDS.get(one["rollout"]["state"], "dim")),
+            element("span", entry["rollout"]["state"], class_=_KINDS.get(entry["rollout"]["state"], "dim")),
         )
-        for one in changed[:10]
+        for entry in changed[:10]
     ]
     more = len(changed) - len(lines)
     return join(
@@ -172,13 +172,13 @@ def _cells(service: Mapping[str, Any], view: View) -> list[Html]:
     pictures = [
         element(
             "div",
-            f"{one['container']} " if several else None,
-            short(one["image"]),
-            element("small", f" {one['digest'][len('sha256:') : _SHORT]}", title=one["digest"])
-            if one.get("digest")
+            f"{entry['container']} " if several else None,
+            short(entry["image"]),
+            element("small", f" {entry['digest'][len('sha256:') : _SHORT]}", title=entry["digest"])
+            if entry.get("digest")
             else None,
         )
-        for one in service["images"]
+        for entry in service["images"]
     ]
     text = f"{name['cluster']}/{name['service']}"
     buttons = [

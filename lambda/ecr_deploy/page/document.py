@@ -26,7 +26,7 @@ _SCRIPT = Html(
     "let down = false;"
     'head.addEventListener("click", () => {'
     "const text = (row) => row.cells[column].textContent;"
-    "const rows = [...body.rows].sort((one, other) => text(one).localeCompare(text(other)) * (down ? -1 : 1));"
+    "const rows = [...body.rows].sort((row, other) => text(row).localeCompare(text(other)) * (down ? -1 : 1));"
     "down = !down;"
     "body.append(...rows);"
     "});"
