@@ -90,7 +90,8 @@ unit: $(VENV)/ready ## Run the unit tests, some 20 seconds
 
 coverage: $(VENV)/ready
 	$(announce) 'Unit tests, the command line and unusual answers, with the branches they cover'
-	@$(PYTEST) --cov --cov-report=json:build/coverage.json tests/unit tests/command_line tests/chaos/test_unusual_answers.py tests/chaos/test_load.py
+	@$(PYTEST) --cov --cov-report=json:build/coverage.json tests/unit tests/command_line tests/chaos/test_unusual_answers.py tests/chaos/test_load.py \
+		tests/chaos/test_task_crashes.py
 	@$(RUN) tests.harness.branch_coverage build/coverage.json 95 || { $(RUN) coverage report -m --skip-covered; exit 1; }
 
 handler: $(VENV)/ready
