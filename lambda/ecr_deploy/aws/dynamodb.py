@@ -1,11 +1,14 @@
 """DynamoDB: the items of the module's table."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ecr_deploy.aws.calls import Api
 from ecr_deploy.core.errors import CallError, OvertakenError, Retry
 
+KEYS_PER_GET = 100
+"""How many items one BatchGetItem reads."""
 CONDITION_FAILED = "ConditionalCheckFailedException"
 _TABLE_MISSING = "ResourceNotFoundException"
 
@@ -20,6 +23,18 @@ class Items:
     def __init__(self, api: Api, name: str) -> None:
         self._api = api
         self._name = name
+
+    def get(self, keys: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The items of up to 100 keys, those that are there."""
+        found: list[Mapping[str, Any]] = []
+        request: Mapping[str, Any] = {self._name: {"Keys": keys, "ConsistentRead": True}}
+        while request:
+            answer = self._call(
+                "BatchGetItem", "what targets are to run", {"Responses": dict}, table=False, RequestItems=request
+            )
+            found += answer["Responses"].get(self._name, ())
+            request = answer.get("UnprocessedKeys") or {}
+        return found
 
     def query(
         self, target: str, prefix: str = "", *, newest_first: bool = False, limit: int | None = None
@@ -50,7 +65,7 @@ class Items:
                 return
             page = {"ExclusiveStartKey": answer["LastEvaluatedKey"], **({"Limit": left} if left else {})}
 
-    def put(self, target: str, item: str, version: int, **attributes: str) -> None:
+    def put(self, target: str, item: str, version: int, *, expires: datetime | None = None, **attributes: str) -> None:
         """Write an item whose version, as it was read, is this one; 0 for none. It has the next version then.
 
         Raises:
@@ -60,6 +75,8 @@ class Items:
         condition = "version = :version" if version else "attribute_not_exists(version)"
         values: dict[str, Any] = {"ExpressionAttributeValues": {":version": {"N": str(version)}}} if version else {}
         written = {name: {"S": text} for name, text in attributes.items()}
+        if expires:
+            written["expires"] = {"N": str(int(expires.timestamp()))}
         try:
             self._call(
                 "PutItem",

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ecr_deploy.aws.calls import Api, batched
-from ecr_deploy.aws.dynamodb import CONDITION_FAILED, Items, key_of
+from ecr_deploy.aws.dynamodb import CONDITION_FAILED, KEYS_PER_GET, Items, key_of
 from ecr_deploy.core import freezes, items, rollouts
 from ecr_deploy.core.errors import BusyError, CallError, EcrDeployError, MalformedItemError
 from ecr_deploy.core.fleet import Target
@@ -32,8 +32,7 @@ LEASE_SECONDS = 60
 MOST_ROLLOUTS = 200
 """How far back history goes, within a year."""
 
-_KEYS_PER_GET = 100
-TARGETS_PER_GET = _KEYS_PER_GET - 1
+TARGETS_PER_GET = KEYS_PER_GET - 1
 """How many targets one BatchGetItem reads, beside what is frozen."""
 FREEZES = "freezes"
 """The key of what is frozen."""
@@ -79,7 +78,7 @@ class Table(Items):
         """Begin to read what is known of targets; the function that it gives waits for the answers."""
         keys = {items.target_key(target): target for target in targets}
         wanted = [FREEZES, *keys] if keys else []
-        batches = batched((key_of(key, "memory") for key in wanted), _KEYS_PER_GET)
+        batches = batched((key_of(key, "memory") for key in wanted), KEYS_PER_GET)
         answers = [self._pool.submit(self._get, batch) for batch in batches]
 
         def answered() -> dict[Target, Known | EcrDeployError]:
@@ -210,16 +209,7 @@ class Table(Items):
                 raise MalformedItemError(name, error) from error
 
     def _get(self, keys: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-        found: dict[str, Mapping[str, Any]] = {}
-        request: Mapping[str, Any] = {self._name: {"Keys": keys, "ConsistentRead": True}}
-        while request:
-            answer = self._call(
-                "BatchGetItem", "what targets are to run", {"Responses": dict}, table=False, RequestItems=request
-            )
-            for item in answer["Responses"].get(self._name, ()):
-                found[item["target"]["S"]] = item
-            request = answer.get("UnprocessedKeys") or {}
-        return found
+        return {item["target"]["S"]: item for item in self.get(keys)}
 
     def _try_put(self, change: tuple[Target, Known]) -> Known | EcrDeployError:
         target, known = change
