@@ -252,6 +252,11 @@ ELSEWHERE = APP._replace(region="us-east-1")
             *("role", "wrong", "codedeploy:CreateDeployment, which the input codedeploy needs", "terraform apply"),
         ),
         (
+            inputs(rules=[{"max_scan_severity": "LOW"}]),
+            *("role", "wrong", "ecr:DescribeImageScanFindings, which the input rules[*].max_scan_severity needs"),
+            "terraform apply",
+        ),
+        (
             answers("iam", "GetRolePolicy", {"PolicyDocument": '{"Statement": []}'}),
             *("passed roles", "wrong", f"may not pass {ROLE}, which prod/api runs with", "add it to pass_role_arns"),
         ),

@@ -87,6 +87,32 @@ def test_cross_account(examples: Path) -> None:
         }
 
 
+def test_regions(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with applied(Root(examples / "regions")) as outputs:
+        repository = outputs["repository"]
+        with Function(outputs["function_name"], ZIP) as function:
+            push(repository, "v2")
+            EventSourceMapping(function).drain()
+        assert running_services()[Service("world", "world")].images == {"app": f"{outputs['repository_url']}:v2"}
+
+        with in_region("us-east-1", monkeypatch), Function(outputs["function_name"], ZIP) as function:
+            EventSourceMapping(function).drain()
+            assert running_services()[Service("world", "world")].images["app"].endswith("/world:none-yet")
+            function.invoke({"approve": {"repository": repository, "tag": "v2", "region": REGION, "by": "me"}})
+            assert running_services()[Service("world", "world")].images == {"app": f"{outputs['repository_url']}:v2"}
+
+
+@contextmanager
+def in_region(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work in another region for a while, as the environment says it."""
+    with monkeypatch.context() as patch:
+        for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+            patch.setenv(variable, name)
+        boto3.setup_default_session()
+        yield
+    boto3.setup_default_session()
+
+
 def test_existing_service(examples: Path) -> None:
     ecs = boto3.client("ecs")
     boto3.client("ecr").create_repository(repositoryName="old-shop")

@@ -48,7 +48,7 @@ def _send_to_bus(rule: Rule, target: Any, event: Any) -> None:
     """Send to the bus of an account that lets this one; the event stays what it was, its account included."""
     arn = parse_arn(target["Arn"])
     bus = events_backends[arn.account][arn.region].event_buses[arn.resource_id]
-    if f"arn:aws:iam::{rule.account_id}:root" in (bus.policy or ""):
+    if arn.account == rule.account_id or f"arn:aws:iam::{rule.account_id}:root" in (bus.policy or ""):
         for other in list(bus.rules.values()):
             other.send_to_targets(event)
 

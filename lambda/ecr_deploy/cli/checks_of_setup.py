@@ -43,7 +43,7 @@ def rules(patient: Patient) -> Iterator[Finding]:
     # The module makes these two rules always, and enables them where something waits for what they report.
     idle = {
         "ECS Task State Change": not wanted.run_before(),
-        "ECR Image Scan": not any(rule.gates.max_scan_severity for rule in wanted.rules),
+        "ECR Image Scan": not wanted.max_scan_severity(),
     }
     for rule in patient.rules:
         is_idle = any(unused and kind in (rule.pattern or "") for kind, unused in idle.items())
@@ -191,6 +191,9 @@ def _needed(patient: Patient) -> Iterator[tuple[str, str]]:
         (inputs.keep_revisions, "ecs:DeregisterTaskDefinition", "keep_revisions"),
         (inputs.image_parameter_prefix, "ssm:PutParameter", "image_parameter_prefix"),
         (inputs.rules.promote(), "ecr:PutImage", "rules[*].promote_tag"),
+        (inputs.rules.max_scan_severity(), "ecr:DescribeImageScanFindings", "rules[*].max_scan_severity"),
+        (inputs.rules.run_before(), "ecs:RunTask", "rules[*].run_before"),
+        (inputs.topics or inputs.chat_topics, "sns:Publish", "notifications"),
     ]
     yield from ((action, f"the input {name}") for is_on, action, name in features if is_on)
 

@@ -207,6 +207,10 @@ class Rules(NamedTuple):
         after = (rule.gates.after for rule in self.rules if rule.covers(repository))
         return tuple(dict.fromkeys(stage for stage in after if stage))
 
+    def max_scan_severity(self) -> bool:
+        """Whether any rule asks what ECR found in images."""
+        return any(rule.gates.max_scan_severity for rule in self.rules)
+
     def scans(self, repository: Repository) -> bool:
         """Whether pushes to a repository have to be scanned."""
         return any(rule.gates.max_scan_severity and rule.covers(repository) for rule in self.rules)

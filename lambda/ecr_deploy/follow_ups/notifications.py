@@ -207,10 +207,8 @@ def _after(  # noqa: PLR0913 - all that it depends on
 ) -> Progress:
     """What is known of a push after its result, with the messages that follow from it."""
     services = [hit for hit in result.targets if hit.target.cluster]
-    parts = {
-        **begun,
-        **{hit.target: part for hit in services if (part := _part(hit, known, given_up=given_up))},
-    }
+    news = {hit.target: part for hit in services if (part := _part(hit, known, given_up=given_up))}
+    parts = {**begun, **news}
     is_under_way = known.open_targets or any(part.state == STARTED for part in parts.values())
     if not is_under_way:
         # Nothing was begun: it is tried again.
