@@ -16,7 +16,7 @@ EMULATOR := build/ministack
 OLDEST_BOTO3 := 1.35.16
 OLDEST := build/boto3-$(OLDEST_BOTO3)
 # Of the chaos, what counts for coverage, which then need not run twice.
-COVERING := $(patsubst %,tests/chaos/test_%.py,unusual_answers load task_crashes)
+COVERING := $(patsubst %,tests/chaos/test_%.py,gates unusual_answers load task_crashes)
 EXAMPLES := $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 TERRAFORM_ROOTS := . $(EXAMPLES)
 

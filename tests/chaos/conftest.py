@@ -6,6 +6,7 @@ import pytest
 from moto import mock_aws
 
 from tests.harness.fixtures import _clients, ecs, road
+from tests.harness.road import Queues, queues
 
 __all__ = ["_clients", "ecs", "road"]
 
@@ -16,6 +17,15 @@ _FAULTS = pytest.StashKey[dict[str, list[str]]]()
 def _moto() -> Iterator[None]:
     with mock_aws():
         yield
+
+
+@pytest.fixture
+def aws_queues() -> Iterator[Queues]:
+    """Two queues, for one test."""
+    made = queues()
+    yield made
+    for url in (made.url, made.dead_letter_url):
+        made.client.delete_queue(QueueUrl=url)
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,12 @@ The table is what the tests expect; they print what they saw below the results o
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from ecr_deploy.aws import pacing
-from tests.harness.road import APP, Queues, Road, definition, pushed, queues
+from tests.harness.road import APP, Queues, Road, definition, pushed
 from tests.harness.strict_ecs import Answer, FakeClock, Fault, StrictEcs
 
 FOREVER = 1000
@@ -115,14 +114,6 @@ def cases() -> list[Any]:
         for fault, operation, once, lasting in rows()
         for times, expected, length in ((1, once, "once"), (FOREVER, lasting, "lasting"))
     ]
-
-
-@pytest.fixture
-def aws_queues() -> Iterator[Queues]:
-    made = queues()
-    yield made
-    for url in (made.url, made.dead_letter_url):
-        made.client.delete_queue(QueueUrl=url)
 
 
 @pytest.fixture

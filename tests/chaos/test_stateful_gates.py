@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.chaos.test_gates import STAGING, World
 from tests.harness.road import pushed
 from tests.harness.strict_ecs import FakeClock, StrictEcs, reuse_clients
-from tests.unit.test_gates import STAGING, World
 
 GATES: dict[str, dict[str, Any]] = {
     "after": {"after": STAGING},
