@@ -25,6 +25,19 @@ locals {
         state    = "ENABLED"
       }
 
+      # How rollouts of daemons end, likewise.
+      daemons = {
+        needed      = var.daemons
+        description = "Deployments of ECS daemons"
+        pattern = jsonencode({
+          source      = ["aws.ecs"]
+          detail-type = ["ECS Daemon Deployment State Change"]
+          resources   = [for name in local.cluster_names : { prefix = "${local.ecs_arn}:daemon/${name.start}${name.exact ? "/" : ""}" }]
+        })
+        schedule = null
+        state    = "ENABLED"
+      }
+
       # How tasks end that have to run first. This rule and the next are there without any, too, and disabled: whether
       # there are may be unknown at plan.
       tasks = {

@@ -36,7 +36,8 @@ locals {
   image_parameters = [for prefix in var.image_parameter_prefix[*] : [
     for cluster in local.iam_clusters : "arn:${local.partition}:ssm:${local.region}:${local.account_id}:parameter${prefix}/${cluster}/*"
   ]]
-  task_definitions = ["${local.ecs_arn}:task-definition/*:*"]
+  task_definitions   = ["${local.ecs_arn}:task-definition/*:*"]
+  daemon_definitions = ["${local.ecs_arn}:daemon-task-definition/*:*"]
   # The roles of tasks, and those that start them.
   roles       = var.pass_role_arns == null ? ["arn:${local.partition}:iam::${local.account_id}:role/*"] : var.pass_role_arns
   event_rules = ["${local.events_arn}:rule/*"]
@@ -268,6 +269,58 @@ resource "aws_iam_role_policy" "read" {
           Condition = local.in_read_clusters
         },
       ] : statement if !var.dry_run],
+      [for statement in [
+        {
+          Sid       = "AllowListDaemons"
+          Effect    = "Allow"
+          Action    = ["ecs:ListDaemons"]
+          Resource  = ["*"]
+          Condition = { ArnLike = { "ecs:cluster" = local.read_cluster_arns } }
+        },
+        {
+          Sid      = "AllowListDaemonTaskDefinitions"
+          Effect   = "Allow"
+          Action   = ["ecs:ListDaemonTaskDefinitions"]
+          Resource = ["*"]
+        },
+        # Deployments and revisions are described with permissions for them and for their daemon.
+        {
+          Sid    = "AllowDescribeDaemons"
+          Effect = "Allow"
+          Action = [
+            "ecs:DescribeDaemon",
+            "ecs:DescribeDaemonDeployments",
+            "ecs:DescribeDaemonRevisions",
+            "ecs:ListDaemonDeployments",
+          ]
+          Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:daemon/${cluster}/*"]
+        },
+        {
+          Sid      = "AllowDescribeDaemonDeployments"
+          Effect   = "Allow"
+          Action   = ["ecs:DescribeDaemonDeployments"]
+          Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:daemon-deployment/${cluster}/*"]
+        },
+        {
+          Sid      = "AllowDescribeDaemonRevisions"
+          Effect   = "Allow"
+          Action   = ["ecs:DescribeDaemonRevisions"]
+          Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:daemon-revision/${cluster}/*"]
+        },
+        {
+          Sid      = "AllowDescribeDaemonTaskDefinitions"
+          Effect   = "Allow"
+          Action   = ["ecs:DescribeDaemonTaskDefinition"]
+          Resource = local.daemon_definitions
+        },
+        # Nothing else says their tags.
+        {
+          Sid      = "AllowReadTagsOfDaemons"
+          Effect   = "Allow"
+          Action   = ["ecs:ListTagsForResource"]
+          Resource = concat(local.daemon_definitions, [for cluster in local.read_clusters : "${local.ecs_arn}:daemon/${cluster}/*"])
+        },
+      ] : statement if var.daemons],
       # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
       [for key in var.kms_key_arn[*] : {
         Sid       = "AllowDecryptTable"
@@ -380,6 +433,27 @@ resource "aws_iam_role_policy" "deploy" {
         Condition = local.in_clusters
       },
       ],
+      [for statement in [
+        {
+          Sid      = "AllowRegisterDaemonTaskDefinitions"
+          Effect   = "Allow"
+          Action   = ["ecs:RegisterDaemonTaskDefinition"]
+          Resource = local.daemon_definitions
+        },
+        {
+          Sid       = "AllowTagNewDaemonTaskDefinitions"
+          Effect    = "Allow"
+          Action    = ["ecs:TagResource"]
+          Resource  = local.daemon_definitions
+          Condition = { StringEquals = { "ecs:CreateAction" = "RegisterDaemonTaskDefinition" } }
+        },
+        {
+          Sid      = "AllowUpdateDaemons"
+          Effect   = "Allow"
+          Action   = ["ecs:UpdateDaemon"]
+          Resource = [for cluster in local.iam_clusters : "${local.ecs_arn}:daemon/${cluster}/*"]
+        },
+      ] : statement if var.daemons],
       [for statement in [
         {
           Sid       = "AllowRunTasks"

@@ -62,6 +62,7 @@ locals {
       scheduled_tasks            = false
       codedeploy                 = false
       express_mode               = false
+      daemons                    = false
       keep_revisions             = null
       max_services_at_once       = 0
       image_parameter_prefix     = null
@@ -87,6 +88,7 @@ locals {
     scheduled_tasks            = var.scheduled_tasks
     codedeploy                 = var.codedeploy
     express_mode               = var.express_mode
+    daemons                    = var.daemons
     keep_revisions             = var.keep_revisions
     max_services_at_once       = var.max_services_at_once
     image_parameter_prefix     = var.image_parameter_prefix

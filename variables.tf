@@ -341,6 +341,13 @@ variable "express_mode" {
   nullable    = false
 }
 
+variable "daemons" {
+  description = "Whether ECS Managed Daemons are deployed: each counts as a service whose name begins with daemon/, in rules and everywhere else. Default: false, they are not managed."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "keep_revisions" {
   description = "Number of the function's own newest revisions of a family, from 1, that stay when a new one is live; older ones are deregistered, but never one that a service, a deployment or a scheduled task uses. The function then reads the services of all clusters, which may share a family. Default: null, all stay."
   type        = number

@@ -190,6 +190,7 @@ run "rules_and_what_comes_after" {
     scheduled_tasks            = true
     codedeploy                 = true
     express_mode               = true
+    daemons                    = true
     keep_revisions             = 5
     image_parameter_prefix     = "/ecr-deploy/images"
     notifications              = { topic_arns = ["arn:aws:sns:eu-west-1:123456789012:people"], chat_topic_arns = ["arn:aws:sns:eu-west-1:123456789012:chat"] }
@@ -212,6 +213,7 @@ run "rules_and_what_comes_after" {
       scheduled_tasks            = true
       codedeploy                 = true
       express_mode               = true
+      daemons                    = true
       keep_revisions             = 5
       image_parameter_prefix     = "/ecr-deploy/images"
       topic_arns                 = ["arn:aws:sns:eu-west-1:123456789012:people"]
@@ -263,7 +265,7 @@ run "rules_and_what_comes_after" {
     condition = (
       aws_cloudwatch_event_rule.other["schedule"].schedule_expression == "rate(15 minutes)"
       && aws_cloudwatch_event_rule.other["schedule"].state == "ENABLED"
-      && keys(aws_cloudwatch_event_target.queue) == ["codedeploy", "deployments", "hooks", "pushes", "scans", "schedule", "tasks"]
+      && keys(aws_cloudwatch_event_target.queue) == ["codedeploy", "daemons", "deployments", "hooks", "pushes", "scans", "schedule", "tasks"]
     )
     error_message = "The scheduled run must come over the same queue."
   }

@@ -11,12 +11,12 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from ecr_deploy.aws.calls import CONFIG, SMALL_CONFIG, Api
-from ecr_deploy.aws.controllers import Controller, Controllers, EcsController, ExpressModeController
+from ecr_deploy.aws.controllers import Controller, Controllers, DaemonController, EcsController, ExpressModeController
 from ecr_deploy.aws.ecs_fleet import EcsFleet
 from ecr_deploy.aws.pacing import Clock, Pacer
 from ecr_deploy.aws.sqs import Queue
 from ecr_deploy.aws.table import Table
-from ecr_deploy.core.fleet import CODE_DEPLOY, EXPRESS_MODE
+from ecr_deploy.core.fleet import CODE_DEPLOY, DAEMONS, EXPRESS_MODE
 from ecr_deploy.core.gates import Facts
 from ecr_deploy.core.records import to_milliseconds
 from ecr_deploy.core.rules import Rules
@@ -54,6 +54,10 @@ class Environment:
         self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
         ecs = self._api("ecs")
         self.ecs = EcsFleet(ecs)
+        if settings.daemons:
+            from ecr_deploy.aws.ecs_with_daemons import EcsWithDaemons  # noqa: PLC0415 - few have any
+
+            self.ecs = EcsWithDaemons(ecs)
         # Lambda gives the start more of the processor than an invocation.
         ecs.connect()
 
@@ -108,6 +112,8 @@ class Environment:
             others[CODE_DEPLOY] = CodeDeploy(self._api("codedeploy"))
         if self.settings.express_mode:
             others[EXPRESS_MODE] = ExpressModeController(self.ecs)
+        if self.settings.daemons:
+            others[DAEMONS] = DaemonController(self.ecs)
         return Controllers(EcsController(self.ecs), others)
 
     @cached_property

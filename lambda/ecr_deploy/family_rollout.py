@@ -206,7 +206,7 @@ class FamilyRollout:
     def _register(self, step: Step) -> Revision | EcrDeployError:
         try:
             self._lease.wait()
-            revision = self._environment.ecs.register(step.request, self._newest)
+            revision = self._environment.ecs.register(step.base.family, step.request, self._newest)
         except EcrDeployError as error:
             return error
         self._lease.add(revision, step.base)

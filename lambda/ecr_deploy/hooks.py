@@ -86,7 +86,8 @@ def _report_waiting(environment: Environment, event_id: str, target: Target) -> 
 
 def _waiting(environment: Environment, target: Target) -> tuple[Rollout, ecs_hooks.Hook] | None:
     """The rollout of ours that a service is at, and the hook that it awaits an action at."""
-    service = environment.ecs.service(target)
+    # Deployments of daemons have no hooks.
+    service = None if target.is_daemon else environment.ecs.service(target)
     known = environment.table.read([target])[target]
     if not isinstance(known, Known):
         raise known

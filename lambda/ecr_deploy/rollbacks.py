@@ -100,7 +100,7 @@ def _revision_to_return_to(rollout: Rollout, environment: Environment, lease: Fa
     lease.begin_note([before])
     newest = environment.ecs.newest(before.family) or before
     lease.wait()
-    copy = environment.ecs.register(request, newest.number)
+    copy = environment.ecs.register(before.family, request, newest.number)
     lease.add(copy, before)
     lease.end_note()
     return copy

@@ -47,7 +47,8 @@ def begin(environment: Environment, results: Results, settings: Settings) -> Res
     begun: dict[tuple[Push, str], Reason] = {}
     for (cluster, _), (task, found) in waiting.items():
         order = settings.rules.order(found[0][0].repository, found[0][1])
-        push, target = max(found, key=lambda pair: order(pair[0].record))
+        # A daemon does not say where a task would run.
+        push, target = max(found, key=lambda pair: (order(pair[0].record), not pair[1].is_daemon))
         try:
             _begin(environment, task, push, target)
             begun[push, cluster] = Reason("task", f"the task {task.family} was started for it")
@@ -162,7 +163,7 @@ def _request(environment: Environment, task: Task, push: Push, target: Target) -
     """What RunTask gets, but for the token."""
     revision = _revision(environment, task, push)
     place = dict(task.launch)
-    if not place:
+    if not place and not target.is_daemon:
         awsvpc = b'"networkMode": "awsvpc"' in revision.source
         place = ecs_tasks.launch_settings(environment.ecs_with_events, target, awsvpc=awsvpc)
     command = {"overrides": {"containerOverrides": [{"name": task.container, "command": list(task.command)}]}}
@@ -186,7 +187,7 @@ def _revision(environment: Environment, task: Task, push: Push) -> Revision:
         if revisions.is_like(newest, request):
             return newest
         lease.wait()
-        revision = environment.ecs.register(request, newest.number)
+        revision = environment.ecs.register(task.family, request, newest.number)
         lease.add(revision, newest)
         return revision
 

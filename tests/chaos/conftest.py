@@ -1,6 +1,7 @@
 """Prints what the tests of faults found, and turns moto on once for all."""
 
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 from moto import mock_aws
@@ -10,6 +11,7 @@ from tests.harness.road import Queues, queues
 
 __all__ = ["_clients", "ecs", "road"]
 
+_NUMBERS = count(1)
 _FAULTS = pytest.StashKey[dict[str, list[str]]]()
 
 
@@ -21,8 +23,8 @@ def _moto() -> Iterator[None]:
 
 @pytest.fixture
 def aws_queues() -> Iterator[Queues]:
-    """Two queues, for one test."""
-    made = queues()
+    """Two queues, for one test: what an earlier test sends late must not come into them."""
+    made = queues(f"-{next(_NUMBERS)}")
     yield made
     for url in (made.url, made.dead_letter_url):
         made.client.delete_queue(QueueUrl=url)

@@ -25,6 +25,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "scheduled_tasks": {"scheduled_tasks": True},
     "codedeploy": {"codedeploy": True},
     "express_mode": {"express_mode": True},
+    "daemons": {"daemons": True},
     "keep_revisions": {"keep_revisions": 5},
     "image_parameters": {"image_parameter_prefix": "/images"},
     "calendars": {"change_calendars": ["nights"], "reconcile_schedule": "rate(1 hour)"},

@@ -122,6 +122,8 @@ def test_only_what_takes_no_resource_is_granted_on_all(policies: Policies) -> No
         "ecs:ListTaskDefinitions",
         "ecs:ListTaskDefinitionFamilies",
         "ecs:ListClusters",
+        "ecs:ListDaemonTaskDefinitions",
+        "ecs:ListDaemons",
         "ecs:ListServices",
         "ecs:ListTasks",
         "ecs:DeregisterTaskDefinition",

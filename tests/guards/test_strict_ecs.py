@@ -1074,6 +1074,86 @@ def test_calls_are_recorded_in_order(ecs: StrictEcs, client: BaseClient) -> None
     assert ecs.count("UpdateService") == 2
 
 
+def daemon_requests(ecs: StrictEcs) -> dict[str, Json]:
+    """Give a request for every operation on daemons."""
+    first = ecs.daemons.register(definition(family="agent"), {"a": "b"})
+    ecs.daemons.register(definition(family="agent"))
+    arn = ecs.daemons.add("prod", "agent", first)
+    ecs.daemons.add("prod", "other", first)
+    ecs.daemons.update("prod", "agent", "agent:2")
+    ecs.daemons.move("prod", "agent", "ROLLBACK_SUCCESSFUL", reason="circuit breaker")
+    client = ecs.client()
+    if not hasattr(client, "describe_daemon"):
+        return {}
+    daemon = client.describe_daemon(daemonArn=arn)["daemon"]
+    providers = [provider["arn"] for provider in daemon["currentRevisions"][0]["capacityProviders"]]
+    return {
+        "DescribeDaemon": {"daemonArn": arn},
+        "DescribeDaemonDeployments": {"daemonDeploymentArns": [daemon["deploymentArn"], "arn:x"]},
+        "DescribeDaemonRevisions": {"daemonRevisionArns": [daemon["currentRevisions"][0]["arn"], "arn:x"]},
+        "DescribeDaemonTaskDefinition": {"daemonTaskDefinition": "agent"},
+        "ListDaemonDeployments": {"daemonArn": arn, "maxResults": 1},
+        "ListDaemonTaskDefinitions": {"family": "agent", "maxResults": 1},
+        "ListDaemons": {"clusterArn": daemon["clusterArn"], "maxResults": 1},
+        "RegisterDaemonTaskDefinition": definition(family="agent", tags=[tag("a")]),
+        "UpdateDaemon": {"daemonArn": arn, "daemonTaskDefinitionArn": first, "capacityProviderArns": providers},
+    }
+
+
+class TestDaemons:
+    @pytest.fixture
+    def update(self, ecs: StrictEcs) -> Json:
+        """A request that gives a daemon another definition."""
+        first = ecs.daemons.register(definition(family="agent"))
+        arn = ecs.daemons.add("prod", "agent", first, critical=False, configuration={"drainPercent": 5.0})
+        ecs.daemons.register(definition(family="agent"))
+        provider = "arn:aws:ecs:eu-west-1:123456789012:capacity-provider/agents"
+        return {"daemonArn": arn, "daemonTaskDefinitionArn": "agent:2", "capacityProviderArns": [provider]}
+
+    def test_what_an_update_leaves_out_is_reset(self, ecs: StrictEcs, client: BaseClient, update: Json) -> None:
+        client.update_daemon(**update)
+        assert ecs.daemons.settings("prod", "agent") == {
+            "propagateTags": "NONE",
+            "enableECSManagedTags": False,
+            "enableExecuteCommand": False,
+            "critical": True,
+            "providers": update["capacityProviderArns"],
+            "configuration": {"drainPercent": 25.0, "bakeTimeInMinutes": 0},
+        }
+
+    @pytest.mark.parametrize(
+        ("change", "code"),
+        [
+            ({"capacityProviderArns": []}, "InvalidParameterException"),
+            ({"capacityProviderArns": ["agents"]}, "InvalidParameterException"),
+            ({"daemonTaskDefinitionArn": "agent:9"}, "ClientException"),
+            ({"daemonTaskDefinitionArn": "app:1"}, "ClientException"),
+            ({"daemonArn": "arn:aws:ecs:eu-west-1:123456789012:daemon/prod/gone"}, "DaemonNotFoundException"),
+        ],
+    )
+    def test_what_is_refused(self, client: BaseClient, update: Json, change: Json, code: str) -> None:
+        assert refused(client.update_daemon, **(update | change))[0] == code
+
+    def test_a_retired_definition_and_a_daemon_that_goes(
+        self, ecs: StrictEcs, client: BaseClient, update: Json
+    ) -> None:
+        ecs.daemons.retire("agent:2")
+        assert refused(client.update_daemon, **update)[0] == "ClientException"
+        ecs.daemons.delete("prod", "agent")
+        code, _ = refused(client.update_daemon, **(update | {"daemonTaskDefinitionArn": "agent:1"}))
+        assert code == "DaemonNotActiveException"
+
+    @pytest.mark.parametrize("foreign", ["revision", "daemonTaskDefinitionArn", "registeredBy"])
+    def test_what_only_ecs_sets_is_refused(self, ecs: StrictEcs, foreign: str) -> None:
+        body = json.dumps({**definition(family="agent"), foreign: 1}).encode()
+        assert ecs.handle("RegisterDaemonTaskDefinition", body).status == 400
+
+    def test_a_definition_does_not_say_its_tags(self, ecs: StrictEcs, client: BaseClient) -> None:
+        arn = ecs.daemons.register(definition(family="agent"), {"a": "b"})
+        assert "tags" not in client.describe_daemon_task_definition(daemonTaskDefinition=arn)
+        assert client.list_tags_for_resource(resourceArn=arn)["tags"] == [{"key": "a", "value": "b"}]
+
+
 def example_requests(ecs: StrictEcs) -> dict[str, Json]:
     """Give a request for every operation, whose answer has as many members as possible."""
     service = ecs.client().describe_services(cluster="prod", services=["api"])["services"][0]
@@ -1084,6 +1164,7 @@ def example_requests(ecs: StrictEcs) -> dict[str, Json]:
             "hookId": ecs.pause("prod", "api"),
         },
         "DeregisterTaskDefinition": {"taskDefinition": "app:2"},
+        **daemon_requests(ecs),
         "DescribeClusters": {"clusters": ["prod", "nowhere"], "include": ["TAGS"]},
         "DescribeServiceDeployments": {"serviceDeploymentArns": [service["currentServiceDeployment"], "arn:x"]},
         "DescribeServiceRevisions": {"serviceRevisionArns": [*revisions, "arn:x"]},

@@ -131,7 +131,16 @@ _RESOURCES: dict[str, Callable[[str, Mapping[str, Any]], list[str]]] = {
     "UpdateService": lambda arn, request: [_service(arn, request, request["service"])],
     "UpdateExpressGatewayService": lambda _, request: [request["serviceArn"]],
     "RegisterTaskDefinition": lambda arn, request: [f"{arn}:task-definition/{request['family']}:1"],
-    "TagResource": lambda _, request: [request["resourceArn"]],
+    **dict.fromkeys(("TagResource", "ListTagsForResource"), lambda _, request: [request["resourceArn"]]),
+    **dict.fromkeys(
+        ("DescribeDaemon", "ListDaemonDeployments", "UpdateDaemon"), lambda _, request: [request["daemonArn"]]
+    ),
+    "DescribeDaemonDeployments": lambda _, request: request["daemonDeploymentArns"],
+    "DescribeDaemonRevisions": lambda _, request: request["daemonRevisionArns"],
+    "DescribeDaemonTaskDefinition": lambda arn, request: [
+        f"{arn}:daemon-task-definition/{_last(request['daemonTaskDefinition']).partition(':')[0]}:1"
+    ],
+    "RegisterDaemonTaskDefinition": lambda arn, request: [f"{arn}:daemon-task-definition/{request['family']}:1"],
     "DescribeImages": _image,
     "DescribeImageScanFindings": _image,
     "BatchGetImage": _image,
@@ -165,6 +174,7 @@ _CONTEXTS: dict[str, Callable[[str, Mapping[str, Any]], Context]] = {
     "RunTask": _in_cluster,
     "StopTask": _in_cluster,
     "DescribeTasks": _in_cluster,
+    "ListDaemons": lambda _, request: {"ecs:cluster": [request["clusterArn"]]},
     "ListServices": _in_cluster,
     "DescribeServices": _in_cluster,
     "ListServiceDeployments": _in_cluster,
@@ -178,8 +188,9 @@ _CONTEXTS: dict[str, Callable[[str, Mapping[str, Any]], Context]] = {
 
 def _on_the_way(operation: str, request: Mapping[str, Any]) -> list[Permission]:  # noqa: PLR0911 - one for each
     match operation:
-        case "RegisterTaskDefinition":
-            arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{request['family']}:1"
+        case "RegisterTaskDefinition" | "RegisterDaemonTaskDefinition":
+            kind = "task-definition" if operation == "RegisterTaskDefinition" else "daemon-task-definition"
+            arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:{kind}/{request['family']}:1"
             context = {"ecs:CreateAction": [operation], "aws:TagKeys": [tag["key"] for tag in request.get("tags", ())]}
             tagging = [Permission("ecs:TagResource", arn, context)] if request.get("tags") else []
             # Made-up definitions have made-up roles.

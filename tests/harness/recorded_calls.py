@@ -18,6 +18,7 @@ FEATURES = (
     "scheduled_tasks",
     "codedeploy",
     "express_mode",
+    "daemons",
     "keep_revisions",
     "image_parameter_prefix",
     "change_calendars",

@@ -141,11 +141,11 @@ class Queues:
         return [message["Body"] for message in answer.get("Messages", [])]
 
 
-def queues() -> Queues:
+def queues(suffix: str = "") -> Queues:
     """Make the queues; moto must be on."""
     sqs = client("sqs")
-    fifo = {"FifoQueue": "true"}
-    urls = [sqs.create_queue(QueueName=f"{name}.fifo", Attributes=fifo)["QueueUrl"] for name in ("road", "dead")]
+    fifo, names = {"FifoQueue": "true"}, (f"road{suffix}.fifo", f"dead{suffix}.fifo")
+    urls = [sqs.create_queue(QueueName=name, Attributes=fifo)["QueueUrl"] for name in names]
     return Queues(sqs, *urls)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # How many DescribeServiceRevisions and DescribeServiceDeployments take at once.
 PER_DESCRIBE = 20
-_OLDER_REVISIONS = 20
+OLDER_REVISIONS = 20
 _DEFINITION: Shape = {
     "taskDefinition": {
         "taskDefinitionArn": str,
@@ -130,22 +130,21 @@ class Ecs:
             familyPrefix=newest.family,
             status="ACTIVE",
             sort="DESC",
-            maxResults=_OLDER_REVISIONS,
+            maxResults=OLDER_REVISIONS,
         )
         for page in pages:
-            yield from (self.revision(arn) for arn in page["taskDefinitionArns"] if _number(arn) < newest.number)
+            yield from (self.revision(arn) for arn in page["taskDefinitionArns"] if number_of(arn) < newest.number)
 
     def revision(self, arn: str, *, fresh: bool = False) -> Revision:
         """One revision by its ARN, asked for once; `fresh` as it is now, because it may have been deregistered."""
         known = None if fresh else self._revisions.get(arn)
         return known or self._remember(self._describe(arn))
 
-    def register(self, request: Mapping[str, Any], newest: int) -> Revision:
+    def register(self, family: str, request: Mapping[str, Any], newest: int) -> Revision:
         """Register a revision, once: where it is unclear whether a try went through, the family is asked first.
 
         `newest` is the number of the family's newest revision before.
         """
-        family = request["family"]
 
         def registered() -> dict[str, Any] | None:
             answer = self._describe(family)
@@ -172,6 +171,10 @@ class Ecs:
     def update_express(self, services: Iterable[Service], revision: Revision) -> list[str | CallError | OutOfTimeError]:
         """Update Express Mode services to a revision; for each the id of its deployment, or why it could not be."""
         return list(self._pool.map(lambda service: self._try_update_express(service, revision), services))
+
+    def update_daemons(self, daemons: Iterable[Service], revision: Revision) -> list[str | CallError | OutOfTimeError]:
+        """Update daemons to a revision; for each the id of its deployment, or why it could not be."""
+        raise NotImplementedError
 
     def _describe_services(self, cluster: str, names: list[str]) -> list[Service]:
         answer = self._api.call(
@@ -285,5 +288,6 @@ class Ecs:
         return ""
 
 
-def _number(arn: str) -> int:
+def number_of(arn: str) -> int:
+    """The number of a revision."""
     return int(arn.rpartition(":")[2])

@@ -146,7 +146,7 @@ class EcsFleet(Ecs):
         if query.is_new:
             self._seen.forget_lists()
         clusters = self.clusters(query.rules)
-        tags = self._pool.submit(self._cluster_tags, clusters)
+        described_clusters = self._pool.submit(self._described_clusters, clusters)
         pages = deque(self._pool.submit(self._list_services, query, cluster, _FIRST) for cluster in clusters)
         while pages:
             listing = pages.popleft().result()
@@ -154,7 +154,8 @@ class EcsFleet(Ecs):
                 pages.append(listing.more)
             described = ((service, True) for batch in listing.batches for service in batch.result())
             for service, is_new in chain(((service, False) for service in listing.known), described):
-                yield service._replace(cluster_tags=tags.result().get(service.cluster, {})), is_new
+                cluster = described_clusters.result().get(service.cluster)
+                yield (service._replace(cluster_tags=cluster.tags) if cluster else service), is_new
 
     def _clusters(self) -> list[str]:
         names: list[str] | None = self._seen.listed("clusters")
@@ -164,16 +165,18 @@ class EcsFleet(Ecs):
             self._seen.note_listed("clusters", names)
         return names
 
-    def _cluster_tags(self, clusters: Sequence[str]) -> dict[str, dict[str, str]]:
-        tags: dict[str, dict[str, str]] | None = self._seen.listed(("tags", clusters))
-        if tags is None:
-            tags = {}
+    def _described_clusters(self, clusters: Sequence[str]) -> dict[str, "Cluster"]:
+        """The clusters that there are, by name."""
+        found: dict[str, Cluster] | None = self._seen.listed(("described", clusters))
+        if found is None:
+            found = {}
             for names in batched(clusters, _CLUSTERS_PER_DESCRIBE):
-                needs: Shape = {"clusters": [{"clusterName": str, "tags": TAGS}]}
+                needs: Shape = {"clusters": [{"clusterName": str, "clusterArn": str, "tags": TAGS}]}
                 answer = self._api.call("DescribeClusters", "the clusters", needs, clusters=names, include=["TAGS"])
-                tags.update({cluster["clusterName"]: tags_of(cluster) for cluster in answer["clusters"]})
-            self._seen.note_listed(("tags", clusters), tags)
-        return tags
+                for cluster in answer["clusters"]:
+                    found[cluster["clusterName"]] = Cluster(cluster["clusterArn"], tags_of(cluster))
+            self._seen.note_listed(("described", clusters), found)
+        return found
 
     def _list_services(self, query: "_Query", cluster: str, page: "_Page") -> "_Listing":
         """List a page of a cluster; start to list the next, and to describe its services."""
@@ -253,6 +256,13 @@ class EcsFleet(Ecs):
             return self.revision(arn)
         except CallError as error:
             return error
+
+
+class Cluster(NamedTuple):
+    """A cluster: its ARN and its tags."""
+
+    arn: str
+    tags: Mapping[str, str]
 
 
 class _Query(NamedTuple):

@@ -10,7 +10,7 @@ from ecr_deploy.aws.calls import Api, Maybe, Shape
 from ecr_deploy.core import stops
 from ecr_deploy.core.errors import CallError, Retry
 from ecr_deploy.core.fleet import Service, Target
-from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core.revisions import DAEMON, Revision
 from ecr_deploy.core.stops import ServiceEvent
 
 NOTHING_STARTED = "NothingStarted"
@@ -38,19 +38,23 @@ def why_stopped(api: Api, service: Service, revision: str, since: datetime) -> s
 
     """
     subject = f"service {service.name} in cluster {service.cluster}"
+    is_daemon = service.target.is_daemon
+    of_service: dict[str, Any] = {"serviceName": service.name}
+    if is_daemon:
+        of_service = {"daemonName": service.name.removeprefix(DAEMON)}
     # ECS tells of them for an hour.
     listed = api.call(
         "ListTasks",
         subject,
         {"taskArns": [str]},
         cluster=service.cluster,
-        serviceName=service.name,
         desiredStatus="STOPPED",
         maxResults=_PER_DESCRIBE,
+        **of_service,
     )["taskArns"]
     tasks = describe(api, service.cluster, listed) if listed else []
     reasons = stops.describe([task for task in tasks if task["taskDefinitionArn"] == revision])
-    return reasons or stops.describe_events(_events(api, service, subject), since)
+    return reasons or (None if is_daemon else stops.describe_events(_events(api, service, subject), since))
 
 
 def describe(api: Api, cluster: str, arns: Sequence[str]) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ GRANTS = {
     "ecs:ListServices": ("AllowListServices", "clusters"),
     "ecs:ListTasks": ("AllowListTasks", "clusters"),
     "ecs:StopServiceDeployment": ("AllowStopServiceDeployments", "clusters"),
+    "ecs:UpdateDaemon": ("AllowUpdateDaemons", "daemons and clusters"),
     "ecs:UpdateExpressGatewayService": ("AllowUpdateServices", "express_mode and clusters"),
     "ecs:UpdateService": ("AllowUpdateServices", "clusters"),
     "events:PutTargets": ("AllowPutTargets", "scheduled_tasks"),

@@ -187,6 +187,7 @@ def _needed(patient: Patient) -> Iterator[tuple[str, str]]:
         (inputs.scheduled_tasks, "events:PutTargets", "scheduled_tasks"),
         (inputs.scheduled_tasks, "scheduler:UpdateSchedule", "scheduled_tasks"),
         (inputs.codedeploy, "codedeploy:CreateDeployment", "codedeploy"),
+        (inputs.daemons, "ecs:UpdateDaemon", "daemons"),
         (inputs.express_mode, "ecs:UpdateExpressGatewayService", "express_mode"),
         (inputs.keep_revisions, "ecs:DeregisterTaskDefinition", "keep_revisions"),
         (inputs.image_parameter_prefix, "ssm:PutParameter", "image_parameter_prefix"),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ecr_deploy.core.desires import Standing
 from ecr_deploy.core.errors import INCOMPLETE, CallError, EcrDeployError
-from ecr_deploy.core.fleet import CODE_DEPLOY, ECS, EXPRESS_MODE, Member, Service
+from ecr_deploy.core.fleet import CODE_DEPLOY, DAEMONS, ECS, EXPRESS_MODE, Member, Service
 from ecr_deploy.core.gates import EXPIRED, NO_SCAN
 from ecr_deploy.core.memory import Image
 from ecr_deploy.core.outcomes import Outcome, Reason
@@ -53,7 +53,12 @@ def obstacle(service: Service | None, settings: Settings) -> Reason | None:
         return None
     if (reason := _opt_out(service, settings)) or (reason := _pin(service)):
         return reason
-    is_ours = {ECS: True, CODE_DEPLOY: settings.codedeploy, EXPRESS_MODE: settings.express_mode}
+    is_ours = {
+        ECS: True,
+        CODE_DEPLOY: settings.codedeploy,
+        EXPRESS_MODE: settings.express_mode,
+        DAEMONS: settings.daemons,
+    }
     if not is_ours.get(service.controller):
         return Reason("controller", f"its deployment controller is {service.controller}, which deploys by itself")
     return None

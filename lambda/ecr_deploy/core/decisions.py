@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ecr_deploy.core import admission, desires, images, memory, pushes, revisions, rollouts
 from ecr_deploy.core.admission import Arrival
 from ecr_deploy.core.desires import Desire, Standing
-from ecr_deploy.core.fleet import EXPRESS_MODE, Member, Target
+from ecr_deploy.core.fleet import DAEMONS, EXPRESS_MODE, Member, Target
 from ecr_deploy.core.gates import OVER, Approval, Facts
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.memory import Image, Memory, Start
@@ -108,8 +108,8 @@ class Decision:
     def force(self) -> bool:
         """Whether the revision that runs is what is to run, and only its tag stands for another image now."""
         service, running = self.member.service, self.member.running
-        # What is in Express Mode takes no forced deployment: it gets a copy of the revision.
-        can_be_forced = service is not None and service.controller != EXPRESS_MODE
+        # What is in Express Mode, or a daemon, takes no forced deployment: it gets a copy of the revision.
+        can_be_forced = service is not None and service.controller not in {EXPRESS_MODE, DAEMONS}
         return can_be_forced and running.is_active and revisions.is_like(running, self.request)
 
     @property

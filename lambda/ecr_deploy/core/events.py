@@ -26,11 +26,15 @@ from ecr_deploy.core.news import (
 )
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
+from ecr_deploy.core.revisions import DAEMON
 
 # Services made before 2021 have ARNs without their cluster.
 _SERVICE_ARN = re.compile(
-    r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:service(-deployment)?/((?P<cluster>[^/]+)/)?(?P<service>[^/]+)(?(1)/[^/]+)"
+    r"arn:[^:]+:ecs:[^:]+:[0-9]{12}:(?P<kind>service(?P<deployment>-deployment)?|daemon)/"
+    r"((?P<cluster>[^/]+)/)?(?P<name>[^/]+)(?(deployment)/[^/]+)"
 )
+# What is no end of a deployment.
+_BEGINNING = re.compile("(SERVICE|DAEMON)_DEPLOYMENT_(PENDING|STOP_REQUESTED|(ROLLBACK_)?IN_PROGRESS)")
 # What the config of an image is, in Docker's words and in OCI's; any other artefact (a chart, a signature) is none.
 _IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json")
 # What belongs to an image is kept under tags made of its digest, by cosign and by the fallback for OCI referrers.
@@ -141,9 +145,10 @@ def _group(event: Mapping[str, Any], event_id: str) -> GroupChange:
 
 
 def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
-    """Read which service it is about; the rest is asked of ECS, which knows better than a late event.
+    """Read which service or daemon it is about; the rest is asked of ECS, which knows better than a late event.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-daemons-events.html
     """
     resources = event.get("resources")
     match = _SERVICE_ARN.fullmatch(str(resources[0])) if isinstance(resources, list) and resources else None
@@ -153,8 +158,9 @@ def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
     cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
     awaits_action = event["detail-type"] == "ECS Hook State Change"
     detail = event.get("detail")
-    begins = isinstance(detail, Mapping) and detail.get("eventName") == "SERVICE_DEPLOYMENT_IN_PROGRESS"
-    return DeploymentChange(Target(cluster, match["service"]), event_id, begins, awaits_action)
+    begins = isinstance(detail, Mapping) and _BEGINNING.fullmatch(str(detail.get("eventName"))) is not None
+    name = f"{DAEMON}{match['name']}" if match["kind"] == "daemon" else match["name"]
+    return DeploymentChange(Target(cluster, name), event_id, begins, awaits_action)
 
 
 def _task(event: Mapping[str, Any], event_id: str) -> TaskChange | NoPush:
@@ -285,6 +291,7 @@ _READERS: dict[
     ("aws.ecr", "ECR Image Scan"): _scan,
     ("aws.inspector2", "Inspector2 Scan"): _scan,
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
+    ("aws.ecs", "ECS Daemon Deployment State Change"): _deployment,
     ("aws.ecs", "ECS Hook State Change"): _deployment,
     ("aws.ecs", "ECS Task State Change"): _task,
     REST_OF_RUN: _rest_of_run,

@@ -5,14 +5,23 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ecr_deploy.core.revisions import Revision
+from ecr_deploy.core import revisions
+from ecr_deploy.core.revisions import DAEMON, Revision
 
 
 class Target(NamedTuple):
-    """What a push may reach: a service of a cluster, or, with no cluster, a family that no service runs."""
+    """What a push may reach: a service of a cluster, or, with no cluster, a family that no service runs.
+
+    A daemon counts as a service whose name begins with `daemon/`.
+    """
 
     cluster: str | None
     name: str
+
+    @property
+    def is_daemon(self) -> bool:
+        """Whether it is a daemon."""
+        return self.cluster is not None and self.name.startswith(DAEMON)
 
 
 # Deployment controllers, as ECS names them.
@@ -22,6 +31,9 @@ CODE_DEPLOY = "CODE_DEPLOY"
 # ECS has no name for it among the controllers: such a service has `resourceManagementType` ECS.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/express-service-overview.html
 EXPRESS_MODE = "ECS Express Mode"
+# Daemons have a rolling deployment of their own, and always one that ECS takes back when it fails.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-daemons-deployments.html
+DAEMONS = "ECS Managed Daemons"
 
 
 class Deployment(NamedTuple):
@@ -61,7 +73,8 @@ class Service(NamedTuple):
     which there are several while it rolls out, and none where ECS keeps none. `deployments` are those of
     DescribeServices, `task_sets` the revisions of its task sets, and `service_deployment` is the ARN of the newest
     deployment, where ECS keeps it. `reverts` says whether ECS rolls a failed deployment back. `task_set` is for
-    CodeDeploy alone. `created_at` distinguishes a service from an earlier one of its name.
+    CodeDeploy alone. `created_at` distinguishes a service from an earlier one of its name. `repeated` is what an update
+    of a daemon has to say again, because ECS would reset it.
     """
 
     cluster: str
@@ -78,6 +91,7 @@ class Service(NamedTuple):
     reverts: bool = False
     task_set: TaskSet | None = None
     created_at: datetime | None = None
+    repeated: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def target(self) -> Target:
@@ -87,12 +101,12 @@ class Service(NamedTuple):
     @property
     def runs(self) -> str:
         """Its revision as ECS names it for people: `family:number`."""
-        return self.revision.rpartition("/")[2]
+        return revisions.name_of(self.revision)
 
     @property
     def family(self) -> str:
         """The family of its revision."""
-        return self.runs.rpartition(":")[0]
+        return revisions.family_of(self.revision)
 
 
 class Member(NamedTuple):

@@ -9,11 +9,16 @@ from typing import Any, NamedTuple
 from ecr_deploy.core import images
 from ecr_deploy.core.images import Image, Repository
 
-# What DescribeTaskDefinition answers and RegisterTaskDefinition does not take.
+DAEMON = "daemon/"
+"""What the names of daemons begin with, and those of their families: no service and no other family has a slash."""
+
+# What DescribeTaskDefinition answers and RegisterTaskDefinition does not take; likewise for daemon task definitions.
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DaemonTaskDefinition.html
 DESCRIBE_ONLY = frozenset(
     {
         "compatibilities",
+        "daemonTaskDefinitionArn",
         "deleteRequestedAt",
         "deregisteredAt",
         "registeredAt",
@@ -92,12 +97,28 @@ class Revision(NamedTuple):
         return match["function"] if match else None
 
 
+def name_of(arn: str) -> str:
+    """The name of a revision for people: `family:number`, after `daemon/` where it is of a daemon task definition."""
+    kind, _, name = arn.rpartition("/")
+    return f"{DAEMON}{name}" if kind.endswith(":daemon-task-definition") else name
+
+
+def family_of(arn: str) -> str:
+    """The family of a revision; that of a daemon task definition begins with `daemon/`."""
+    return name_of(arn).rpartition(":")[0]
+
+
 def read(answer: Mapping[str, Any]) -> Revision:
-    """Read an answer of DescribeTaskDefinition (or RegisterTaskDefinition): `taskDefinition`, and `tags` beside it."""
-    definition = answer["taskDefinition"]
+    """Read an answer of DescribeTaskDefinition (or RegisterTaskDefinition): `taskDefinition`, and `tags` beside it.
+
+    Or one of DescribeDaemonTaskDefinition: `daemonTaskDefinition`, with the tags that were asked for apart.
+    """
+    kind = "daemonTaskDefinition" if "daemonTaskDefinition" in answer else "taskDefinition"
+    definition = answer[kind]
+    arn = definition[f"{kind}Arn"]
     return Revision(
-        arn=definition["taskDefinitionArn"],
-        family=definition["family"],
+        arn=arn,
+        family=family_of(arn),
         number=definition["revision"],
         is_active=definition.get("status", "ACTIVE") == "ACTIVE",
         registered_by=definition.get("registeredBy", ""),
@@ -112,7 +133,7 @@ def read(answer: Mapping[str, Any]) -> Revision:
 
 def sketch(arn: str, images_: Iterable[Mapping[str, Any]]) -> Revision:
     """A revision of which only its ARN and the `containerImages` of a service revision are known."""
-    family, _, number = arn.rpartition("/")[2].rpartition(":")
+    family, _, number = name_of(arn).rpartition(":")
     containers = (Container(image["containerName"], image["image"], _parse(image["image"])) for image in images_)
     return Revision(
         arn, family, int(number), is_active=True, registered_by="", containers=tuple(containers), tags={}, source=b""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ecr_deploy.core.fleet import Deployment
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.records import Record, format_time, parse_time
+from ecr_deploy.core.revisions import name_of
 
 
 class State(StrEnum):
@@ -51,12 +52,12 @@ class Rollout(NamedTuple):
     @property
     def after_name(self) -> str:
         """The revision as `family:number`."""
-        return self.revision.rpartition("/")[2]
+        return name_of(self.revision)
 
     @property
     def before_name(self) -> str:
         """What it ran before as `family:number`."""
-        return self.before.rpartition("/")[2]
+        return name_of(self.before)
 
 
 class End(NamedTuple):

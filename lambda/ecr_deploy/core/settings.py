@@ -31,6 +31,7 @@ class Settings(NamedTuple):
     scheduled_tasks: bool
     codedeploy: bool
     express_mode: bool
+    daemons: bool
     keep_revisions: int | None
     max_services_at_once: int | None
     image_parameter_prefix: str | None
@@ -77,6 +78,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         scheduled_tasks=read.flag("scheduled_tasks"),
         codedeploy=read.flag("codedeploy"),
         express_mode=read.flag("express_mode"),
+        daemons=read.flag("daemons"),
         keep_revisions=read.count("keep_revisions"),
         max_services_at_once=read.count("max_services_at_once"),
         image_parameter_prefix=read.text("image_parameter_prefix", "a path", "") or None,

@@ -49,7 +49,9 @@ class OldRevisions(FollowUp):
     def after_rollouts(self, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]) -> None:
         """Deregister old revisions; what can't be done is for the family's next rollout."""
         del targets
-        families = {result.family for result in results if result.state is State.LIVE}
+        # Of a daemon task definition nothing can be deregistered: it can only be deleted, for good.
+        live = (result for result in results if result.state is State.LIVE)
+        families = {result.family for result in live if not result.target.is_daemon}
         for revision in self._deregister(families):
             report.log_deregistered(event_id, revision)
 

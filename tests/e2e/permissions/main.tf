@@ -46,6 +46,7 @@ module "ecr_deploy" {
   scheduled_tasks    = contains(each.value, "scheduled_tasks")
   codedeploy         = contains(each.value, "codedeploy")
   express_mode       = contains(each.value, "express_mode")
+  daemons            = contains(each.value, "daemons")
   keep_revisions     = contains(each.value, "keep_revisions") ? 1 : null
 
   notifications          = contains(each.value, "notifications") ? { topic_arns = var.topics } : null

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import errors, transports
 from .clients import lend_client
+from .daemons import DaemonOwner
 from .faults import AnswerLost, Denial, Died, Fault, Injection, due_fault, refuse
 from .lifeline import Lifeline
 from .operations import OPERATIONS, WRITES
@@ -78,6 +79,8 @@ class StrictEcs:
         self._account = Account(
             account_id=account_id, region=region, partition=partition, clock=self.clock, resolve=resolve
         )
+        self.daemons = DaemonOwner(self._account, self._lock)
+        """The owner's hand on daemons."""
         self.caller = caller or f"ecr-deploy-{region}/ecr-deploy"
         """Who calls, as role/session."""
         self._principal = f"arn:{partition}:sts::{account_id}:assumed-role/"

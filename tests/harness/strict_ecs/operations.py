@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from . import errors
+from . import daemons, errors
 from .state import AWAITING, DELETED, Account, Revision, Service, describe_tags
 from .tasks import describe_tasks, list_tasks, run_task, stop_task
 from .validation import Json, check_tag_count, check_tags, service_model
@@ -242,6 +243,10 @@ def _tags_of(account: Account, arn: str) -> dict[str, str] | None:
                 message = "Long arn format must be used for tagging operations"
                 raise errors.invalid_parameter(message)
             return service.tags
+    if arn in account.daemons:
+        return account.daemons[arn].tags
+    if ":daemon-task-definition/" in arn:
+        return daemons.definition_of(account, arn).tags
     revision = account.revision(arn) if ":task-definition/" in arn else None
     return None if revision is None else revision.tags
 
@@ -375,6 +380,10 @@ def _page(member: str, items: Sequence[object], request: Json, default_size: int
     return answer
 
 
+def _list(member: str, items: Callable[[Account, Json], list[Json]], account: Account, request: Json) -> Json:
+    return _page(member, items(account, request), request)
+
+
 def _offset(member: str, token: str | None) -> int:
     if token is None:
         return 0
@@ -405,6 +414,8 @@ def _at_most(limit: int, items: Sequence[object], what: str) -> None:
 
 
 _OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
+    **daemons.OPERATIONS,
+    **{name: partial(_list, member, items) for name, (member, items) in daemons.LISTS.items()},
     "ContinueServiceDeployment": continue_service_deployment,
     "DeregisterTaskDefinition": deregister_task_definition,
     "DescribeClusters": describe_clusters,
@@ -444,12 +455,14 @@ WRITES = frozenset(
     {
         "ContinueServiceDeployment",
         "DeregisterTaskDefinition",
+        "RegisterDaemonTaskDefinition",
         "RegisterTaskDefinition",
         "RunTask",
         "StopServiceDeployment",
         "StopTask",
         "TagResource",
         "UntagResource",
+        "UpdateDaemon",
         "UpdateExpressGatewayService",
         "UpdateService",
     }

@@ -12,6 +12,7 @@ from . import errors
 from .validation import Json, check_definition, check_tags
 
 if TYPE_CHECKING:
+    from .daemons import Daemon
     from .tasks import Run
     from .throttling import Clock
 
@@ -269,6 +270,8 @@ class Account:
         self.clock = clock
         self.clusters: dict[str, Cluster] = {}
         self.families: dict[str, list[Revision]] = {}
+        self.daemons: dict[str, Daemon] = {}
+        self.daemon_families: dict[str, list[Revision]] = {}
         self.tasks: dict[str, Json] = {}
         self.runs: dict[tuple[str, str | None], Run] = {}
         self.paused: list[tuple[Service, ServiceDeployment]] = []

@@ -95,6 +95,22 @@ BUCKETS: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "tag modify": (20, 10, ("TagResource", "UntagResource")),
     "tag read": (50, 20, ("ListTagsForResource",)),
     "service deployment": (50, 20, ("DescribeServiceDeployments", "ListServiceDeployments")),
+    # AWS documents none for daemons.
+    "daemon task definition modify": (20, 1, ("RegisterDaemonTaskDefinition",)),
+    "daemon modify": (50, 5, ("UpdateDaemon",)),
+    "daemon read": (
+        100,
+        20,
+        (
+            "DescribeDaemon",
+            "DescribeDaemonDeployments",
+            "DescribeDaemonRevisions",
+            "DescribeDaemonTaskDefinition",
+            "ListDaemonDeployments",
+            "ListDaemonTaskDefinitions",
+            "ListDaemons",
+        ),
+    ),
     "service revision": (50, 20, ("DescribeServiceRevisions",)),
 }
 

@@ -108,8 +108,8 @@ def _member_problems(shape: Shape, value: Json, prefix: str) -> Iterator[Problem
 
 
 def check_request(operation: str, request: Json) -> Json:
-    """Refuse a request that the model does not know; only RegisterTaskDefinition may carry members newer than it."""
-    lenient = operation == "RegisterTaskDefinition"
+    """Refuse a request that the model does not know; only what registers may carry members newer than it."""
+    lenient = operation in {"RegisterTaskDefinition", "RegisterDaemonTaskDefinition"}
     for path, kind in problems(operation_model(operation).input_shape, request):
         if kind == "type":
             code, message = "SerializationException", f"{path} has a value of the wrong type."
@@ -129,9 +129,14 @@ def check_definition(definition: Json) -> None:
     if describe_only:
         message = f"{', '.join(describe_only)} can not be set: ECS adds it."
         raise errors.invalid_parameter(message)
-    _check_family(definition.get("family"))
+    check_family(definition.get("family"))
     if "FARGATE" in (definition.get("requiresCompatibilities") or []):
         _check_fargate(definition)
+    check_containers(definition)
+
+
+def check_containers(definition: Json) -> None:
+    """Refuse what ECS would refuse of the containers of a definition, and one that is too long."""
     containers = definition.get("containerDefinitions") or []
     if not containers:
         message = "Container list cannot be empty."
@@ -147,7 +152,8 @@ def check_definition(definition: Json) -> None:
         raise errors.client(message)
 
 
-def _check_family(family: str | None) -> None:
+def check_family(family: str | None) -> None:
+    """Refuse a name of a family that ECS would refuse."""
     if not family:
         message = "Family can not be blank."
         raise errors.client(message)
