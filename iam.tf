@@ -269,58 +269,6 @@ resource "aws_iam_role_policy" "read" {
           Condition = local.in_read_clusters
         },
       ] : statement if !var.dry_run],
-      [for statement in [
-        {
-          Sid       = "AllowListDaemons"
-          Effect    = "Allow"
-          Action    = ["ecs:ListDaemons"]
-          Resource  = ["*"]
-          Condition = { ArnLike = { "ecs:cluster" = local.read_cluster_arns } }
-        },
-        {
-          Sid      = "AllowListDaemonTaskDefinitions"
-          Effect   = "Allow"
-          Action   = ["ecs:ListDaemonTaskDefinitions"]
-          Resource = ["*"]
-        },
-        # Deployments and revisions are described with permissions for them and for their daemon.
-        {
-          Sid    = "AllowDescribeDaemons"
-          Effect = "Allow"
-          Action = [
-            "ecs:DescribeDaemon",
-            "ecs:DescribeDaemonDeployments",
-            "ecs:DescribeDaemonRevisions",
-            "ecs:ListDaemonDeployments",
-          ]
-          Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:daemon/${cluster}/*"]
-        },
-        {
-          Sid      = "AllowDescribeDaemonDeployments"
-          Effect   = "Allow"
-          Action   = ["ecs:DescribeDaemonDeployments"]
-          Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:daemon-deployment/${cluster}/*"]
-        },
-        {
-          Sid      = "AllowDescribeDaemonRevisions"
-          Effect   = "Allow"
-          Action   = ["ecs:DescribeDaemonRevisions"]
-          Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:daemon-revision/${cluster}/*"]
-        },
-        {
-          Sid      = "AllowDescribeDaemonTaskDefinitions"
-          Effect   = "Allow"
-          Action   = ["ecs:DescribeDaemonTaskDefinition"]
-          Resource = local.daemon_definitions
-        },
-        # Nothing else says their tags.
-        {
-          Sid      = "AllowReadTagsOfDaemons"
-          Effect   = "Allow"
-          Action   = ["ecs:ListTagsForResource"]
-          Resource = concat(local.daemon_definitions, [for cluster in local.read_clusters : "${local.ecs_arn}:daemon/${cluster}/*"])
-        },
-      ] : statement if var.daemons],
       # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
       [for key in var.kms_key_arn[*] : {
         Sid       = "AllowDecryptTable"
@@ -433,27 +381,6 @@ resource "aws_iam_role_policy" "deploy" {
         Condition = local.in_clusters
       },
       ],
-      [for statement in [
-        {
-          Sid      = "AllowRegisterDaemonTaskDefinitions"
-          Effect   = "Allow"
-          Action   = ["ecs:RegisterDaemonTaskDefinition"]
-          Resource = local.daemon_definitions
-        },
-        {
-          Sid       = "AllowTagNewDaemonTaskDefinitions"
-          Effect    = "Allow"
-          Action    = ["ecs:TagResource"]
-          Resource  = local.daemon_definitions
-          Condition = { StringEquals = { "ecs:CreateAction" = "RegisterDaemonTaskDefinition" } }
-        },
-        {
-          Sid      = "AllowUpdateDaemons"
-          Effect   = "Allow"
-          Action   = ["ecs:UpdateDaemon"]
-          Resource = [for cluster in local.iam_clusters : "${local.ecs_arn}:daemon/${cluster}/*"]
-        },
-      ] : statement if var.daemons],
       [for statement in [
         {
           Sid       = "AllowRunTasks"
@@ -589,4 +516,98 @@ resource "aws_iam_role_policy" "deploy" {
       }] : [],
     )
   })
+}
+
+# A policy of its own, which does not count for the limit of those above.
+resource "aws_iam_policy" "daemons" {
+  count = var.enabled && var.daemons ? 1 : 0
+
+  name        = "${aws_iam_role.this[0].name}-daemons"
+  description = "What the function ${var.name} may do with ECS daemons."
+  path        = var.role_path
+  tags        = var.tags
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat([
+      {
+        Sid      = "AllowListDaemonTaskDefinitions"
+        Effect   = "Allow"
+        Action   = ["ecs:ListDaemonTaskDefinitions"]
+        Resource = ["*"]
+      },
+      {
+        Sid       = "AllowListDaemons"
+        Effect    = "Allow"
+        Action    = ["ecs:ListDaemons"]
+        Resource  = ["*"]
+        Condition = { ArnLike = { "ecs:cluster" = local.read_cluster_arns } }
+      },
+      {
+        Sid    = "AllowDescribeDaemons"
+        Effect = "Allow"
+        Action = [
+          "ecs:DescribeDaemon",
+          "ecs:DescribeDaemonDeployments",
+          "ecs:DescribeDaemonRevisions",
+          "ecs:ListDaemonDeployments",
+        ]
+        Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:daemon/${cluster}/*"]
+      },
+      # Deployments and revisions are described with permissions for them and for their daemon.
+      {
+        Sid      = "AllowDescribeDaemonDeployments"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeDaemonDeployments"]
+        Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:daemon-deployment/${cluster}/*"]
+      },
+      {
+        Sid      = "AllowDescribeDaemonRevisions"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeDaemonRevisions"]
+        Resource = [for cluster in local.read_clusters : "${local.ecs_arn}:daemon-revision/${cluster}/*"]
+      },
+      {
+        Sid      = "AllowDescribeDaemonTaskDefinitions"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeDaemonTaskDefinition"]
+        Resource = local.daemon_definitions
+      },
+      # Nothing else says their tags.
+      {
+        Sid      = "AllowReadTagsOfDaemons"
+        Effect   = "Allow"
+        Action   = ["ecs:ListTagsForResource"]
+        Resource = concat(local.daemon_definitions, [for cluster in local.read_clusters : "${local.ecs_arn}:daemon/${cluster}/*"])
+      },
+      ],
+      [for statement in [
+        {
+          Sid      = "AllowRegisterDaemonTaskDefinitions"
+          Effect   = "Allow"
+          Action   = ["ecs:RegisterDaemonTaskDefinition"]
+          Resource = local.daemon_definitions
+        },
+        {
+          Sid       = "AllowTagNewDaemonTaskDefinitions"
+          Effect    = "Allow"
+          Action    = ["ecs:TagResource"]
+          Resource  = local.daemon_definitions
+          Condition = { StringEquals = { "ecs:CreateAction" = "RegisterDaemonTaskDefinition" } }
+        },
+        {
+          Sid      = "AllowUpdateDaemons"
+          Effect   = "Allow"
+          Action   = ["ecs:UpdateDaemon"]
+          Resource = [for cluster in local.iam_clusters : "${local.ecs_arn}:daemon/${cluster}/*"]
+        },
+      ] : statement if !var.dry_run],
+    )
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "daemons" {
+  count = var.enabled && var.daemons ? 1 : 0
+
+  role       = aws_iam_role.this[0].name
+  policy_arn = aws_iam_policy.daemons[0].arn
 }

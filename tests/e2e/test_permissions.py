@@ -78,7 +78,9 @@ def policies(aws: None, recorded: list[Recorded], tmp_path_factory: pytest.TempP
     )
     statements: Policies = {features: [] for features in combinations.values()}
     for change in planned["resource_changes"]:
-        if change["type"] == "aws_iam_role_policy" and (policy := change["change"]["after"].get("policy")):
+        if change["type"] in {"aws_iam_role_policy", "aws_iam_policy"} and (
+            policy := change["change"]["after"].get("policy")
+        ):
             name = change["module_address"].partition('["')[2].removesuffix('"]')
             text = policy.replace(f":table/{name}", f":table/{next(iter(tables), name)}")
             statements[combinations[name]] += json.loads(text)["Statement"]

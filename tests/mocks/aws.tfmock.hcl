@@ -64,3 +64,9 @@ mock_resource "aws_sqs_queue" {
     url = "https://sqs.eu-west-1.amazonaws.com/123456789012/ecr-deploy.fifo"
   }
 }
+
+mock_resource "aws_iam_policy" {
+  defaults = {
+    arn = "arn:aws:iam::123456789012:policy/ecr-deploy"
+  }
+}
