@@ -252,10 +252,11 @@ def test_the_end_of_a_scan_where_nothing_waits_for_it(ecs: StrictEcs, aws_queues
     assert len(aws_queues.dead_letters()) == 1
 
     for inputs in ({"dry_run": True, "rules": RULES["scan"]}, {}):
-        calls = len(ecs.calls)
+        # What was begun beside the call that was refused may still arrive; whoever looks for services lists them.
+        listed = ecs.count("ListServices")
         world.road = Road(ecs, inputs=inputs)
         world.step("scan", "v2")
-        assert len(ecs.calls) == calls
+        assert ecs.count("ListServices") == listed
 
 
 @pytest.mark.parametrize("manifest", ["", "{", "[]", '{"manifests": 1}', '{"manifests": [1, {}]}'])
