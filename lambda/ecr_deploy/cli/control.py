@@ -4,12 +4,15 @@ from typing import Any
 
 import click
 
+from ecr_deploy.aws.calls import Api
 from ecr_deploy.cli import deployments, nearest
 from ecr_deploy.cli.options import DONE, FAILED, Caller, command, narrowed, one_service
 from ecr_deploy.cli.options import image as with_image
 from ecr_deploy.cli.options import scope as with_scope
 from ecr_deploy.core.admission import PINNED
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
+from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.revisions import DAEMON
 
 _FREEZE = ["FROZEN", "BY", "UNTIL", "WHY"]
 
@@ -135,18 +138,43 @@ def adopt(caller: Caller) -> int:
 
 
 def _arn(caller: Caller, cluster: str, service: str) -> str:
-    """The ARN of a service.
+    """The ARN of a service or a daemon."""
+    find = _arn_of_daemon if Target(cluster, service).is_daemon else _arn_of_service
+    try:
+        arn = find(caller.connection.api("ecs"), cluster, service)
+    except EcrDeployError as error:
+        raise nearest.explain(caller, error, cluster, service) from error
+    if arn is None:
+        missing = InvalidRequestError(f"There is no active service {service} in cluster {cluster}.")
+        raise nearest.explain(caller, missing, cluster, service)
+    return arn
+
+
+def _arn_of_service(ecs: Api, cluster: str, service: str) -> str | None:
+    """The ARN of an ACTIVE service; None if there is none.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html
     """
     needs = {"services": [{"serviceArn": str, "status": str}]}
-    ecs = caller.connection.api("ecs")
-    try:
-        answer = ecs.call("DescribeServices", f"service {service}", needs, cluster=cluster, services=[service])
-    except EcrDeployError as error:
-        raise nearest.explain(caller, error, cluster, service) from error
-    for found in answer["services"]:
-        if found["status"] == "ACTIVE":
-            return str(found["serviceArn"])
-    missing = InvalidRequestError(f"There is no active service {service} in cluster {cluster}.")
-    raise nearest.explain(caller, missing, cluster, service)
+    answer = ecs.call("DescribeServices", f"service {service}", needs, cluster=cluster, services=[service])
+    return next((str(found["serviceArn"]) for found in answer["services"] if found["status"] == "ACTIVE"), None)
+
+
+def _arn_of_daemon(ecs: Api, cluster: str, daemon: str) -> str | None:
+    """The ARN of a daemon; None if there is none.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListDaemons.html
+    """
+    needs = {"clusters": [{"clusterArn": str}]}
+    for described in ecs.call("DescribeClusters", f"cluster {cluster}", needs, clusters=[cluster])["clusters"]:
+        pages = ecs.pages(
+            "ListDaemons",
+            f"cluster {cluster}",
+            {"daemonSummariesList": [{"daemonArn": str}]},
+            clusterArn=described["clusterArn"],
+        )
+        for page in pages:
+            for listed in page["daemonSummariesList"]:
+                if listed["daemonArn"].rpartition("/")[2] == daemon.removeprefix(DAEMON):
+                    return str(listed["daemonArn"])
+    return None
