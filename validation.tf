@@ -63,10 +63,11 @@ locals {
     bool           = "^(true|false)$"
     number         = "^-?[0-9]"
 
-    "object({ clusters = list(string), services = list(string), live_minutes = number })" = "^\\{\"clusters\":${local.json_globs}(,\"live_minutes\":[0-9]{1,7})?(,\"services\":${local.json_globs})?\\}$"
+    "object({ clusters = list(string), services = list(string), live_minutes = number })" = "^\\{\"clusters\":${local.json_globs}(,\"live_minutes\":[0-9]{1,7})?(,\"services\":${local.json_services})?\\}$"
     "object({ expires_hours = number })"                                                  = "^\\{(\"expires_hours\":[1-9][0-9]{0,4})?\\}$"
   }
-  json_globs = "\\[\"${local.one_glob}\"(,\"${local.one_glob}\")*\\]"
+  json_globs    = "\\[\"${local.one_glob}\"(,\"${local.one_glob}\")*\\]"
+  json_services = "\\[\"${local.service}\"(,\"${local.service}\")*\\]"
 
   # The fields of a task of run_before, and those that it must have.
   task_fields        = ["family", "container", "command", "timeout_minutes", "network_configuration", "launch_type"]
@@ -83,9 +84,11 @@ locals {
   # The fields of a rule that hold pushes back until a scheduled run.
   waiting = ["change_calendars", "minimum_image_age", "after", "approval", "max_scan_severity"]
 
-  one_glob   = "([A-Za-z0-9_*?-]|\\[!?[A-Za-z0-9_-]+\\])+"
-  glob       = "^${local.one_glob}$"
-  glob_fix   = "write letters, digits, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"prod-*\""
+  one_glob = "([A-Za-z0-9_*?-]|\\[!?[A-Za-z0-9_-]+\\])+"
+  glob     = "^${local.one_glob}$"
+  glob_fix = "write letters, digits, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"prod-*\""
+  # Names of daemons begin so.
+  service    = "(daemon/)?${local.one_glob}"
   names      = { pattern = local.glob, fault = "which is no glob of names: ${local.glob_fix}" }
   image_tags = { pattern = "^([A-Za-z0-9_.*?-]|\\[!?[A-Za-z0-9_.-]+\\])+$", fault = "which is no glob of image tags: write letters, digits, dots, hyphens and underscores, and among them the wildcards *, ? and [...], as in \"v1.*\"" }
 
@@ -97,7 +100,7 @@ locals {
     exclude_tags     = local.image_tags
     semver           = { pattern = local.semver_range, fault = "which is no range of semantic versions: write comparators such as \">=1.4.0 <2.0.0\", \"^1.4\", \"~1.4.2\", \"1.2 - 2.3\" or \"1.x || 2.x\"" }
     clusters         = local.names
-    services         = local.names
+    services         = merge(local.names, { pattern = "^${local.service}$" })
     containers       = local.names
     families         = local.names
     change_calendars = { pattern = local.calendar, fault = local.calendar_fault }

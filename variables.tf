@@ -56,7 +56,7 @@ variable "rules" {
       captures orders the tags, as a build number or a date, and a lower one never replaces a higher one; a tag in which
       it captures nothing is not deployed. Default: null, by the time of the push.
     - clusters: globs of ECS cluster names. Default: ["*"].
-    - services: globs of ECS service names. Default: ["*"].
+    - services: globs of ECS service names, and of daemons as daemon/NAME. Default: ["*"].
     - containers: globs of the names of containers in task definitions. Default: ["*"].
     - families: globs of the families of task definitions that no service runs. Default: [].
     - change_calendars: names or ARNs of Systems Manager change calendars that hold pushes back while CLOSED, beside

@@ -644,3 +644,23 @@ run "fewer_services_than_none" {
 
   expect_failures = [var.max_services_at_once]
 }
+
+run "daemons_by_name" {
+  command = plan
+
+  variables {
+    daemons            = true
+    reconcile_schedule = "rate(15 minutes)"
+    rules              = [{ clusters = ["prod"], services = ["daemon/*"], after = { clusters = ["staging"], services = ["daemon/agent-[12]", "*"] } }]
+  }
+}
+
+run "a_service_with_a_slash" {
+  command = plan
+
+  variables {
+    rules = [{ services = ["prod/web"] }]
+  }
+
+  expect_failures = [var.rules]
+}
