@@ -406,7 +406,7 @@ def batches(case: Case) -> list[tuple[News, ...]]:
     return [*some, *((one,) for one in case.news if one.kind == "forced")]
 
 
-_MOST_STATES = 100_000
+_MOST_STATES = 100_000 if NIGHTLY else 2_000
 
 
 def explore(case: Case, stops: Sequence[str] = ()) -> int:
@@ -560,7 +560,7 @@ BEHIND_BOTH = Case(
 )
 
 
-@settings(max_examples=5000 if NIGHTLY else 500, deadline=None)
+@settings(max_examples=5000 if NIGHTLY else 300, deadline=None)
 @given(cases())
 @example(FURTHER_TAG)
 @example(TWO_PROGRAMS)

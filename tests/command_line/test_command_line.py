@@ -487,12 +487,11 @@ def test_pin_and_unpin(line: CommandLine) -> None:
 @pytest.mark.newer_boto3
 def test_a_daemon_is_pinned_as_a_service_is(line: CommandLine) -> None:
     line.configure(daemons=True)
-    line.ecs.daemons.add("prod", "agent", line.ecs.daemons.register(definition("agent", f"{APP}:v1")))
+    arn = line.ecs.daemons.add("prod", "agent", line.ecs.daemons.register(definition("agent", f"{APP}:v1")))
 
     assert line.run("pin", "prod", "daemon/agent", "--reason", "INC-42").exit_code == 0
-    assert line.ecs.client().list_tags_for_resource(
-        resourceArn="arn:aws:ecs:eu-west-1:123456789012:daemon/prod/agent"
-    )["tags"] == [{"key": "ecr-deploy:pinned", "value": "INC-42"}]
+    tagged = line.ecs.client().list_tags_for_resource(resourceArn=arn)
+    assert tagged["tags"] == [{"key": "ecr-deploy:pinned", "value": "INC-42"}]
     gone = line.run("pin", "prod", "daemon/agents")
     assert (gone.exit_code, "daemon/agents" in gone.stderr) == (2, True)
 
