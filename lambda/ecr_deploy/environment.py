@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from ecr_deploy.aws.calls import CONFIG, SMALL_CONFIG, Api
-from ecr_deploy.aws.controllers import Controller, Controllers, DaemonController, EcsController, ExpressModeController
+from ecr_deploy.aws.controllers import Controller, Controllers, EcsController, ExpressModeController
 from ecr_deploy.aws.ecs_fleet import EcsFleet
 from ecr_deploy.aws.pacing import Clock, Pacer
 from ecr_deploy.aws.sqs import Queue
@@ -53,11 +53,12 @@ class Environment:
         self.slices = False
         self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
         ecs = self._api("ecs")
-        self.ecs = EcsFleet(ecs)
+        fleet: type[EcsFleet] = EcsFleet
         if settings.daemons:
             from ecr_deploy.aws.ecs_with_daemons import EcsWithDaemons  # noqa: PLC0415 - few have any
 
-            self.ecs = EcsWithDaemons(ecs)
+            fleet = EcsWithDaemons
+        self.ecs = fleet(ecs)
         # Lambda gives the start more of the processor than an invocation.
         ecs.connect()
 
@@ -105,16 +106,16 @@ class Environment:
     @cached_property
     def controllers(self) -> Controllers:
         """The deployment controllers that services may have."""
-        others: dict[str, Controller] = {}
+        itself = EcsController(self.ecs)
+        # ECS rolls daemons out, too.
+        others: dict[str, Controller] = {DAEMONS: itself} if self.settings.daemons else {}
         if self.settings.codedeploy:
             from ecr_deploy.aws.codedeploy import CodeDeploy  # noqa: PLC0415
 
             others[CODE_DEPLOY] = CodeDeploy(self._api("codedeploy"))
         if self.settings.express_mode:
             others[EXPRESS_MODE] = ExpressModeController(self.ecs)
-        if self.settings.daemons:
-            others[DAEMONS] = DaemonController(self.ecs)
-        return Controllers(EcsController(self.ecs), others)
+        return Controllers(itself, others)
 
     @cached_property
     def ecs_with_events(self) -> Api:

@@ -101,18 +101,6 @@ class ExpressModeController(EcsController):
         return self._ecs.update_express(services, revision)
 
 
-class DaemonController(EcsController):
-    """ECS for daemons, which have operations of their own.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateDaemon.html
-    """
-
-    def update(self, services: Iterable[Service], revision: Revision, *, force: bool) -> Sequence[str | EcrDeployError]:
-        """Update daemons to a revision; one that runs already can't be deployed anew, so that nobody asks for it."""
-        del force
-        return self._ecs.update_daemons(services, revision)
-
-
 class OtherController:
     """Whatever deploys by itself: it is not ours to update."""
 

@@ -1,6 +1,6 @@
 """ECS: single calls of it, and all that write. Its JSON stays whole."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # How many DescribeServiceRevisions and DescribeServiceDeployments take at once.
 PER_DESCRIBE = 20
-OLDER_REVISIONS = 20
+_OLDER_REVISIONS = 20
 _DEFINITION: Shape = {
     "taskDefinition": {
         "taskDefinitionArn": str,
@@ -115,25 +115,13 @@ class Ecs:
 
     def revisions(self, family: str) -> Iterator[Revision]:
         """All ACTIVE revisions of a family, newest first."""
-        pages = self._api.pages(
-            "ListTaskDefinitions", family, _REVISIONS, familyPrefix=family, status="ACTIVE", sort="DESC"
-        )
-        for page in pages:
-            yield from self._pool.map(self.revision, page["taskDefinitionArns"])
+        for arns in self._list(family):
+            yield from self._pool.map(self.revision, arns)
 
     def older(self, newest: Revision) -> Iterator[Revision]:
         """The ACTIVE revisions before the newest, one by one, newest first."""
-        pages = self._api.pages(
-            "ListTaskDefinitions",
-            newest.family,
-            _REVISIONS,
-            familyPrefix=newest.family,
-            status="ACTIVE",
-            sort="DESC",
-            maxResults=OLDER_REVISIONS,
-        )
-        for page in pages:
-            yield from (self.revision(arn) for arn in page["taskDefinitionArns"] if number_of(arn) < newest.number)
+        for arns in self._list(newest.family, maxResults=_OLDER_REVISIONS):
+            yield from (self.revision(arn) for arn in arns if _number(arn) < newest.number)
 
     def revision(self, arn: str, *, fresh: bool = False) -> Revision:
         """One revision by its ARN, asked for once; `fresh` as it is now, because it may have been deregistered."""
@@ -151,9 +139,7 @@ class Ecs:
             revision = revisions.read(answer)
             return answer if revision.number > newest and revisions.is_like(revision, request) else None
 
-        answer = self._api.call("RegisterTaskDefinition", family, _DEFINITION, done=registered, **request)
-        # RegisterTaskDefinition answers with the tags beside the definition, as DescribeTaskDefinition does.
-        return self._remember({"tags": request.get("tags"), **answer})
+        return self._remember(self._register(family, request, registered))
 
     def deregister(self, revision: Revision) -> None:
         """Deregister a revision, so that nothing starts it any more."""
@@ -166,15 +152,11 @@ class Ecs:
 
         `force` begins a deployment of the revision that runs already.
         """
-        return list(self._pool.map(lambda service: self._try_update(service, revision, force=force), services))
+        return self._each(services, lambda service: self._update(service, revision, force=force))
 
     def update_express(self, services: Iterable[Service], revision: Revision) -> list[str | CallError | OutOfTimeError]:
         """Update Express Mode services to a revision; for each the id of its deployment, or why it could not be."""
-        return list(self._pool.map(lambda service: self._try_update_express(service, revision), services))
-
-    def update_daemons(self, daemons: Iterable[Service], revision: Revision) -> list[str | CallError | OutOfTimeError]:
-        """Update daemons to a revision; for each the id of its deployment, or why it could not be."""
-        raise NotImplementedError
+        return self._each(services, lambda service: self._update_express(service, revision))
 
     def _describe_services(self, cluster: str, names: list[str]) -> list[Service]:
         answer = self._api.call(
@@ -244,50 +226,68 @@ class Ecs:
     def _describe(self, name: str) -> dict[str, Any]:
         return self._api.call("DescribeTaskDefinition", name, _DEFINITION, taskDefinition=name, include=["TAGS"])
 
+    def _list(self, family: str, **page: int) -> Iterator[list[str]]:
+        """The ARNs of the ACTIVE revisions of a family, newest first, by page."""
+        more: dict[str, Any] = {"status": "ACTIVE", "sort": "DESC", **page}
+        for answer in self._api.pages("ListTaskDefinitions", family, _REVISIONS, familyPrefix=family, **more):
+            yield answer["taskDefinitionArns"]
+
+    def _register(
+        self, family: str, request: Mapping[str, Any], done: Callable[[], dict[str, Any] | None]
+    ) -> dict[str, Any]:
+        """Register a revision; gives what describing it would answer, as `done` does where a try went through."""
+        answer = self._api.call("RegisterTaskDefinition", family, _DEFINITION, done=done, **request)
+        # RegisterTaskDefinition answers with the tags beside the definition, as DescribeTaskDefinition does.
+        return {"tags": request.get("tags"), **answer}
+
     def _remember(self, answer: Mapping[str, Any]) -> Revision:
         revision = revisions.read(answer)
         self._revisions[revision.arn] = revision
         self._repositories[revision.arn] = revision.repositories
         return revision
 
-    def _try_update(self, service: Service, revision: Revision, *, force: bool) -> str | CallError | OutOfTimeError:
-        try:
-            # Any further argument would reset something of the service.
-            more: dict[str, Any] = {"forceNewDeployment": True} if force else {}
-            answer = self._api.call(
-                "UpdateService",
-                f"service {service.name} in cluster {service.cluster}",
-                {"service": {"deployments": Maybe([{"id": str, "status": str}])}},
-                cluster=service.cluster,
-                service=service.name,
-                taskDefinition=revision.arn,
-                **more,
-            )
-        except (CallError, OutOfTimeError) as error:
-            return error
-        finally:
-            self.forget(service.target)
+    def _each(
+        self, services: Iterable[Service], update: Callable[[Service], str]
+    ) -> list[str | CallError | OutOfTimeError]:
+        """Update services; for each what `update` gives, or the error that it raises."""
+
+        def attempt(service: Service) -> str | CallError | OutOfTimeError:
+            try:
+                return update(service)
+            except (CallError, OutOfTimeError) as error:
+                return error
+            finally:
+                self.forget(service.target)
+
+        return list(self._pool.map(attempt, services))
+
+    def _update(self, service: Service, revision: Revision, *, force: bool) -> str:
+        # Any further argument would reset something of the service.
+        more: dict[str, Any] = {"forceNewDeployment": True} if force else {}
+        answer = self._api.call(
+            "UpdateService",
+            f"service {service.name} in cluster {service.cluster}",
+            {"service": {"deployments": Maybe([{"id": str, "status": str}])}},
+            cluster=service.cluster,
+            service=service.name,
+            taskDefinition=revision.arn,
+            **more,
+        )
         deployments = answer["service"].get("deployments") or ()
         return next((str(deployment["id"]) for deployment in deployments if deployment["status"] == "PRIMARY"), "")
 
-    def _try_update_express(self, service: Service, revision: Revision) -> str | CallError | OutOfTimeError:
-        try:
-            # Any further argument would change something of the service.
-            self._api.call(
-                "UpdateExpressGatewayService",
-                f"service {service.name} in cluster {service.cluster}",
-                {"service": dict},
-                serviceArn=service.arn,
-                taskDefinitionArn=revision.arn,
-            )
-        except (CallError, OutOfTimeError) as error:
-            return error
-        finally:
-            self.forget(service.target)
+    def _update_express(self, service: Service, revision: Revision) -> str:
+        # Any further argument would change something of the service.
+        self._api.call(
+            "UpdateExpressGatewayService",
+            f"service {service.name} in cluster {service.cluster}",
+            {"service": dict},
+            serviceArn=service.arn,
+            taskDefinitionArn=revision.arn,
+        )
         # It does not say under which id DescribeServices will list the deployment.
         return ""
 
 
-def number_of(arn: str) -> int:
-    """The number of a revision."""
+def _number(arn: str) -> int:
     return int(arn.rpartition(":")[2])

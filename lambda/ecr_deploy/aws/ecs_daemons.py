@@ -6,12 +6,14 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DaemonDetail.html
 from collections.abc import Mapping
 from typing import Any
 
-from ecr_deploy.aws.calls import Maybe, Shape
+from ecr_deploy.aws.calls import Api, Maybe, Shape
 from ecr_deploy.aws.ecs_services import time_of
+from ecr_deploy.core.errors import CallError
 from ecr_deploy.core.fleet import DAEMONS, Deployment, Service, Target
 from ecr_deploy.core.revisions import DAEMON
 
 REVISION_OF: Shape = {"arn": str, "capacityProviders": Maybe([{"arn": str}])}
+REVISION: Shape = {"daemonRevisionArn": str, "daemonTaskDefinitionArn": str}
 DEPLOYMENT: Shape = {
     "daemonDeploymentArn": str,
     "status": str,
@@ -29,6 +31,24 @@ _ROLLOUT_STATES = {
     "STOPPED": "FAILED",
 }
 _ROLLS_BACK = ("STOP_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
+
+
+def arns(api: Api, cluster: str) -> list[str]:
+    """The ARNs of the daemons of a cluster, which is given by its own; none where it is gone.
+
+    Raises:
+        CallError: ECS refuses or does not answer.
+        OutOfTimeError: the invocation would end first.
+
+    """
+    subject, needs = f"cluster {cluster.rpartition('/')[2]}", {"daemonSummariesList": [{"daemonArn": str}]}
+    try:
+        pages = list(api.pages("ListDaemons", subject, needs, clusterArn=cluster))
+    except CallError as error:
+        if error.code != "ClusterNotFoundException":
+            raise
+        return []
+    return [daemon["daemonArn"] for page in pages for daemon in page["daemonSummariesList"]]
 
 
 def target(arn: str) -> Target:
@@ -85,14 +105,14 @@ def _capacity_providers(daemon: Mapping[str, Any], deployment: Mapping[str, Any]
 
 def _deployment(deployment: Mapping[str, Any], definition: str) -> Deployment:
     """The newest deployment of a daemon, in the words that services have for it."""
-    status = deployment["status"]
-    reason = reason_of(deployment)
-    is_going_back = status in ("STOP_REQUESTED", "ROLLBACK_IN_PROGRESS")
+    status, reason = deployment["status"], reason_of(deployment)
+    rollout_state = _ROLLOUT_STATES.get(status, "IN_PROGRESS")
+    is_going_back = status in _ROLLS_BACK and rollout_state == "IN_PROGRESS"
     return Deployment(
         deployment["daemonDeploymentArn"],
         definition,
         "PRIMARY",
-        _ROLLOUT_STATES.get(status, "IN_PROGRESS"),
+        rollout_state,
         f"rolling back: {reason}" if is_going_back else reason,
         time_of(deployment.get("createdAt")),
     )

@@ -4,19 +4,18 @@ Daemons have operations of their own for all that services have; who works with 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-daemons.html
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
 from ecr_deploy.aws import ecs_daemons
 from ecr_deploy.aws.calls import Api, Maybe, Shape, batched
-from ecr_deploy.aws.ecs import OLDER_REVISIONS, PER_DESCRIBE, number_of
+from ecr_deploy.aws.ecs import PER_DESCRIBE
 from ecr_deploy.aws.ecs_fleet import EcsFleet
 from ecr_deploy.aws.ecs_services import TAGS, tags_of
-from ecr_deploy.aws.known_services import KnownServices
-from ecr_deploy.core import revisions
-from ecr_deploy.core.errors import CallError, OutOfTimeError, Retry
+from ecr_deploy.aws.known_services import OUTDATED_SECONDS, KnownServices
+from ecr_deploy.core.errors import CallError, Retry
 from ecr_deploy.core.fleet import Deployment, Service, Target
 from ecr_deploy.core.revisions import DAEMON, Revision
 from ecr_deploy.core.rules import Rules
@@ -49,8 +48,8 @@ class EcsWithDaemons(EcsFleet):
 
     def known_services(self, rules: Rules) -> Iterator[tuple[Service, bool]]:
         """All services and daemons that any rule reaches, and whether each was described just now."""
-        most = self._seen_daemons.pages(1)
-        return chain(super().known_services(rules), self._read_daemons(rules, self._seen_daemons.usable(most)))
+        known = self._seen_daemons.since(self._api.pacer.now() - OUTDATED_SECONDS)
+        return chain(super().known_services(rules), self._read_daemons(rules, known))
 
     def service(self, target: Target) -> Service | None:
         """One service or daemon as it is now; None if it is gone."""
@@ -79,7 +78,7 @@ class EcsWithDaemons(EcsFleet):
     def _read_daemons(self, rules: Rules, known: Mapping[Target, Service]) -> Iterator[tuple[Service, bool]]:
         """The daemons in scope; those that are not known are described, and said to be."""
         clusters = self._described_clusters(self.clusters(rules))
-        listed = list(self._pool.map(self._daemon_arns, [cluster.arn for cluster in clusters.values()]))
+        listed = list(self._pool.map(lambda cluster: ecs_daemons.arns(self._api, cluster.arn), clusters.values()))
         unknown: list[str] = []
         for cluster, arns in zip(clusters, listed, strict=True):
             self._seen_daemons.keep(cluster, {ecs_daemons.target(arn).name for arn in arns})
@@ -92,28 +91,19 @@ class EcsWithDaemons(EcsFleet):
         for daemon in self._describe_daemons(unknown):
             yield daemon._replace(cluster_tags=clusters[daemon.cluster].tags), True
 
-    def _daemon_arns(self, cluster: str) -> list[str]:
-        subject, needs = f"cluster {cluster.rpartition('/')[2]}", {"daemonSummariesList": [{"daemonArn": str}]}
-        try:
-            pages = list(self._api.pages("ListDaemons", subject, needs, clusterArn=cluster))
-        except CallError as error:
-            if error.code != "ClusterNotFoundException":
-                raise
-            return []
-        return [daemon["daemonArn"] for page in pages for daemon in page["daemonSummariesList"]]
-
     def _describe_daemons(self, arns: Sequence[str]) -> list[Service]:
         """The daemons that are ACTIVE, with what they are to run, which only their newest deployments say."""
         found = [daemon for daemon in self._pool.map(self._describe_daemon, arns) if daemon]
         newest = [daemon["deploymentArn"] for daemon in found if daemon.get("deploymentArn")]
-        deployments = self._described("DescribeDaemonDeployments", "daemonDeployment", newest, ecs_daemons.DEPLOYMENT)
+        deployments = self._deployments(newest)
         tags = self._pool.map(self._tags, [daemon["daemonArn"] for daemon in found])
         target_of = {daemon["daemonArn"]: ecs_daemons.to_run(daemon, deployments) for daemon in found}
         targets = [arn for arn in dict.fromkeys(target_of.values()) if arn]
-        needs: Shape = {"daemonRevisionArn": str, "daemonTaskDefinitionArn": str}
-        targeted = self._described("DescribeDaemonRevisions", "daemonRevision", targets, needs)
+        targeted = self._daemon_revisions(targets)
         services = [
-            ecs_daemons.service(daemon, deployments.get(daemon.get("deploymentArn") or ""), targeted[revision], own)
+            ecs_daemons.service(
+                daemon, deployments.get(daemon.get("deploymentArn") or ""), targeted[revision], tags_of(own)
+            )
             for daemon, own in zip(found, tags, strict=True)
             if (revision := target_of[daemon["daemonArn"]] or "") in targeted
         ]
@@ -139,6 +129,12 @@ class EcsWithDaemons(EcsFleet):
         daemon: dict[str, Any] = answer["daemon"]
         return daemon if daemon["status"] == "ACTIVE" else None
 
+    def _deployments(self, arns: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return self._described("DescribeDaemonDeployments", "daemonDeployment", arns, ecs_daemons.DEPLOYMENT)
+
+    def _daemon_revisions(self, arns: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return self._described("DescribeDaemonRevisions", "daemonRevision", arns, ecs_daemons.REVISION)
+
     def _described(self, operation: str, kind: str, arns: Sequence[str], needs: Shape) -> dict[str, dict[str, Any]]:
         """Deployments or revisions of daemons, 20 at a time, by ARN."""
         found: dict[str, dict[str, Any]] = {}
@@ -148,10 +144,9 @@ class EcsWithDaemons(EcsFleet):
             found.update({item[f"{kind}Arn"]: item for item in answer[f"{kind}s"]})
         return found
 
-    def _tags(self, arn: str) -> dict[str, str]:
-        """The tags of a daemon or of a daemon task definition, which nothing else says."""
-        subject = arn.rpartition(":")[2]
-        return tags_of(self._api.call("ListTagsForResource", subject, {"tags": TAGS}, resourceArn=arn))
+    def _tags(self, arn: str) -> dict[str, Any]:
+        """The `tags` of a daemon or of a daemon task definition, which nothing else says."""
+        return self._api.call("ListTagsForResource", arn.rpartition(":")[2], {"tags": TAGS}, resourceArn=arn)
 
     # Rollouts
 
@@ -169,9 +164,8 @@ class EcsWithDaemons(EcsFleet):
         )["daemonDeployments"]
         arns = [summary["daemonDeploymentArn"] for summary in listed]
         targets = list(dict.fromkeys(summary["targetDaemonRevisionArn"] for summary in listed))
-        described = self._described("DescribeDaemonDeployments", "daemonDeployment", arns, ecs_daemons.DEPLOYMENT)
-        needs: Shape = {"daemonRevisionArn": str, "daemonTaskDefinitionArn": str}
-        revision_of = self._described("DescribeDaemonRevisions", "daemonRevision", targets, needs)
+        described = self._deployments(arns)
+        revision_of = self._daemon_revisions(targets)
         newest_first = sorted(listed, key=lambda summary: summary.get("createdAt") or 0, reverse=True)
         return [
             Deployment(
@@ -185,68 +179,47 @@ class EcsWithDaemons(EcsFleet):
             if summary["targetDaemonRevisionArn"] in revision_of
         ]
 
-    def update_daemons(self, daemons: Iterable[Service], revision: Revision) -> list[str | CallError | OutOfTimeError]:
-        """Update daemons to a revision; for each the id of its deployment, or why it could not be."""
-        return list(self._pool.map(lambda daemon: self._try_update_daemon(daemon, revision), daemons))
-
-    def _try_update_daemon(self, daemon: Service, revision: Revision) -> str | CallError | OutOfTimeError:
-        subject = f"{daemon.name} in cluster {daemon.cluster}"
-        if not daemon.repeated.get("capacityProviderArns"):
+    def _update(self, service: Service, revision: Revision, *, force: bool) -> str:
+        if not service.target.is_daemon:
+            return super()._update(service, revision, force=force)
+        subject = f"{service.name} in cluster {service.cluster}"
+        if not service.repeated.get("capacityProviderArns"):
             message = f"UpdateDaemon of {subject} needs its capacity providers, which ECS does not say"
-            return CallError(message, "UpdateDaemon", "NoCapacityProviders", Retry.LATER)
-        try:
-            answer = self._api.call(
-                "UpdateDaemon",
-                subject,
-                {"deploymentArn": Maybe(str)},
-                daemonArn=daemon.arn,
-                daemonTaskDefinitionArn=revision.arn,
-                **daemon.repeated,
-            )
-        except (CallError, OutOfTimeError) as error:
-            return error
-        finally:
-            self.forget(daemon.target)
+            raise CallError(message, "UpdateDaemon", "NoCapacityProviders", Retry.LATER)
+        answer = self._api.call(
+            "UpdateDaemon",
+            subject,
+            {"deploymentArn": Maybe(str)},
+            daemonArn=service.arn,
+            daemonTaskDefinitionArn=revision.arn,
+            **service.repeated,
+        )
         return answer.get("deploymentArn") or ""
 
     # Daemon task definitions
 
-    def older(self, newest: Revision) -> Iterator[Revision]:
-        """The ACTIVE revisions before the newest, one by one, newest first."""
-        if not newest.family.startswith(DAEMON):
-            yield from super().older(newest)
-            return
-        pages = self._api.pages(
-            "ListDaemonTaskDefinitions",
-            newest.family,
-            {"daemonTaskDefinitions": [{"arn": str}]},
-            family=newest.family.removeprefix(DAEMON),
-            status="ACTIVE",
-            sort="DESC",
-            maxResults=OLDER_REVISIONS,
-        )
-        for page in pages:
-            arns = (definition["arn"] for definition in page["daemonTaskDefinitions"])
-            yield from (self.revision(arn) for arn in arns if number_of(arn) < newest.number)
-
-    def register(self, family: str, request: Mapping[str, Any], newest: int) -> Revision:
-        """Register a revision of a task definition or of a daemon's, once."""
+    def _list(self, family: str, **page: int) -> Iterator[list[str]]:
         if not family.startswith(DAEMON):
-            return super().register(family, request, newest)
+            yield from super()._list(family, **page)
+            return
+        needs: Shape = {"daemonTaskDefinitions": [{"arn": str}]}
+        more: dict[str, Any] = {"status": "ACTIVE", "sort": "DESC", **page}
+        of_family = family.removeprefix(DAEMON)
+        for answer in self._api.pages("ListDaemonTaskDefinitions", family, needs, family=of_family, **more):
+            yield [definition["arn"] for definition in answer["daemonTaskDefinitions"]]
 
-        def registered() -> dict[str, Any] | None:
-            revision = revisions.read(self._describe(family))
-            is_it = revision.number > newest and revisions.is_like(revision, request)
-            return {"daemonTaskDefinitionArn": revision.arn} if is_it else None
-
+    def _register(
+        self, family: str, request: Mapping[str, Any], done: Callable[[], dict[str, Any] | None]
+    ) -> dict[str, Any]:
+        if not family.startswith(DAEMON):
+            return super()._register(family, request, done)
         needs: Shape = {"daemonTaskDefinitionArn": str}
-        answer = self._api.call("RegisterDaemonTaskDefinition", family, needs, done=registered, **request)
-        return self.revision(answer["daemonTaskDefinitionArn"], fresh=True)
+        answer = self._api.call("RegisterDaemonTaskDefinition", family, needs, done=done, **request)
+        return answer if "daemonTaskDefinition" in answer else self._describe(answer["daemonTaskDefinitionArn"])
 
     def _describe(self, name: str) -> dict[str, Any]:
         if not name.startswith(DAEMON) and ":daemon-task-definition/" not in name:
             return super()._describe(name)
         of_family = name.removeprefix(DAEMON)
         answer = self._api.call("DescribeDaemonTaskDefinition", name, _DEFINITION, daemonTaskDefinition=of_family)
-        tags = self._tags(answer["daemonTaskDefinition"]["daemonTaskDefinitionArn"])
-        return {**answer, "tags": [{"key": key, "value": value} for key, value in tags.items()]}
+        return {**answer, "tags": self._tags(answer["daemonTaskDefinition"]["daemonTaskDefinitionArn"]).get("tags")}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ecr_deploy.core.fleet import Service, Target
 
 # ECS's events report changes sooner; this is for those that no event reports.
-_OUTDATED_SECONDS = 300
+OUTDATED_SECONDS = 300
 # Batches of a busy queue share a listing.
 _SHARED_SECONDS = 1
 
@@ -51,7 +51,7 @@ class KnownServices:
         Those that were described more than five minutes ago are not among them, but no more of them than `most`: of
         more, the latest.
         """
-        outdated_at = self._now() - _OUTDATED_SECONDS
+        outdated_at = self._now() - OUTDATED_SECONDS
         seen = dict(self._seen)
         outdated = sorted(
             (target for target in seen if seen[target].at < outdated_at), key=lambda target: seen[target].at

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from ecr_deploy.aws import ecs_daemons
 from ecr_deploy.aws.calls import Api
 from ecr_deploy.cli import deployments, nearest
 from ecr_deploy.cli.options import DONE, FAILED, Caller, command, narrowed, one_service
@@ -12,7 +13,6 @@ from ecr_deploy.cli.options import scope as with_scope
 from ecr_deploy.core.admission import PINNED
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError
 from ecr_deploy.core.fleet import Target
-from ecr_deploy.core.revisions import DAEMON
 
 _FREEZE = ["FROZEN", "BY", "UNTIL", "WHY"]
 
@@ -167,14 +167,7 @@ def _arn_of_daemon(ecs: Api, cluster: str, daemon: str) -> str | None:
     """
     needs = {"clusters": [{"clusterArn": str}]}
     for described in ecs.call("DescribeClusters", f"cluster {cluster}", needs, clusters=[cluster])["clusters"]:
-        pages = ecs.pages(
-            "ListDaemons",
-            f"cluster {cluster}",
-            {"daemonSummariesList": [{"daemonArn": str}]},
-            clusterArn=described["clusterArn"],
-        )
-        for page in pages:
-            for listed in page["daemonSummariesList"]:
-                if listed["daemonArn"].rpartition("/")[2] == daemon.removeprefix(DAEMON):
-                    return str(listed["daemonArn"])
+        for arn in ecs_daemons.arns(ecs, described["clusterArn"]):
+            if ecs_daemons.target(arn) == Target(cluster, daemon):
+                return arn
     return None
