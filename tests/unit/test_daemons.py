@@ -1,5 +1,6 @@
 """ECS Managed Daemons: agents that ECS runs once on each instance, with definitions and deployments of their own."""
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -9,6 +10,7 @@ from ecr_deploy.core import revisions
 from tests.harness.road import APP, Registry, Road, definition, pushed
 from tests.harness.strict_ecs import Died, FakeClock, Fault, StrictEcs
 from tests.harness.strict_ecs.validation import operation_model
+from tests.unit.test_rollouts import EVENTS
 
 pytestmark = pytest.mark.newer_boto3
 
@@ -71,28 +73,13 @@ def road_of(ecs: StrictEcs, **inputs: Any) -> Road:
     return Road(ecs, inputs={"daemons": True, **inputs})
 
 
-def changed(state: str, name: str = "agent") -> dict[str, Any]:
-    """ECS's event of a daemon's deployment, as its documentation has it."""
-    arn = f"arn:aws:ecs:eu-west-1:123456789012:daemon/prod/{name}"
-    return {
-        "version": "0",
-        "id": f"daemon-{state}",
-        "detail-type": "ECS Daemon Deployment State Change",
-        "source": "aws.ecs",
-        "account": "123456789012",
-        "time": "2026-11-23T06:10:00Z",
-        "region": "eu-west-1",
-        "resources": [arn],
-        "detail": {
-            "eventType": "INFO",
-            "eventName": f"DAEMON_DEPLOYMENT_{state}",
-            "clusterArn": "arn:aws:ecs:eu-west-1:123456789012:cluster/prod",
-            "daemonArn": arn,
-            "daemonDeploymentArn": f"arn:aws:ecs:eu-west-1:123456789012:daemon-deployment/prod/{name}/1",
-            "targetDaemonRevisionArn": f"arn:aws:ecs:eu-west-1:123456789012:daemon-revision/prod/{name}/1",
-            "updatedAt": "2026-11-23T06:10:00Z",
-        },
-    }
+def changed(state: str) -> dict[str, Any]:
+    """The event of a state of a deployment of the daemon, as ECS documents it."""
+    event: dict[str, Any] = json.loads((EVENTS / "daemon-pending.json").read_text())
+    event["id"] = f"daemon-{state}"
+    event["resources"] = ["arn:aws:ecs:eu-west-1:123456789012:daemon/prod/agent"]
+    event["detail"]["eventName"] = f"DAEMON_DEPLOYMENT_{state}"
+    return event
 
 
 def outcomes(result: dict[str, Any]) -> dict[str, tuple[str, str | None]]:

@@ -10,17 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import errors
-from .state import Revision
-from .validation import DESCRIBE_ONLY, Json, check_containers, check_family, check_request, check_tags
+from .listing import describe, page
+from .validation import Json, check_request
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from .state import Account
+    from .state import Account, Revision
 
 _FINAL = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
-_MOST_DESCRIBED = 20
 # What an update without them sets: what is not documented to be kept is reset.
 _DEFAULTS: Json = {
     "propagateTags": "NONE",
@@ -98,10 +97,10 @@ def definition_of(account: Account, identifier: str) -> Revision:
     raise errors.client(message)
 
 
-def list_daemons(account: Account, request: Json) -> list[Json]:
+def list_daemons(account: Account, request: Json) -> Json:
     """Outline the daemons of a cluster."""
     cluster = account.cluster(request.get("clusterArn"))
-    return [
+    outlines = [
         {
             "daemonArn": daemon.arn,
             "status": daemon.status,
@@ -111,6 +110,7 @@ def list_daemons(account: Account, request: Json) -> list[Json]:
         for daemon in account.daemons.values()
         if daemon.cluster == cluster.name
     ]
+    return page("daemonSummariesList", outlines, request)
 
 
 def describe_daemon(account: Account, request: Json) -> Json:
@@ -203,7 +203,7 @@ def describe_daemon_revisions(account: Account, request: Json) -> Json:
         for revision in (deployment.target,)
     }
 
-    def describe(daemon: Daemon, revision: DaemonRevision) -> Json:
+    def outline(daemon: Daemon, revision: DaemonRevision) -> Json:
         return {
             "daemonRevisionArn": revision.arn,
             "clusterArn": daemon.cluster_arn,
@@ -214,18 +214,13 @@ def describe_daemon_revisions(account: Account, request: Json) -> Json:
             **revision.flags,
         }
 
-    asked = request["daemonRevisionArns"]
-    _some(asked)
-    return {
-        "daemonRevisions": [describe(*known[arn]) for arn in asked if arn in known],
-        "failures": [{"arn": arn, "reason": "MISSING"} for arn in asked if arn not in known],
-    }
+    return describe("daemonRevisions", "daemonRevisionArns", request, known, outline)
 
 
-def list_daemon_deployments(account: Account, request: Json) -> list[Json]:
+def list_daemon_deployments(account: Account, request: Json) -> Json:
     """Outline the deployments of a daemon, the newest first."""
     daemon = find(account, request["daemonArn"])
-    return [
+    outlines = [
         {
             "daemonDeploymentArn": deployment.arn,
             "daemonArn": daemon.arn,
@@ -237,6 +232,7 @@ def list_daemon_deployments(account: Account, request: Json) -> list[Json]:
         }
         for deployment in reversed(daemon.deployments)
     ]
+    return page("daemonDeployments", outlines, request)
 
 
 def describe_daemon_deployments(account: Account, request: Json) -> Json:
@@ -249,7 +245,7 @@ def describe_daemon_deployments(account: Account, request: Json) -> Json:
         providers = [{"arn": arn, "runningInstanceCount": 1} for arn in revision.providers]
         return {"arn": revision.arn, "capacityProviders": providers, "totalRunningInstanceCount": len(providers)}
 
-    def describe(daemon: Daemon, deployment: DaemonDeployment) -> Json:
+    def outline(daemon: Daemon, deployment: DaemonDeployment) -> Json:
         described = {
             "daemonDeploymentArn": deployment.arn,
             "clusterArn": daemon.cluster_arn,
@@ -265,41 +261,13 @@ def describe_daemon_deployments(account: Account, request: Json) -> Json:
             described["rollback"] = deployment.rollback
         return described
 
-    asked = request["daemonDeploymentArns"]
-    _some(asked)
-    return {
-        "daemonDeployments": [describe(*known[arn]) for arn in asked if arn in known],
-        "failures": [{"arn": arn, "reason": "MISSING"} for arn in asked if arn not in known],
-    }
-
-
-def _some(asked: Sequence[str]) -> None:
-    if not 1 <= len(asked) <= _MOST_DESCRIBED:
-        message = f"Between 1 and {_MOST_DESCRIBED} ARNs are taken."
-        raise errors.invalid_parameter(message)
+    return describe("daemonDeployments", "daemonDeploymentArns", request, known, outline)
 
 
 def register_daemon_task_definition(account: Account, request: Json) -> Json:
     """Make the next revision of a family of daemon task definitions, of the JSON as it came."""
     definition = {name: value for name, value in request.items() if name != "tags"}
-    return {"daemonTaskDefinitionArn": register(account, definition, request.get("tags"), owner=False).arn}
-
-
-def register(account: Account, definition: Json, tags: list[Json] | None, *, owner: bool) -> Revision:
-    """Make the next revision of a family. Numbers are never used twice."""
-    describe_only = sorted((DESCRIBE_ONLY | {"daemonTaskDefinitionArn"}) & definition.keys())
-    if describe_only:
-        message = f"{', '.join(describe_only)} can not be set: ECS adds it."
-        raise errors.invalid_parameter(message)
-    check_family(definition.get("family"))
-    check_containers(definition)
-    checked = {} if tags is None else check_tags(tags, owner=owner)
-    family = definition["family"]
-    known = account.daemon_families.setdefault(family, [])
-    arn = f"{account.prefix}daemon-task-definition/{family}:{len(known) + 1}"
-    by = account.owner if owner else account.caller
-    known.append(Revision(arn, family, len(known) + 1, definition, checked, account.clock.time(), by))
-    return known[-1]
+    return {"daemonTaskDefinitionArn": account.register(definition, request.get("tags"), owner=False, daemon=True).arn}
 
 
 def describe_daemon_task_definition(account: Account, request: Json) -> Json:
@@ -316,7 +284,7 @@ def describe_daemon_task_definition(account: Account, request: Json) -> Json:
     return {"daemonTaskDefinition": described}
 
 
-def list_daemon_task_definitions(account: Account, request: Json) -> list[Json]:
+def list_daemon_task_definitions(account: Account, request: Json) -> Json:
     """Outline the daemon task definitions of a family, or of all."""
     status = request.get("status") or "ACTIVE"
     found = [
@@ -331,7 +299,7 @@ def list_daemon_task_definitions(account: Account, request: Json) -> list[Json]:
         for revision in account.daemon_families[name]
         if status in ("ALL", revision.status)
     ]
-    return found[::-1] if request.get("sort") == "DESC" else found
+    return page("daemonTaskDefinitions", found[::-1] if request.get("sort") == "DESC" else found, request)
 
 
 OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
@@ -339,13 +307,11 @@ OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
     "DescribeDaemonDeployments": describe_daemon_deployments,
     "DescribeDaemonRevisions": describe_daemon_revisions,
     "DescribeDaemonTaskDefinition": describe_daemon_task_definition,
+    "ListDaemonDeployments": list_daemon_deployments,
+    "ListDaemonTaskDefinitions": list_daemon_task_definitions,
+    "ListDaemons": list_daemons,
     "RegisterDaemonTaskDefinition": register_daemon_task_definition,
     "UpdateDaemon": update_daemon,
-}
-LISTS: dict[str, tuple[str, Callable[[Account, Json], list[Json]]]] = {
-    "ListDaemonDeployments": ("daemonDeployments", list_daemon_deployments),
-    "ListDaemonTaskDefinitions": ("daemonTaskDefinitions", list_daemon_task_definitions),
-    "ListDaemons": ("daemonSummariesList", list_daemons),
 }
 
 
@@ -361,7 +327,7 @@ class DaemonOwner:
         tag_list = [{"key": key, "value": value} for key, value in tags.items()] if tags else None
         with self._lock:
             own = check_request("RegisterDaemonTaskDefinition", copy.deepcopy(dict(definition)))
-            return register(self._account, own, tag_list, owner=True).arn
+            return self._account.register(own, tag_list, owner=True, daemon=True).arn
 
     def add(  # noqa: PLR0913 - all but what makes a daemon by name
         self,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import errors
-from .operations import OPERATIONS, missing, service_arn
+from .listing import missing
+from .operations import OPERATIONS, service_arn
 
 if TYPE_CHECKING:
     from .state import Account

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from . import daemons, errors
+from .listing import at_most, describe, missing, page, some
 from .state import AWAITING, DELETED, Account, Revision, Service, describe_tags
 from .tasks import describe_tasks, list_tasks, run_task, stop_task
 from .validation import Json, check_tag_count, check_tags, service_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
-Item = TypeVar("Item")
-
-MAX_PAGE = 100
 MAX_DESCRIBED_CLUSTERS = 100
 MAX_DESCRIBED_SERVICES = 10
-MAX_DESCRIBED_REVISIONS = 20
 UPDATE_SERVICE_MEMBERS = frozenset({"cluster", "service", "taskDefinition", "forceNewDeployment"})
 
 
 def list_clusters(account: Account, request: Json) -> Json:
     """Name the ACTIVE clusters."""
     arns = [cluster.arn for cluster in account.clusters.values() if cluster.status == "ACTIVE"]
-    return _page("clusterArns", arns, request)
+    return page("clusterArns", arns, request)
 
 
 def describe_clusters(account: Account, request: Json) -> Json:
     """Describe up to 100 clusters."""
     asked = request.get("clusters") or ["default"]
-    _at_most(MAX_DESCRIBED_CLUSTERS, asked, "clusters")
+    at_most(MAX_DESCRIBED_CLUSTERS, asked, "clusters")
     with_tags = _includes_tags(request)
     clusters, failures = [], []
     for identifier in asked:
@@ -53,7 +47,7 @@ def list_services(account: Account, request: Json) -> Json:
         for service in cluster.services.values()
         if service.status != "INACTIVE" and _matches_filters(service, request)
     ]
-    return _page("serviceArns", arns, request, default_size=10)
+    return page("serviceArns", arns, request, default_size=10)
 
 
 def _matches_filters(service: Service, request: Json) -> bool:
@@ -67,8 +61,8 @@ def _matches_filters(service: Service, request: Json) -> bool:
 def describe_services(account: Account, request: Json) -> Json:
     """Describe up to 10 services, deleted ones too. AWS promises no order, so it is not the order of the request."""
     cluster = account.cluster(request.get("cluster"))
-    _some("Services", request["services"])
-    _at_most(MAX_DESCRIBED_SERVICES, request["services"], "service names")
+    some("Services", request["services"])
+    at_most(MAX_DESCRIBED_SERVICES, request["services"], "service names")
     with_tags = _includes_tags(request)
     services, failures = [], []
     for identifier in reversed(request["services"]):
@@ -177,7 +171,7 @@ def list_task_definitions(account: Account, request: Json) -> Json:
         for revision in account.families[name]
         if revision.status == status
     ]
-    return _page("taskDefinitionArns", arns[::-1] if request.get("sort") == "DESC" else arns, request)
+    return page("taskDefinitionArns", arns[::-1] if request.get("sort") == "DESC" else arns, request)
 
 
 def list_task_definition_families(account: Account, request: Json) -> Json:
@@ -189,7 +183,7 @@ def list_task_definition_families(account: Account, request: Json) -> Json:
         if any(revision.status != DELETED for revision in account.families[name])
         if name.startswith(prefix) and status in ("ALL", _family_status(account.families[name]))
     ]
-    return _page("families", families, request)
+    return page("families", families, request)
 
 
 def _family_status(revisions: list[Revision]) -> str:
@@ -198,7 +192,7 @@ def _family_status(revisions: list[Revision]) -> str:
 
 def list_tasks_by_page(account: Account, request: Json) -> Json:
     """Name the tasks of a cluster."""
-    return _page("taskArns", list_tasks(account, request), request)
+    return page("taskArns", list_tasks(account, request), request)
 
 
 def list_tags_for_resource(account: Account, request: Json) -> Json:
@@ -259,7 +253,7 @@ def describe_service_revisions(account: Account, request: Json) -> Json:
         if service.has_revisions
         for deployment in service.deployments
     }
-    return _describe("serviceRevisions", "serviceRevisionArns", request, known, Service.describe_revision)
+    return describe("serviceRevisions", "serviceRevisionArns", request, known, Service.describe_revision)
 
 
 def list_service_deployments(account: Account, request: Json) -> Json:
@@ -277,7 +271,7 @@ def list_service_deployments(account: Account, request: Json) -> Json:
         if not request.get("status") or deployment.status in request["status"]
         if created.get("after", 0) <= deployment.started_at <= created.get("before", float("inf"))
     ]
-    return _page("serviceDeployments", outlines, request)
+    return page("serviceDeployments", outlines, request)
 
 
 def describe_service_deployments(account: Account, request: Json) -> Json:
@@ -288,7 +282,7 @@ def describe_service_deployments(account: Account, request: Json) -> Json:
         if service.has_revisions
         for deployment in service.deployments
     }
-    return _describe("serviceDeployments", "serviceDeploymentArns", request, known, Service.describe_deployment)
+    return describe("serviceDeployments", "serviceDeploymentArns", request, known, Service.describe_deployment)
 
 
 def stop_service_deployment(account: Account, request: Json) -> Json:
@@ -328,27 +322,6 @@ def continue_service_deployment(account: Account, request: Json) -> Json:
     return {"serviceDeploymentArn": arn}
 
 
-def _describe(
-    member: str,
-    asked_member: str,
-    request: Json,
-    known: dict[str, tuple[Service, Item]],
-    describe: Callable[[Service, Item], Json],
-) -> Json:
-    asked = request[asked_member]
-    _some(asked_member, asked)
-    _at_most(MAX_DESCRIBED_REVISIONS, asked, asked_member)
-    return {
-        member: [describe(*known[arn]) for arn in asked if arn in known],
-        "failures": [missing(arn) for arn in asked if arn not in known],
-    }
-
-
-def missing(arn: str) -> Json:
-    """Give the failure that ECS lists, with HTTP 200, for what it does not have."""
-    return {"arn": arn, "reason": "MISSING"}
-
-
 def service_arn(account: Account, request: Json, identifier: str) -> str:
     """Give the ARN of a service, of one that does not exist, too."""
     if identifier.startswith("arn:"):
@@ -366,56 +339,12 @@ def _known_revision(account: Account, identifier: str) -> Revision:
     return revision
 
 
-def _page(member: str, items: Sequence[object], request: Json, default_size: int = MAX_PAGE) -> Json:
-    size = request.get("maxResults")
-    if size is None:
-        size = default_size
-    if not 1 <= size <= MAX_PAGE:
-        message = f"maxResults must be between 1 and {MAX_PAGE}."
-        raise errors.invalid_parameter(message)
-    start = _offset(member, request.get("nextToken"))
-    answer: Json = {member: list(items[start : start + size])}
-    if start + size < len(items):
-        answer["nextToken"] = base64.b64encode(f"{member} {start + size}".encode()).decode()
-    return answer
-
-
-def _list(member: str, items: Callable[[Account, Json], list[Json]], account: Account, request: Json) -> Json:
-    return _page(member, items(account, request), request)
-
-
-def _offset(member: str, token: str | None) -> int:
-    if token is None:
-        return 0
-    try:
-        of_member, _, offset = base64.b64decode(token, validate=True).decode().partition(" ")
-        if of_member == member:
-            return int(offset)
-    except (binascii.Error, ValueError):
-        pass
-    message = "Invalid token."
-    raise errors.invalid_parameter(message)
-
-
 def _includes_tags(request: Json) -> bool:
     return "TAGS" in (request.get("include") or [])
 
 
-def _some(what: str, items: Iterable[object]) -> None:
-    if not items:
-        message = f"{what} cannot be empty."
-        raise errors.invalid_parameter(message)
-
-
-def _at_most(limit: int, items: Sequence[object], what: str) -> None:
-    if len(items) > limit:
-        message = f"{what} can have at most {limit} items."
-        raise errors.invalid_parameter(message)
-
-
 _OPERATIONS: dict[str, Callable[[Account, Json], Json]] = {
     **daemons.OPERATIONS,
-    **{name: partial(_list, member, items) for name, (member, items) in daemons.LISTS.items()},
     "ContinueServiceDeployment": continue_service_deployment,
     "DeregisterTaskDefinition": deregister_task_definition,
     "DescribeClusters": describe_clusters,

@@ -318,14 +318,17 @@ class Account:
         found = revisions[int(number) - 1] if 1 <= int(number) <= len(revisions) else None
         return None if found is None or found.status == DELETED else found
 
-    def register(self, definition: Json, tags: list[Json] | None, *, owner: bool) -> Revision:
-        """Make the next revision of a family. Numbers are never used twice."""
+    def register(self, definition: Json, tags: list[Json] | None, *, owner: bool, daemon: bool = False) -> Revision:
+        """Make the next revision of a family, or of one of daemon task definitions. Numbers are never used twice."""
         check_definition(definition)
         checked_tags = {} if tags is None else check_tags(tags, owner=owner)
-        revisions = self.families.setdefault(definition["family"], [])
+        families, kind = self.families, "task-definition"
+        if daemon:
+            families, kind = self.daemon_families, "daemon-task-definition"
+        revisions = families.setdefault(definition["family"], [])
         number = len(revisions) + 1
         revision = Revision(
-            arn=f"{self.prefix}task-definition/{definition['family']}:{number}",
+            arn=f"{self.prefix}{kind}/{definition['family']}:{number}",
             family=definition["family"],
             number=number,
             definition=definition,

@@ -22,6 +22,7 @@ Json = dict[str, Any]
 DESCRIBE_ONLY = frozenset(
     {
         "compatibilities",
+        "daemonTaskDefinitionArn",
         "deleteRequestedAt",
         "deregisteredAt",
         "registeredAt",
@@ -124,19 +125,14 @@ def check_request(operation: str, request: Json) -> Json:
 
 
 def check_definition(definition: Json) -> None:
-    """Refuse a task definition that ECS would refuse. Its tags are another matter: see check_tags."""
+    """Refuse a task definition, of a daemon or not, that ECS would refuse. Its tags: see check_tags."""
     describe_only = sorted(DESCRIBE_ONLY & definition.keys())
     if describe_only:
         message = f"{', '.join(describe_only)} can not be set: ECS adds it."
         raise errors.invalid_parameter(message)
-    check_family(definition.get("family"))
+    _check_family(definition.get("family"))
     if "FARGATE" in (definition.get("requiresCompatibilities") or []):
         _check_fargate(definition)
-    check_containers(definition)
-
-
-def check_containers(definition: Json) -> None:
-    """Refuse what ECS would refuse of the containers of a definition, and one that is too long."""
     containers = definition.get("containerDefinitions") or []
     if not containers:
         message = "Container list cannot be empty."
@@ -152,8 +148,7 @@ def check_containers(definition: Json) -> None:
         raise errors.client(message)
 
 
-def check_family(family: str | None) -> None:
-    """Refuse a name of a family that ECS would refuse."""
+def _check_family(family: str | None) -> None:
     if not family:
         message = "Family can not be blank."
         raise errors.client(message)
