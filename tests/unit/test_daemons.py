@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from ecr_deploy.core import revisions
+from ecr_deploy.core.errors import InvalidRequestError
 from tests.harness.road import APP, Registry, Road, definition, pushed
 from tests.harness.strict_ecs import Died, FakeClock, Fault, StrictEcs
 from tests.harness.strict_ecs.validation import operation_model
 from tests.unit.test_rollouts import EVENTS
+from tests.unit.test_rollouts import changed as service_changed
 
 pytestmark = pytest.mark.newer_boto3
 
@@ -372,3 +374,63 @@ def test_status_and_a_scheduled_run_know_it(daemons: StrictEcs) -> None:
     assert daemons.daemons.running("prod", "agent")["containerDefinitions"][0]["image"] == f"{APP}:v2"
     names = {service["service"] for service in road.request(status={})["services"]}
     assert names == {"agent", "daemon/agent"}
+
+
+def test_services_beside_it_are_as_without_it(daemons: StrictEcs) -> None:
+    daemons.add_service("prod", "web", daemons.register(definition("web", f"{APP}:v1")), service_revisions=True)
+    road = road_of(daemons)
+    road.push(pushed("v2"))
+    daemons.register(definition("web", f"{APP}:v1", cpu="512"))
+    # Another instance of the module, whose clusters this one can't see.
+    theirs = daemons.client(caller="other-eu-west-1/other")
+    theirs.register_task_definition(family="web", containerDefinitions=[{"name": "main", "image": "theirs"}])
+
+    road.push(pushed("v3", time="2026-11-23T08:00:00Z"))
+    assert daemons.running("prod", "web") == definition("web", f"{APP}:v3", cpu="512")
+    daemons.break_circuit("prod", "web")
+    road.deliver(service_changed("failed", service="web"))
+
+    entries = road.request(history={"cluster": "prod", "service": "web"})["history"]
+    # What the bad image superseded is deployed again.
+    assert [entry["state"] for entry in entries] == ["started", "rolled-back", "superseded"]
+
+
+@pytest.mark.parametrize("place", [("prod", "daemon/nobody"), ("nowhere", "daemon/agent")])
+def test_one_that_is_not_there(daemons: StrictEcs, place: tuple[str, str]) -> None:
+    cluster, service = place
+    with pytest.raises(InvalidRequestError, match="There is nothing to roll back"):
+        road_of(daemons).request(rollback={"cluster": cluster, "service": service})
+
+    assert daemons.writes == []
+
+
+def test_a_cluster_that_is_gone_has_none(daemons: StrictEcs) -> None:
+    daemons.add_cluster("old")
+    daemons.delete_cluster("old")
+
+    result = road_of(daemons, rules=[{"clusters": ["old", "prod"]}]).push(pushed("v2"))
+
+    assert outcomes(result)["daemon/agent"] == ("deployed", None)
+
+
+def test_one_without_capacity_providers_is_left_alone(ecs: StrictEcs) -> None:
+    ecs.daemons.add("prod", "agent", ecs.daemons.register(WHOLE), providers=())
+
+    result = road_of(ecs).push(pushed("v2"))
+
+    assert outcomes(result)["daemon/agent"][0] == "failed"
+    assert "capacity providers" in result["services"][0]["reason"]
+    assert ecs.count("UpdateDaemon") == 0
+
+
+def test_what_ecs_has_forgotten_of_its_deployments_is_not_needed(daemons: StrictEcs) -> None:
+    before = daemons.daemons.settings("prod", "agent")
+    daemons.daemons.forget_deployments("prod", "agent")
+
+    result = road_of(daemons).push(pushed("v2"))
+
+    after = daemons.daemons.settings("prod", "agent")
+    assert outcomes(result)["daemon/agent"] == ("deployed", None)
+    assert {name: after[name] for name in (*SETTINGS, "providers")} == {
+        name: before[name] for name in (*SETTINGS, "providers")
+    }

@@ -74,6 +74,7 @@ class Daemon:
     tags: dict[str, str]
     created_at: float
     status: str = "ACTIVE"
+    tells_deployments: bool = True
     deployments: list[DaemonDeployment] = field(default_factory=list)
 
 
@@ -238,7 +239,10 @@ def list_daemon_deployments(account: Account, request: Json) -> Json:
 def describe_daemon_deployments(account: Account, request: Json) -> Json:
     """Describe up to 20 deployments of daemons."""
     known = {
-        deployment.arn: (daemon, deployment) for daemon in account.daemons.values() for deployment in daemon.deployments
+        deployment.arn: (daemon, deployment)
+        for daemon in account.daemons.values()
+        if daemon.tells_deployments
+        for deployment in daemon.deployments
     }
 
     def detail(revision: DaemonRevision) -> Json:
@@ -371,6 +375,11 @@ class DaemonOwner:
                 }
                 deployment.rollback = {**back, **({"reason": reason} if reason else {})}
             deployment.status, deployment.reason = status, reason
+
+    def forget_deployments(self, cluster: str, name: str) -> None:
+        """Let ECS describe a daemon's deployments no more, as it does with services' after 90 days."""
+        with self._lock:
+            self._daemon(cluster, name).tells_deployments = False
 
     def delete(self, cluster: str, name: str) -> None:
         """Begin to delete a daemon."""
