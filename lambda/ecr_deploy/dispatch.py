@@ -13,8 +13,18 @@ from ecr_deploy.aws import sqs
 from ecr_deploy.aws.sqs import Message
 from ecr_deploy.core import events, pushes
 from ecr_deploy.core.errors import EcrDeployError, InvalidRequestError, Retry
-from ecr_deploy.core.events import InvalidEventError
-from ecr_deploy.core.news import Change, DeploymentChange, GroupChange, News, NoPush, ScanEnd, TaskChange, Tick
+from ecr_deploy.core.fields import InvalidEventError
+from ecr_deploy.core.news import (
+    Change,
+    DeploymentChange,
+    GroupChange,
+    News,
+    NoPush,
+    RemoteChange,
+    ScanEnd,
+    TaskChange,
+    Tick,
+)
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason
 from ecr_deploy.core.pushes import Push, retry_of
 from ecr_deploy.deployer import Results
@@ -167,7 +177,7 @@ class Dispatcher:
             return [report.log_unexpected(error, news.event_id, f"message {message.id}")], [], None
 
     def _follow(
-        self, news: DeploymentChange | TaskChange | ScanEnd | GroupChange
+        self, news: DeploymentChange | TaskChange | ScanEnd | GroupChange | RemoteChange
     ) -> tuple[Sequence[PushResult], Results]:
         """Do what follows from a change of what pushes wait for; gives what failed of it, and what came of pushes."""
         if isinstance(news, TaskChange):
@@ -178,6 +188,10 @@ class Dispatcher:
             from ecr_deploy import on_scan  # noqa: PLC0415
 
             return on_scan.end(self.environment, news)
+        if isinstance(news, RemoteChange):
+            from ecr_deploy import on_remote  # noqa: PLC0415
+
+            return on_remote.track(self.environment, news)
         from ecr_deploy import on_rollout  # noqa: PLC0415
 
         return on_rollout.track(self.environment, news)

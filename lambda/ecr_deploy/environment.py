@@ -25,6 +25,7 @@ from ecr_deploy.core.settings import Settings
 if TYPE_CHECKING:
     from ecr_deploy.aws.freezes import Freezes
     from ecr_deploy.aws.progress import ProgressItems
+    from ecr_deploy.aws.remote import RemoteItems
     from ecr_deploy.aws.scheduler import Scheduler
     from ecr_deploy.aws.slots import Slots
 
@@ -135,6 +136,13 @@ class Environment:
         from ecr_deploy.aws.slots import Slots  # noqa: PLC0415 - few need them
 
         return Slots(self._api("dynamodb", self._reporting), self.settings.table_name)
+
+    @cached_property
+    def remote(self) -> "RemoteItems":
+        """What was reported in other regions, in the table."""
+        from ecr_deploy.aws.remote import RemoteItems  # noqa: PLC0415 - few need it
+
+        return RemoteItems(self._api("dynamodb", self._reporting), self.settings.table_name)
 
     def frozen(self, settings: Settings) -> Settings:
         """The settings with what somebody froze, as of the last reading of the table."""

@@ -156,8 +156,8 @@ def _moved(
     return {family: hits for family, hits in found.items() if hits}
 
 
-def running(environment: Environment, rules: Rules, repository: Repository) -> list[Target]:
-    """The services in scope that run a repository, as far as ECS said it within the last minutes.
+def running(environment: Environment, rules: Rules, is_wanted: Callable[[Repository], bool]) -> list[Target]:
+    """The services in scope that run certain repositories, as far as ECS said it within the last minutes.
 
     Raises:
         CallError: ECS does not say what is in scope.
@@ -168,7 +168,7 @@ def running(environment: Environment, rules: Rules, repository: Repository) -> l
     return [
         service.target
         for service, found in environment.ecs.repositories(services)
-        if not isinstance(found, CallError) and repository in found
+        if not isinstance(found, CallError) and any(map(is_wanted, found))
     ]
 
 

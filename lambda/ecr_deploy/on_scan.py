@@ -14,7 +14,7 @@ def end(environment: Environment, news: ScanEnd) -> tuple[list[PushResult], Resu
     if environment.settings.dry_run or not rules.scans(news.repository):
         return [], []
     try:
-        targets = fleet_reader.running(environment, rules, news.repository)
+        targets = fleet_reader.running(environment, rules, news.repository.__eq__)
     except EcrDeployError as error:
         return [report.log_failed(news.event_id, f"looking for what waits: {error}", error)], []
     return waiting.deploy(environment, news.event_id, targets)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecr_deploy.core import records
 from ecr_deploy.core.errors import EcrDeployError, Retry
-from ecr_deploy.core.events import InvalidEventError
+from ecr_deploy.core.fields import InvalidEventError
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.freezes import Freeze
 from ecr_deploy.core.news import NoPush

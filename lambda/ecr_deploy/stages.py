@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from ecr_deploy.aws.table import Known
-from ecr_deploy.core import admission
+from ecr_deploy.core import admission, remote
 from ecr_deploy.core.desires import Desire
 from ecr_deploy.core.errors import CallError
 from ecr_deploy.core.fleet import Service, Target
@@ -27,7 +27,11 @@ def look_at(environment: Environment, settings: Settings, repositories: Iterable
     if not wanted:
         return settings
     reports: dict[tuple[Stage, Repository], Report] = {}
-    for stage in {stage for stage, _ in wanted}:
+    for region in {stage.region for stage, _ in wanted if stage.region}:
+        asked = {pair for pair in wanted if pair[0].region == region}
+        reported = environment.remote.read(region, {repository for _, repository in asked})
+        reports |= {(stage, repository): remote.report(stage, reported[repository]) for stage, repository in asked}
+    for stage in {stage for stage, _ in wanted if not stage.region}:
         runs = _runs(environment, settings, stage)
         memories = environment.table.read(service.target for service, _ in runs)
         for repository in (repository for asked, repository in wanted if asked == stage):

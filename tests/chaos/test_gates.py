@@ -17,7 +17,7 @@ import pytest
 
 from ecr_deploy.core import manifests
 from tests.chaos.test_stateful import TICK
-from tests.harness.road import APP, Queues, Registry, Road, definition, digest, pushed
+from tests.harness.road import ACCOUNT, APP, Queues, Registry, Road, definition, digest, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 
 EVENTS = Path(__file__).parents[1] / "events" / "deployments"
@@ -43,34 +43,74 @@ RULES: dict[str, list[dict[str, Any]]] = {
     "all": [{}],
     "services": [STAGING, {"clusters": ["prod"], "after": {**STAGING, "services": ["web"]}}],
 }
+# Those that wait for staging, where that is in another region.
+REMOTE = {
+    name: json.loads(
+        json.dumps(rules).replace(
+            '"after": {"clusters": ["staging"]', '"after": {"region": "us-east-1", "clusters": ["staging"]'
+        )
+    )
+    for name, rules in RULES.items()
+    if '"after": {"clusters": ["staging"]' in json.dumps(rules)
+}
 # Rules | steps | what each cluster runs in the end | outcome and reason kind of the last push to production.
 TABLE = Path(__file__).with_name("gates.txt").read_text().splitlines()
 CASES = [tuple(cell.strip() for cell in line.split("|")) for line in TABLE]
 
 
 class World:
-    """One service in each cluster."""
+    """One service in each cluster; that of staging may be in another region, where a function of its own reports it."""
 
-    def __init__(self, ecs: StrictEcs, rules: list[dict[str, Any]], queues: Queues | None = None) -> None:
+    def __init__(
+        self,
+        ecs: StrictEcs,
+        rules: list[dict[str, Any]],
+        queues: Queues | None = None,
+        *,
+        staging: StrictEcs | None = None,
+    ) -> None:
         self.ecs = ecs
         self.registry = Registry()
         self.registry.push("v1", time="2026-11-22T06:00:00Z")
         self.clusters = [
             name for name in ("staging", "canary", "prod") if name != "canary" or name in json.dumps(rules)
         ]
+        self.road, self.remote = self._road(ecs, rules, queues), staging and self._road(staging, rules)
         for cluster in self.clusters:
-            family = ecs.register(definition(f"{cluster}-api", f"{APP}:v1"))
-            ecs.add_service(cluster, "api", family, service_revisions=True)
-        self.road = Road(ecs, queues, clients={"ecr": self.registry}, inputs={"rules": rules, "reconcile": True})
+            place = self._road_of(cluster).ecs
+            family = place.register(definition(f"{cluster}-api", f"{APP}:v1"))
+            place.add_service(cluster, "api", family, service_revisions=True)
+        self.reported = 0
         self.deliver(TICK)
         ecs.clock.sleep(60)
         self.last = "v1"
 
+    def _road(self, ecs: StrictEcs, rules: list[dict[str, Any]], queues: Queues | None = None) -> Road:
+        return Road(ecs, queues, clients={"ecr": self.registry}, inputs={"rules": rules, "reconcile": True})
+
+    def _road_of(self, cluster: str) -> Road:
+        return self.remote if self.remote and cluster == "staging" else self.road
+
+    @property
+    def roads(self) -> list[Road]:
+        return [self.remote, self.road] if self.remote else [self.road]
+
     def deliver(self, *bodies: Any) -> None:
-        assert self.road.deliver(*bodies) == []
+        for road in self.roads:
+            assert road.deliver(*bodies) == []
+
+    def forward(self) -> None:
+        """What the function in staging's region reported since, from its bus to ours, twice and in reverse order."""
+        if self.remote:
+            taken = self.remote.events.taken[self.reported :]
+            self.reported += len(taken)
+            now = f"{datetime.fromtimestamp(self.ecs.clock.time(), UTC):%Y-%m-%dT%H:%M:%SZ}"
+            events = [remote_event(detail_type, detail, now) for detail_type, detail in reversed(taken)]
+            assert self.road.deliver(*events) == self.road.deliver(*events) == []
 
     def step(self, name: str, *arguments: str) -> None:
         getattr(self, name.replace("-", "_"))(*arguments)
+        self.forward()
         self.ecs.clock.sleep(1)
 
     def push(self, tag: str) -> None:
@@ -92,16 +132,17 @@ class World:
 
     def lost(self, cluster: str) -> None:
         """It is live, and no event says so."""
-        self.ecs.move_deployment(cluster, "api", "SUCCESSFUL")
+        self._road_of(cluster).ecs.move_deployment(cluster, "api", "SUCCESSFUL")
 
     def changed(self, cluster: str, state: str) -> None:
         event = json.loads((EVENTS / f"{state}.json").read_text())
         event["resources"] = [f"arn:aws:ecs:eu-west-1:123456789012:service/{cluster}/api"]
-        self.deliver(event)
+        assert self._road_of(cluster).deliver(event) == []
 
     def break_(self, cluster: str) -> None:
-        self.ecs.break_circuit(cluster, "api")
-        self.ecs.end_deployments()
+        place = self._road_of(cluster).ecs
+        place.break_circuit(cluster, "api")
+        place.end_deployments()
         self.changed(cluster, "failed")
 
     def run(self) -> None:
@@ -111,16 +152,18 @@ class World:
         self.ecs.clock.sleep(int(minutes) * 60)
 
     def cold(self) -> None:
-        self.road.cold_start()
+        for road in self.roads:
+            road.cold_start()
 
     def pin(self, cluster: str) -> None:
-        self.ecs.retag_service(cluster, "api", {"ecr-deploy:pinned": "yes"})
+        self._road_of(cluster).ecs.retag_service(cluster, "api", {"ecr-deploy:pinned": "yes"})
 
     def opt_out(self, cluster: str) -> None:
-        self.ecs.retag_service(cluster, "api", {"ecr-deploy:enabled": "false"})
+        self._road_of(cluster).ecs.retag_service(cluster, "api", {"ecr-deploy:enabled": "false"})
 
     def deploy(self, tag: str) -> None:
-        self.road.request(repository="app", tag=tag)
+        for road in self.roads:
+            road.request(repository="app", tag=tag)
 
     def approve(self, tag: str, by: str) -> None:
         self._exists(tag)
@@ -160,6 +203,10 @@ class World:
     def unfreeze(self, cluster: str) -> None:
         self.road.request(unfreeze={"clusters": [cluster]})
 
+    def runs(self) -> dict[str, str]:
+        """The tag that each cluster runs."""
+        return {cluster: self._road_of(cluster).image(cluster, "api").rpartition(":")[2] for cluster in self.clusters}
+
     def decided(self) -> str:
         """Outcome and kind of reason of the last push in production."""
         answer = self.road.request(explain={"repository": "app", "tag": self.last})
@@ -168,6 +215,12 @@ class World:
 
 
 setattr(World, "break", World.break_)
+
+
+def remote_event(detail_type: str, detail: dict[str, Any], time: str) -> dict[str, Any]:
+    """An event of ecr-deploy in another region, as it comes by the bus."""
+    envelope = {"version": "0", "id": f"remote-{time}", "source": "ecr-deploy", "account": ACCOUNT}
+    return {**envelope, "detail-type": detail_type, "region": "us-east-1", "time": time, "detail": detail}
 
 
 def test_there_are_enough_of_them() -> None:
@@ -181,8 +234,24 @@ def test_what_waits_and_what_passes(ecs: StrictEcs, rules: str, steps: str, runs
     for step in steps.split(", "):
         world.step(*step.split())
 
-    found = {cluster: world.road.image(cluster, "api").rpartition(":")[2] for cluster in world.clusters}
-    assert found | dict(text.split() for text in runs.split(", ")) == found
+    assert world.runs() | dict(text.split() for text in runs.split(", ")) == world.runs()
+    assert world.decided() == decided
+
+
+@pytest.mark.parametrize(
+    ("rules", "steps", "runs", "decided"),
+    [case for case in CASES if case[0] in REMOTE],
+    ids=[f"{case[0]}: {case[1]}" for case in CASES if case[0] in REMOTE],
+)
+def test_a_stage_in_another_region_is_as_one_here(
+    ecs: StrictEcs, rules: str, steps: str, runs: str, decided: str
+) -> None:
+    world = World(ecs, REMOTE[rules], staging=StrictEcs(region="us-east-1", clock=ecs.clock))
+
+    for step in steps.split(", "):
+        world.step(*step.split())
+
+    assert world.runs() | dict(text.split() for text in runs.split(", ")) == world.runs()
     assert world.decided() == decided
 
 

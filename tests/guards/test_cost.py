@@ -19,7 +19,7 @@ from tests.harness.rounds import Rounds
 from tests.harness.strict_ecs import FakeClock, Fault, StrictEcs
 
 # Raise it only for what every push needs; import the rest where it is used.
-MODULES_AT_START = 47
+MODULES_AT_START = 48
 
 
 class Fleet(NamedTuple):

@@ -16,6 +16,7 @@ ROOMS = (
     (
         "freezing.py",
         "on_push.py",
+        "on_remote.py",
         "on_request.py",
         "on_rollout.py",
         "on_scan.py",

@@ -341,7 +341,7 @@ class Road:
         values = {**fixed, "queue_url": urls[0], "dead_letter_queue_url": urls[1], **self.inputs}
         environment = {settings.VARIABLE: json.dumps(values)}
         read = settings.from_environment(environment)
-        return Dispatcher(Environment(read, REGION, self.client, self.clock or self.ecs.clock))
+        return Dispatcher(Environment(read, self.ecs.region, self.client, self.clock or self.ecs.clock))
 
     def push(self, event: Mapping[str, Any], **context: float) -> dict[str, Any]:
         """Hand one bare event over; gives what came of the push."""

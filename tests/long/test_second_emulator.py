@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from ecr_deploy.core import events, settings
+from ecr_deploy.core import events, fields, settings
 from ecr_deploy.core.pushes import Push
 from tests.e2e.test_event_pattern import draw_event, draw_rules, patterns
 from tests.harness.moto_server import only_aws
@@ -115,7 +115,7 @@ def test_no_pattern_refuses_what_the_rules_let_in(tmp_path: Path) -> None:
         for event in [*recorded, *(draw_event(random) for _ in range(120))]:
             try:
                 push = events.parse(event)
-            except events.InvalidEventError:
+            except fields.InvalidEventError:
                 continue
             if isinstance(push, Push) and not parsed.rejection(push.record):
                 let_in += 1

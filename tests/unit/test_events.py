@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ecr_deploy.core.events import InvalidEventError
+from ecr_deploy.core.fields import InvalidEventError
 from tests.harness.road import APP, Queues, Road, definition, pushed
 from tests.harness.strict_ecs import StrictEcs
 

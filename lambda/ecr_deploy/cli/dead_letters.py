@@ -13,7 +13,7 @@ from ecr_deploy.cli.options import DONE, FAILED, NOTHING, Caller, Commands, comm
 from ecr_deploy.cli.options import yes as with_yes
 from ecr_deploy.core import events
 from ecr_deploy.core.errors import InvalidRequestError
-from ecr_deploy.core.events import InvalidEventError
+from ecr_deploy.core.fields import InvalidEventError
 from ecr_deploy.core.pushes import Push
 
 _NEEDS: Shape = {

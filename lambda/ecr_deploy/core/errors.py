@@ -2,7 +2,7 @@
 
 EcrDeployError
 ├── InvalidImageError      a text is no image reference                (images.py)
-├── InvalidEventError      an event is not whole                       (events.py)
+├── InvalidEventError      an event is not whole                       (fields.py)
 ├── InvalidSettingsError   a setting has a value it may not have       (settings.py)
 ├── InvalidRequestError    an operator asks for what can't be done
 ├── CallError              AWS refused a call, never answered it, or answered what can't be read

@@ -4,24 +4,20 @@ Event shapes: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbr
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.html
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast, get_args
 
 from ecr_deploy.core import images, pushes, records
-from ecr_deploy.core.errors import EcrDeployError
+from ecr_deploy.core.fields import InvalidEventError, optional, text
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.news import (
     REST_OF_RUN,
     DeploymentChange,
-    GroupChange,
     News,
     NoPush,
-    ScanEnd,
-    TaskChange,
     Tick,
 )
 from ecr_deploy.core.pushes import Push
@@ -42,19 +38,6 @@ _IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application
 _BELONGING = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 
 
-class InvalidEventError(EcrDeployError):
-    """An event that claims to be a push, but lacks a field or holds a malformed one.
-
-    `field` is the path of the field in the event; `value` is what stood there, None if nothing did.
-    """
-
-    def __init__(self, field: str, value: object = None) -> None:
-        problem = "is missing" if value is None else f"is malformed: {json.dumps(value, default=str)[:300]}"
-        super().__init__(f"{field} {problem}")
-        self.field = field
-        self.value = value
-
-
 def parse(event: object) -> News:
     """Read an EventBridge event.
 
@@ -67,7 +50,12 @@ def parse(event: object) -> News:
         raise InvalidEventError(field, event)
     event_id = str(event.get("id", ""))
     kind = event.get("detail-type")
-    read = _READERS.get((str(event.get("source")), str(kind)))
+    source_and_kind = str(event.get("source")), str(kind)
+    read = _READERS.get(source_and_kind)
+    if read is None:
+        from ecr_deploy.core import changes  # noqa: PLC0415 - few functions are sent any
+
+        read = changes.READERS.get(source_and_kind)
     if read is None:
         return NoPush(f"an event of source {event.get('source')!r} and type {kind!r} is no push", event_id)
     return read(event, event_id)
@@ -75,10 +63,10 @@ def parse(event: object) -> News:
 
 def _native(event: Mapping[str, Any], event_id: str, pushing: str) -> Push | NoPush:
     """Read a push to a repository, or the arrival of a replica there: account and region are the receiving ones."""
-    action = _text(event, "detail.action-type")
+    action = text(event, "detail.action-type")
     if action != pushing:
         return NoPush(f"the image action {action} is no push", event_id)
-    if (result := _text(event, "detail.result")) != "SUCCESS":
+    if (result := text(event, "detail.result")) != "SUCCESS":
         return NoPush(f"the push ended in {result}", event_id)
     return _push(
         event,
@@ -89,7 +77,7 @@ def _native(event: Mapping[str, Any], event_id: str, pushing: str) -> Push | NoP
         tag="detail.image-tag",
         digest="detail.image-digest",
         time="time",
-        artifact=_optional(event, "detail.artifact-media-type"),
+        artifact=optional(event, "detail.artifact-media-type"),
     )
 
 
@@ -98,7 +86,7 @@ def _cache(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
 
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html
     """
-    if (status := _text(event, "detail.sync-status")) != "SUCCESS":
+    if (status := text(event, "detail.sync-status")) != "SUCCESS":
         return NoPush(f"pulling it through the cache ended in {status}", event_id)
     return _push(
         event,
@@ -116,32 +104,24 @@ def _cache(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
 def _cloudtrail(event: Mapping[str, Any], event_id: str) -> Push | NoPush:
     from ecr_deploy.core import manifests  # noqa: PLC0415 - events of CloudTrail alone have one
 
-    name = _text(event, "detail.eventName")
+    name = text(event, "detail.eventName")
     if name != "PutImage":
         return NoPush(f"the API call {name} is no push", event_id)
-    if error := _optional(event, "detail.errorCode"):
+    if error := optional(event, "detail.errorCode"):
         return NoPush(f"the push failed: {error}", event_id)
     pushed = "detail.responseElements.image"
-    manifest = _optional(event, f"{pushed}.imageManifest") or _optional(event, "detail.requestParameters.imageManifest")
+    manifest = optional(event, f"{pushed}.imageManifest") or optional(event, "detail.requestParameters.imageManifest")
     return _push(
         event,
         event_id,
         account=f"{pushed}.registryId",
-        region="detail.awsRegion" if _optional(event, "detail.awsRegion") else "region",
+        region="detail.awsRegion" if optional(event, "detail.awsRegion") else "region",
         repository=f"{pushed}.repositoryName",
         tag=f"{pushed}.imageId.imageTag",
         digest=f"{pushed}.imageId.imageDigest",
-        time="detail.eventTime" if _optional(event, "detail.eventTime") else "time",
+        time="detail.eventTime" if optional(event, "detail.eventTime") else "time",
         artifact=manifests.artifact_of(manifest),
     )
-
-
-def _group(event: Mapping[str, Any], event_id: str) -> GroupChange:
-    """Read which deployment group it is about.
-
-    https://docs.aws.amazon.com/codedeploy/latest/userguide/monitoring-cloudwatch-events.html
-    """
-    return GroupChange(_text(event, "detail.application"), _text(event, "detail.deploymentGroup"), event_id)
 
 
 def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
@@ -155,40 +135,12 @@ def _deployment(event: Mapping[str, Any], event_id: str) -> DeploymentChange:
     if match is None:
         field = "resources"
         raise InvalidEventError(field, resources)
-    cluster = match["cluster"] or _text(event, "detail.clusterArn").rpartition("/")[2]
+    cluster = match["cluster"] or text(event, "detail.clusterArn").rpartition("/")[2]
     awaits_action = event["detail-type"] == "ECS Hook State Change"
     detail = event.get("detail")
     begins = isinstance(detail, Mapping) and _BEGINNING.fullmatch(str(detail.get("eventName"))) is not None
     name = f"{DAEMON}{match['name']}" if match["kind"] == "daemon" else match["name"]
     return DeploymentChange(Target(cluster, name), event_id, begins, awaits_action)
-
-
-def _task(event: Mapping[str, Any], event_id: str) -> TaskChange | NoPush:
-    """Read a task that has stopped, if it is one of ours.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
-    """
-    from ecr_deploy.core import tasks  # noqa: PLC0415 - few functions are sent any
-
-    started_by = _optional(event, "detail.startedBy")
-    if not str(started_by).startswith(tasks.STARTED_BY) or _optional(event, "detail.lastStatus") != "STOPPED":
-        return NoPush("a task of others, or one that runs, is no push", event_id)
-    cluster = _text(event, "detail.clusterArn").rpartition("/")[2]
-    return TaskChange(cluster, str(started_by), event["detail"], event_id)
-
-
-def _scan(event: Mapping[str, Any], event_id: str) -> ScanEnd:
-    """Read whose scan has ended; ECR names the repository, Amazon Inspector gives its ARN.
-
-    https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html
-    https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-events.html
-    """
-    name = _text(event, "detail.repository-name").rpartition(":repository/")[2]
-    account, region = _text(event, "account", images.is_account), _text(event, "region", images.is_region)
-    if not images.is_ecr_repository_name(name):
-        field = "detail.repository-name"
-        raise InvalidEventError(field, name)
-    return ScanEnd(Repository(account, region, name), event_id)
 
 
 def _push(  # noqa: PLR0913 - one path for each field of a push
@@ -205,15 +157,15 @@ def _push(  # noqa: PLR0913 - one path for each field of a push
 ) -> Push | NoPush:
     """Read the fields of a push from where this kind of event keeps them."""
     place = Repository(
-        _text(event, account, images.is_account),
-        _text(event, region, images.is_region),
-        _text(event, repository, images.is_ecr_repository_name),
+        text(event, account, images.is_account),
+        text(event, region, images.is_region),
+        text(event, repository, images.is_ecr_repository_name),
     )
-    if _optional(event, tag) in (None, ""):
+    if optional(event, tag) in (None, ""):
         return NoPush("an untagged push: a part of a multi-architecture image, or an attestation", event_id, str(place))
-    pushed_tag = _text(event, tag, images.is_tag)
-    pushed_digest = _text(event, digest, images.is_ecr_digest)
-    pushed_at = records.parse_time(_text(event, time, records.is_time))
+    pushed_tag = text(event, tag, images.is_tag)
+    pushed_digest = text(event, digest, images.is_ecr_digest)
+    pushed_at = records.parse_time(text(event, time, records.is_time))
     name = f"{place}:{pushed_tag}"
     if artifact and artifact not in _IMAGE_CONFIGS:
         return NoPush(f"an artefact of type {artifact} is no image", event_id, name)
@@ -222,49 +174,28 @@ def _push(  # noqa: PLR0913 - one path for each field of a push
     return Push(Record(place, pushed_tag, pushed_digest, pushed_at), event_id)
 
 
-def _text(event: Mapping[str, Any], path: str, is_valid: Callable[[str], bool] = bool) -> str:
-    """The text at a dotted path.
-
-    Raises:
-        InvalidEventError: nothing is there, or it is not valid.
-
-    """
-    value = _optional(event, path)
-    if not isinstance(value, str) or not is_valid(value):
-        raise InvalidEventError(path, value)
-    return value
-
-
-def _optional(event: Mapping[str, Any], path: str) -> object:
-    """Whatever is at a dotted path; None where the path ends early."""
-    value: object = event
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
 def _retry(event: Mapping[str, Any], event_id: str) -> Push:
     """Read what `retry_of` wrote."""
     repository = Repository(
-        _text(event, "detail.registry", images.is_account),
-        _text(event, "detail.region", images.is_region),
-        _text(event, "detail.repository", images.is_ecr_repository_name),
+        text(event, "detail.registry", images.is_account),
+        text(event, "detail.region", images.is_region),
+        text(event, "detail.repository", images.is_ecr_repository_name),
     )
     record = Record(
         repository,
-        _text(event, "detail.tag", images.is_tag),
-        _text(event, "detail.digest", images.is_ecr_digest),
-        records.parse_time(_text(event, "detail.pushed_at", records.is_time)),
+        text(event, "detail.tag", images.is_tag),
+        text(event, "detail.digest", images.is_ecr_digest),
+        records.parse_time(text(event, "detail.pushed_at", records.is_time)),
     )
-    origin = _text(event, "detail.origin", get_args(pushes.Origin).__contains__)
-    by = _optional(event, "detail.by")
-    answer = _optional(event, "detail.answer")
-    targets = _optional(event, "detail.targets")
+    origin = text(event, "detail.origin", get_args(pushes.Origin).__contains__)
+    by = optional(event, "detail.by")
+    answer = optional(event, "detail.answer")
+    targets = optional(event, "detail.targets")
     return Push(
         record,
         event_id,
         cast("pushes.Origin", origin),
-        force=_optional(event, "detail.force") is True,
+        force=optional(event, "detail.force") is True,
         targets=frozenset(Target(*target) for target in targets) if isinstance(targets, list) else None,
         by=by if isinstance(by, str) else None,
         answer=cast("pushes.Answer", answer) if answer in get_args(pushes.Answer) else None,
@@ -273,8 +204,8 @@ def _retry(event: Mapping[str, Any], event_id: str) -> Push:
 
 def _rest_of_run(event: Mapping[str, Any], event_id: str) -> Tick:
     """Read what `Tick.rest` wrote."""
-    done = _optional(event, "detail.done")
-    began_at = records.parse_time(_text(event, "detail.began_at", records.is_time))
+    done = optional(event, "detail.done")
+    began_at = records.parse_time(text(event, "detail.began_at", records.is_time))
     return Tick(event_id, began_at, done if isinstance(done, str) else None)
 
 
@@ -288,13 +219,9 @@ _READERS: dict[
     ("aws.ecr", "ECR Pull Through Cache Action"): _cache,
     ("aws.ecr", "AWS API Call via CloudTrail"): _cloudtrail,
     ("aws.events", "Scheduled Event"): lambda _, event_id: Tick(event_id),
-    ("aws.ecr", "ECR Image Scan"): _scan,
-    ("aws.inspector2", "Inspector2 Scan"): _scan,
     ("aws.ecs", "ECS Deployment State Change"): _deployment,
     ("aws.ecs", "ECS Daemon Deployment State Change"): _deployment,
     ("aws.ecs", "ECS Hook State Change"): _deployment,
-    ("aws.ecs", "ECS Task State Change"): _task,
     REST_OF_RUN: _rest_of_run,
     pushes.RETRY: _retry,
-    ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _group,
 }

@@ -29,27 +29,33 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanFinding.h
 
 
 class Stage(NamedTuple):
-    """Services on which an image must have been live for so long; `clusters` and `services` are globs."""
+    """Services on which an image must have been live for so long; `clusters` and `services` are globs.
+
+    `region` is that of another region, and empty for the function's own.
+    """
 
     clusters: tuple[str, ...]
     services: tuple[str, ...] = ("*",)
     live: timedelta = timedelta(0)
+    region: str = ""
 
     def __str__(self) -> str:
         """Name it in a message."""
         services = "" if self.services == ("*",) else f"{' or '.join(self.services)} in "
-        return f"{services}{' or '.join(self.clusters)}"
+        return f"{services}{' or '.join(self.clusters)}{f' in {self.region}' if self.region else ''}"
 
 
 class Report(NamedTuple):
     """What a stage says of one repository: the services that run it, and where and since when images are or were live.
 
-    `rejected` names a service from which an image was rolled back, by digest.
+    `rejected` names a service from which an image was rolled back, by digest; `asked` the services that count for an
+    image where those are not all `services`.
     """
 
     services: tuple[str, ...] = ()
     live_since: Mapping[str, Mapping[str, datetime]] = MappingProxyType({})
     rejected: Mapping[str, str] = MappingProxyType({})
+    asked: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 class Approval(NamedTuple):
@@ -163,10 +169,12 @@ def _stage(gates: Gates, push: Record, facts: Facts, _: object) -> Reason | None
     report = facts.stages.get((stage, push.repository), Report())
     if push.digest in report.rejected:
         return Reason("stage", f"it was rolled back from {report.rejected[push.digest]}, which is in {stage}")
-    if not report.services:
-        return Reason("stage", f"no service of {stage} runs {push.repository}")
+    services = report.asked.get(push.digest, report.services)
+    if not services:
+        lacking = f"has reported {push.repository.name}" if stage.region else f"runs {push.repository}"
+        return Reason("stage", f"no service of {stage} {lacking}")
     since = report.live_since.get(push.digest, {})
-    if missing := [service for service in report.services if service not in since]:
+    if missing := [service for service in services if service not in since]:
         return Reason("stage", f"it has not been live on {missing[0]}, which is in {stage}")
     ripe = max(since.values()) + stage.live
     text = f"it will have been live in {stage} for long enough at {_time(ripe)}"

@@ -68,6 +68,10 @@ class Repository(NamedTuple):
         """The AWS partition of the region, such as `aws` or `aws-cn`."""
         return self._partition_and_suffix()[0]
 
+    def is_copy_of(self, other: "Repository") -> bool:
+        """Whether it holds what is pushed to another: it is the same, or a replica in another region."""
+        return (self.account, self.name) == (other.account, other.name)
+
     def __str__(self) -> str:
         """Spell the repository as its plain registry host writes it."""
         return f"{self.account}.dkr.ecr.{self.region}.{self._partition_and_suffix()[1]}/{self.name}"

@@ -9,6 +9,7 @@ from ecr_deploy.core import records
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.pushes import Push
+from ecr_deploy.core.records import Record
 
 
 class NoPush(NamedTuple):
@@ -18,6 +19,16 @@ class NoPush(NamedTuple):
     event_id: str
     image: str | None = None
 
+
+DETAIL_TYPES = {
+    "deployed": "Deployment Started",
+    "superseded": "Deployment Superseded",
+    "waiting": "Deployment Waiting",
+    "failed": "Deployment Failed",
+    "live": "Deployment Live",
+    "rolled-back": "Deployment Rolled Back",
+}
+"""Of the events that report what became of an image on a service, by outcome."""
 
 REST_OF_RUN = ("ecr-deploy", "Rest of Scheduled Run")
 """Source and detail-type of what is left of a scheduled run."""
@@ -70,5 +81,20 @@ class GroupChange(NamedTuple):
     event_id: str
 
 
-Change = Tick | DeploymentChange | TaskChange | ScanEnd | GroupChange
+class RemoteChange(NamedTuple):
+    """News of what became of a push on a service in another region, from ecr-deploy there, in an account.
+
+    `outcome` is that of the event.
+    """
+
+    account: str
+    region: str
+    target: Target
+    push: Record
+    outcome: str
+    at: datetime
+    event_id: str
+
+
+Change = Tick | DeploymentChange | TaskChange | ScanEnd | GroupChange | RemoteChange
 News = Push | NoPush | Change

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.gates import SEVERITIES, Stage
-from ecr_deploy.core.images import is_account, is_tag
+from ecr_deploy.core.images import is_account, is_region, is_tag
 
 if TYPE_CHECKING:
     from ecr_deploy.core.order_by import OrderBy
@@ -160,6 +160,7 @@ class Reader:
             clusters=tuple(read("clusters", "a list of at least one text", _is_list_of(str))),
             services=read.globs("services", ("*",)),
             live=read.minutes("live_minutes"),
+            region=str(read("region", "the name of a region", _is_region, "")),
         )
         read.refuse_others()
         return stage
@@ -215,6 +216,10 @@ def _is_count(value: object) -> bool:
 
 def _is_severity(value: object) -> bool:
     return value in SEVERITIES
+
+
+def _is_region(value: object) -> bool:
+    return isinstance(value, str) and is_region(value)
 
 
 def _is_tag(value: object) -> bool:

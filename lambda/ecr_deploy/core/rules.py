@@ -207,6 +207,10 @@ class Rules(NamedTuple):
         after = (rule.gates.after for rule in self.rules if rule.covers(repository))
         return tuple(dict.fromkeys(stage for stage in after if stage))
 
+    def remote_stages(self) -> bool:
+        """Whether any rule waits for another region."""
+        return any(rule.gates.after and rule.gates.after.region for rule in self.rules)
+
     def max_scan_severity(self) -> bool:
         """Whether any rule asks what ECR found in images."""
         return any(rule.gates.max_scan_severity for rule in self.rules)
@@ -217,7 +221,8 @@ class Rules(NamedTuple):
 
     def is_stage(self, target: Target, repository: Repository) -> bool:
         """Whether pushes to a repository have to be live on a target before they go on."""
-        return any(self.of_stage(stage).reaches(target) for stage in self.stages(repository))
+        here = (stage for stage in self.stages(repository) if not stage.region)
+        return any(self.of_stage(stage).reaches(target) for stage in here)
 
     def of_stage(self, stage: Stage) -> "Rules":
         """Rules that reach the services of a stage, to look at them, whatever a request is narrowed to."""

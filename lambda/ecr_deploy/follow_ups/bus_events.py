@@ -11,6 +11,7 @@ from ecr_deploy.aws.event_bus import Event
 from ecr_deploy.core import images, records
 from ecr_deploy.core.errors import Retry
 from ecr_deploy.core.fleet import Target
+from ecr_deploy.core.news import DETAIL_TYPES
 from ecr_deploy.core.outcomes import Outcome, PushResult, Reason, TargetResult
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
@@ -18,17 +19,10 @@ from ecr_deploy.core.settings import Settings
 from ecr_deploy.follow_ups import FollowUp
 
 if TYPE_CHECKING:
+    from ecr_deploy.core.images import Repository
     from ecr_deploy.rollout_watch import RolloutResult
 
 _VERSION = 1
-_DETAIL_TYPES = {
-    "deployed": "Deployment Started",
-    "superseded": "Deployment Superseded",
-    "waiting": "Deployment Waiting",
-    "failed": "Deployment Failed",
-    "live": "Deployment Live",
-    "rolled-back": "Deployment Rolled Back",
-}
 
 
 class BusEvents(FollowUp):
@@ -45,7 +39,7 @@ class BusEvents(FollowUp):
     def after_rollouts(self, event_id: str, results: Sequence["RolloutResult"], targets: Sequence[Target]) -> None:
         """Report rollouts that ended."""
         del event_id, targets
-        event_bus.put(self.environment.event_bus, [self._of_rollout(result) for result in results])
+        event_bus.put(self.environment.event_bus, [event for result in results for event in self._of_rollout(result)])
 
     def after_giving_up(self, push: Push, result: PushResult) -> None:
         """Report a push that is retried no more."""
@@ -60,7 +54,7 @@ class BusEvents(FollowUp):
         found = [
             self._of_target(push, target)
             for target in result.targets
-            if str(target.outcome) in _DETAIL_TYPES and _is_retried(target) is given_up
+            if str(target.outcome) in DETAIL_TYPES and _is_retried(target) is given_up
         ]
         explained = any(target.outcome is Outcome.FAILED for target in result.targets)
         if result.outcome is Outcome.FAILED and not explained and _is_retried(result) is given_up:
@@ -80,8 +74,15 @@ class BusEvents(FollowUp):
             **{"from": result.before, "to": result.after},
         )
 
-    def _of_rollout(self, result: "RolloutResult") -> Event:
-        rollout, record = result.rollout, result.record
+    def _of_rollout(self, result: "RolloutResult") -> list[Event]:
+        """The events of a rollout: one for each image that it brought, or one for what nobody pushed."""
+        newest: dict[Repository, Record] = {}
+        for push in sorted(result.rollout.pushes, key=lambda push: push.pushed_at):
+            newest[push.repository] = push
+        return [self._of_image(result, push) for push in newest.values() or (None,)]
+
+    def _of_image(self, result: "RolloutResult", record: Record | None) -> Event:
+        rollout = result.rollout
         passed = self.environment.now() - record.pushed_at if record else None
         return self._event(
             str(rollout.state),
@@ -122,7 +123,7 @@ class BusEvents(FollowUp):
             "reason": reason.text if reason else None,
             "reason_kind": reason.kind if reason else None,
         }
-        return _DETAIL_TYPES[outcome], {**detail, **members}
+        return DETAIL_TYPES[outcome], {**detail, **members}
 
 
 def _is_retried(result: TargetResult | PushResult) -> bool:
