@@ -38,8 +38,8 @@ locals {
         state    = "ENABLED"
       }
 
-      # How tasks end that have to run first. This rule and the next are there without any, too, and disabled: whether
-      # there are may be unknown at plan.
+      # How tasks end that have to run first. This rule and the next two are there without any, too, and disabled:
+      # whether there are may be unknown at plan.
       tasks = {
         needed      = true
         description = "Ends of tasks that run first"
@@ -62,6 +62,20 @@ locals {
         })
         schedule = null
         state    = length(local.scanned) > 0 && !var.dry_run ? "ENABLED" : "DISABLED"
+      }
+
+      # What becomes of pushes in other regions, where rules wait for that and something sends it on from there.
+      remote = {
+        needed      = true
+        description = "Deployments in other regions"
+        pattern = jsonencode({
+          source      = ["ecr-deploy"]
+          detail-type = [for outcome in ["Started", "Superseded", "Waiting", "Failed", "Live", "Rolled Back"] : "Deployment ${outcome}"]
+          account     = [local.account_id]
+          region      = [{ anything-but = [local.region] }]
+        })
+        schedule = null
+        state    = length(local.awaited_regions) > 0 && !var.dry_run ? "ENABLED" : "DISABLED"
       }
 
       # How CodeDeploy's end: it sends events of its own, which do not name the cluster.
@@ -88,6 +102,8 @@ locals {
       }
     } : name => event if event.needed
   }
+
+  awaited_regions = distinct([for rule in local.rules : rule.after.region if can(rule.after.region)])
 
   # Each glob up to its first wildcard. Prefixes may match more than the globs do: the function looks again. Wildcards are
   # scarce: a bus takes 30 rules with any.

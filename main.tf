@@ -168,6 +168,11 @@ resource "aws_lambda_function" "this" {
     }
 
     precondition {
+      condition     = !contains(local.awaited_regions, local.region)
+      error_message = "rules[*].after.region is ${local.region}, the module's own region: leave it out to wait for services there."
+    }
+
+    precondition {
       condition     = length(local.circular_rules) == 0
       error_message = "A stage waits for itself: rules[${join("] and rules[", local.circular_rules)}] have after, and reach what they wait for. Let a rule without after reach the first stage."
     }

@@ -19,7 +19,7 @@ locals {
       change_calendars    = "list(string)"
       minimum_image_age   = "number"
       run_before          = "list(object)"
-      after               = "object({ clusters = list(string), services = list(string), live_minutes = number })"
+      after               = "object({ region = string, clusters = list(string), services = list(string), live_minutes = number })"
       approval            = "object({ expires_hours = number })"
       max_scan_severity   = "string"
       promote_tag         = "string"
@@ -36,11 +36,11 @@ locals {
     }
   }
 
-  # For each rule with a stage, by its index, those of them that bring pushes to the stage; none where a rule without a
-  # stage reaches it, too. A path of up to eight steps that ends where it began is a circle.
-  staged = try({ for index, rule in local.rules : tostring(index) => rule if rule.after != null && length(rule.after.clusters) > 0 }, {})
+  # For each rule with a stage in its own region, by its index, those of them that bring pushes to the stage; none where a
+  # rule without one reaches it, too. A path of up to eight steps that ends where it began is a circle.
+  staged = try({ for index, rule in local.rules : tostring(index) => rule if rule.after != null && length(rule.after.clusters) > 0 && !can(rule.after.region) }, {})
   stage_steps = try({ for index, rule in local.staged : index => alltrue([for cluster in rule.after.clusters : anytrue(flatten([
-    for other in local.rules : [for glob in other.clusters : can(regex(local.as_regex[glob], cluster))] if other.after == null
+    for other in local.rules : [for glob in other.clusters : can(regex(local.as_regex[glob], cluster))] if other.after == null || can(other.after.region)
     ]))]) ? [] : [
     for other_index, other in local.staged : other_index if anytrue(flatten([for cluster in rule.after.clusters : [
       for glob in other.clusters : can(regex(local.as_regex[glob], cluster)) || can(regex(local.as_regex[cluster], glob))
@@ -63,9 +63,10 @@ locals {
     bool           = "^(true|false)$"
     number         = "^-?[0-9]"
 
-    "object({ clusters = list(string), services = list(string), live_minutes = number })" = "^\\{\"clusters\":${local.json_globs}(,\"live_minutes\":[0-9]{1,7})?(,\"services\":${local.json_services})?\\}$"
-    "object({ expires_hours = number })"                                                  = "^\\{(\"expires_hours\":[1-9][0-9]{0,4})?\\}$"
+    "object({ region = string, clusters = list(string), services = list(string), live_minutes = number })" = "^\\{\"clusters\":${local.json_globs}(,\"live_minutes\":[0-9]{1,7})?(,\"region\":\"${local.region_name}\")?(,\"services\":${local.json_services})?\\}$"
+    "object({ expires_hours = number })"                                                                   = "^\\{(\"expires_hours\":[1-9][0-9]{0,4})?\\}$"
   }
+  region_name   = "[a-z]{2,}(-[a-z]+)+-[0-9]+"
   json_globs    = "\\[\"${local.one_glob}\"(,\"${local.one_glob}\")*\\]"
   json_services = "\\[\"${local.service}\"(,\"${local.service}\")*\\]"
 

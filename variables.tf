@@ -68,7 +68,8 @@ variable "rules" {
       those of the first service that the push reaches). Default: [].
     - after: object with clusters and services, globs of a stage, and live_minutes: the same image must have been live for
       so many minutes, 0 unless given, on every service there that runs its repository, and rolled back on none. Services
-      that opted out or are pinned are not asked. Default: null, none.
+      that opted out or are pinned are not asked. With region, the stage is in another region, from which an EventBridge
+      rule must send the events of ecr-deploy to this one's default event bus. Default: null, none.
     - approval: object with expires_hours: the image must be approved by a request, within so many hours of the push if
       they are given. {} is one that never expires. Default: null, none.
     - max_scan_severity: the greatest severity that ECR's scan may have found in an image, one of NONE, UNTRIAGED,

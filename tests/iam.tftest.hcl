@@ -23,8 +23,8 @@ run "as_narrow_as_iam_allows" {
   assert {
     condition = { for queue in [aws_sqs_queue.this[0], aws_sqs_queue.undelivered[0]] : queue.name => jsondecode(queue.policy).Statement } == {
       for queue, rules in {
-        "ecr-deploy.fifo"        = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-hooks", "ecr-deploy-scans", "ecr-deploy-schedule", "ecr-deploy-tasks"]
-        "ecr-deploy-undelivered" = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-hooks", "ecr-deploy-scans", "ecr-deploy-schedule", "ecr-deploy-tasks"]
+        "ecr-deploy.fifo"        = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-hooks", "ecr-deploy-remote", "ecr-deploy-scans", "ecr-deploy-schedule", "ecr-deploy-tasks"]
+        "ecr-deploy-undelivered" = ["ecr-deploy", "ecr-deploy-deployments", "ecr-deploy-hooks", "ecr-deploy-remote", "ecr-deploy-scans", "ecr-deploy-schedule", "ecr-deploy-tasks"]
         } : queue => [{
           Sid       = "AllowEventsOfTheRules"
           Effect    = "Allow"

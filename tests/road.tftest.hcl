@@ -65,7 +65,7 @@ run "defaults" {
 
   assert {
     condition = (
-      { for name, target in aws_cloudwatch_event_target.queue : name => target.rule } == { pushes = "ecr-deploy", deployments = "ecr-deploy-deployments", hooks = "ecr-deploy-hooks", scans = "ecr-deploy-scans", tasks = "ecr-deploy-tasks", schedule = "ecr-deploy-schedule" }
+      { for name, target in aws_cloudwatch_event_target.queue : name => target.rule } == { pushes = "ecr-deploy", deployments = "ecr-deploy-deployments", hooks = "ecr-deploy-hooks", remote = "ecr-deploy-remote", scans = "ecr-deploy-scans", tasks = "ecr-deploy-tasks", schedule = "ecr-deploy-schedule" }
       && alltrue([for target in aws_cloudwatch_event_target.queue :
         target.arn == aws_sqs_queue.this[0].arn
         && target.dead_letter_config[0].arn == aws_sqs_queue.undelivered[0].arn
@@ -265,7 +265,7 @@ run "rules_and_what_comes_after" {
     condition = (
       aws_cloudwatch_event_rule.other["schedule"].schedule_expression == "rate(15 minutes)"
       && aws_cloudwatch_event_rule.other["schedule"].state == "ENABLED"
-      && keys(aws_cloudwatch_event_target.queue) == ["codedeploy", "daemons", "deployments", "hooks", "pushes", "scans", "schedule", "tasks"]
+      && keys(aws_cloudwatch_event_target.queue) == ["codedeploy", "daemons", "deployments", "hooks", "pushes", "remote", "scans", "schedule", "tasks"]
     )
     error_message = "The scheduled run must come over the same queue."
   }

@@ -565,6 +565,73 @@ run "a_stage_that_a_rule_of_its_own_reaches" {
   }
 }
 
+run "stages_in_other_regions" {
+  command = plan
+  variables {
+    rules = [
+      { clusters = ["prod"], after = { region = "us-east-1", clusters = ["prod"], live_minutes = 30 } },
+      { clusters = ["last"], after = { clusters = ["prod"] } },
+      { clusters = ["more"], after = { region = "ap-southeast-2", clusters = ["more"], services = ["web-*"] } },
+    ]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.other["remote"].state == "ENABLED"
+    error_message = "Nothing would open these stages."
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.other["remote"].event_pattern) == {
+      source      = ["ecr-deploy"]
+      detail-type = ["Deployment Started", "Deployment Superseded", "Deployment Waiting", "Deployment Failed", "Deployment Live", "Deployment Rolled Back"]
+      account     = ["123456789012"]
+      region      = [{ anything-but = ["eu-west-1"] }]
+    }
+    error_message = "Only what this account reports in other regions counts."
+  }
+}
+
+run "a_stage_here_needs_no_rule_for_other_regions" {
+  command = plan
+  variables {
+    rules              = [{ clusters = ["staging"] }, { clusters = ["prod"], after = { clusters = ["staging"] } }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.other["remote"].state == "DISABLED"
+    error_message = "What other regions report would be read for nothing."
+  }
+}
+
+run "a_stage_in_the_modules_own_region" {
+  command = plan
+  variables {
+    rules              = [{ after = { region = "eu-west-1", clusters = ["staging"] } }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [aws_lambda_function.this[0]]
+}
+
+run "a_stage_in_what_is_no_region" {
+  command = plan
+  variables {
+    rules              = [{ after = { region = "Ireland", clusters = ["staging"] } }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [var.rules]
+}
+
+run "a_stage_in_a_region_without_clusters" {
+  command = plan
+  variables {
+    rules              = [{ after = { region = "us-east-1" } }]
+    reconcile_schedule = "rate(15 minutes)"
+  }
+  expect_failures = [var.rules]
+}
+
 run "a_stage_without_a_schedule" {
   command = plan
   variables {

@@ -36,10 +36,10 @@ module "ecr_deploy_second" {
   clusters           = [var.name]
   reconcile_schedule = "rate(5 minutes)"
 
-  # What goes there goes after somebody looked at the first region.
+  # What goes there was live in the first region for so long.
   rules = [{
     repositories = [aws_ecr_repository.this.name]
-    approval     = {}
+    after        = { region = var.region, clusters = [var.name], live_minutes = var.soak_minutes }
   }]
 }
 

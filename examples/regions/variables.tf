@@ -18,3 +18,10 @@ variable "second_region" {
   default     = "us-east-1"
   nullable    = false
 }
+
+variable "soak_minutes" {
+  description = "Minutes that an image must have been live in the first region before it goes to the second. Default: 30."
+  type        = number
+  default     = 30
+  nullable    = false
+}

@@ -88,18 +88,27 @@ def test_cross_account(examples: Path) -> None:
 
 
 def test_regions(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with applied(Root(examples / "regions")) as outputs:
-        repository = outputs["repository"]
+    with applied(Root(examples / "regions"), soak_minutes=0) as outputs:
+        repository, world = outputs["repository"], Service("world", "world")
         with Function(outputs["function_name"], ZIP) as function:
             push(repository, "v2")
             EventSourceMapping(function).drain()
-        assert running_services()[Service("world", "world")].images == {"app": f"{outputs['repository_url']}:v2"}
+        assert running_services()[world].images == {"app": f"{outputs['repository_url']}:v2"}
 
         with in_region("us-east-1", monkeypatch), Function(outputs["function_name"], ZIP) as function:
             EventSourceMapping(function).drain()
-            assert running_services()[Service("world", "world")].images["app"].endswith("/world:none-yet")
-            function.invoke({"approve": {"repository": repository, "tag": "v2", "region": REGION, "by": "me"}})
-            assert running_services()[Service("world", "world")].images == {"app": f"{outputs['repository_url']}:v2"}
+            asked = function.invoke({"explain": {"repository": repository, "tag": "v2", "region": REGION}})
+            [waiting] = asked["services"]
+            assert waiting["reason"] == "it has not been live on world/world, which is in world in eu-west-1"
+            assert running_services()[world].images["app"].endswith("/world:none-yet")
+
+        with Function(outputs["function_name"], ZIP) as function:
+            end_rollout("world", "world")
+            EventSourceMapping(function).drain()
+
+        with in_region("us-east-1", monkeypatch), Function(outputs["function_name"], ZIP) as function:
+            EventSourceMapping(function).drain()
+            assert running_services()[world].images == {"app": f"{outputs['repository_url']}:v2"}
 
 
 @contextmanager

@@ -40,10 +40,11 @@ def rules(patient: Patient) -> Iterator[Finding]:
     if not pushes:
         yield Finding(WRONG, "no rule of EventBridge sends pushes to the queue", _APPLY)
     wanted = patient.settings.rules
-    # The module makes these two rules always, and enables them where something waits for what they report.
+    # The module makes these rules always, and enables them where something waits for what they report.
     idle = {
         "ECS Task State Change": not wanted.run_before(),
         "ECR Image Scan": not wanted.max_scan_severity(),
+        "Deployment Live": not wanted.remote_stages(),
     }
     for rule in patient.rules:
         is_idle = any(unused and kind in (rule.pattern or "") for kind, unused in idle.items())

@@ -1,4 +1,5 @@
-# The pushes of the registry go on to the event bus of the second region, as they are: their region stays the registry's.
+# What happens in the region of the registry goes on to the event bus of the second region, as it is: the region in it
+# stays the first.
 
 data "aws_cloudwatch_event_bus" "second" {
   provider = aws.second
@@ -6,6 +7,7 @@ data "aws_cloudwatch_event_bus" "second" {
   name = "default"
 }
 
+# To services in the second region.
 resource "aws_cloudwatch_event_rule" "pushes" {
   name        = "${var.name}-pushes"
   description = "Pushes to ${aws_ecr_repository.this.name}, for services in ${var.second_region}."
@@ -20,18 +22,33 @@ resource "aws_cloudwatch_event_rule" "pushes" {
   })
 }
 
-resource "aws_cloudwatch_event_target" "second" {
-  rule     = aws_cloudwatch_event_rule.pushes.name
-  arn      = data.aws_cloudwatch_event_bus.second.arn
-  role_arn = aws_iam_role.pushes.arn
-
-  depends_on = [aws_iam_role_policy.pushes]
+# What becomes of them on the services here, for which those in the second region wait.
+resource "aws_cloudwatch_event_rule" "deployments" {
+  name        = "${var.name}-deployments"
+  description = "Deployments in ${var.region}, for services in ${var.second_region}."
+  event_pattern = jsonencode({
+    source = ["ecr-deploy"]
+    detail = { cluster = [aws_ecs_cluster.this.name] }
+  })
 }
 
-# With this role EventBridge sends the pushes.
+resource "aws_cloudwatch_event_target" "second" {
+  for_each = {
+    pushes      = aws_cloudwatch_event_rule.pushes.name
+    deployments = aws_cloudwatch_event_rule.deployments.name
+  }
 
-resource "aws_iam_role" "pushes" {
-  name = "${var.name}-pushes"
+  rule     = each.value
+  arn      = data.aws_cloudwatch_event_bus.second.arn
+  role_arn = aws_iam_role.events.arn
+
+  depends_on = [aws_iam_role_policy.events]
+}
+
+# With this role EventBridge sends them.
+
+resource "aws_iam_role" "events" {
+  name = "${var.name}-events"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -42,9 +59,9 @@ resource "aws_iam_role" "pushes" {
   })
 }
 
-resource "aws_iam_role_policy" "pushes" {
+resource "aws_iam_role_policy" "events" {
   name = "put-events"
-  role = aws_iam_role.pushes.name
+  role = aws_iam_role.events.name
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
