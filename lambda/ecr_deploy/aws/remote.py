@@ -7,7 +7,7 @@ from typing import Any
 
 from ecr_deploy.aws.dynamodb import Items, key_of
 from ecr_deploy.core import remote
-from ecr_deploy.core.errors import MalformedItemError
+from ecr_deploy.core.errors import MalformedItemError, OvertakenError
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.news import RemoteChange
@@ -41,9 +41,16 @@ class RemoteItems(Items):
         """Write down what was reported of one service.
 
         Raises:
-            OvertakenError: another writer was quicker.
+            OvertakenError: another writer was quicker, twice.
 
         """
+        try:
+            self._add(news)
+        except OvertakenError:
+            # It may have been this very write, of which no answer came.
+            self._add(news)
+
+    def _add(self, news: RemoteChange) -> None:
         name = f"{news.region}:{_name(news.push.repository)}:{news.target.cluster}/{news.target.name}"
         item = next(iter(self.get([key_of(_PARTITION, name)])), None)
         known = _deployments(item) if item else ()
