@@ -87,6 +87,7 @@ def well(line: CommandLine) -> CommandLine:
                 "PolicyName": "deploy",
                 "PolicyDocument": json.dumps({"Statement": statements}),
             },
+            ListAttachedRolePolicies={"AttachedPolicies": []},
         ),
     }
     return line
@@ -162,6 +163,29 @@ def tag(name: str) -> Break:
 
 def both(*breaks: Break) -> Break:
     return lambda line: [one(line) for one in breaks]
+
+
+def reports(count: int) -> Break:
+    """What the table has of other regions."""
+
+    def break_it(line: CommandLine) -> None:
+        line.session.own["dynamodb"].answers["Query"] = {"Items": [], "Count": count}
+
+    return break_it
+
+
+def attached(actions: list[str]) -> Break:
+    """Attach a policy to the role."""
+
+    def break_it(line: CommandLine) -> None:
+        arn, document = f"arn:aws:iam::{ACCOUNT}:policy/own", {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        line.session.own["iam"].answers |= {
+            "ListAttachedRolePolicies": {"AttachedPolicies": [{"PolicyName": "own", "PolicyArn": arn}]},
+            "GetPolicy": {"Policy": {"DefaultVersionId": "v3"}},
+            "GetPolicyVersion": {"PolicyVersion": {"Document": json.dumps({"Statement": [document]})}},
+        }
+
+    return break_it
 
 
 OTHER = APP._replace(account="210987654321")
@@ -257,6 +281,10 @@ ELSEWHERE = APP._replace(region="us-east-1")
             "terraform apply",
         ),
         (
+            both(inputs(rules=[{"after": {"region": "us-east-1", "clusters": ["prod"]}}]), reports(0)),
+            *("stages", "warning", "wait for us-east-1, from which nothing", "#a-stage-in-another-region"),
+        ),
+        (
             answers("iam", "GetRolePolicy", {"PolicyDocument": '{"Statement": []}'}),
             *("passed roles", "wrong", f"may not pass {ROLE}, which prod/api runs with", "add it to pass_role_arns"),
         ),
@@ -312,6 +340,22 @@ def test_what_is_wrong_and_what_mends_it(  # noqa: PLR0913, PLR0917 - a row of t
     found = examine(well)[check]
 
     assert [(one["level"], sentence in one["text"], mend in one["mend"]) for one in found] == [(level, True, True)]
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        both(inputs(daemons=True), attached(["ecs:UpdateDaemon"])),
+        both(inputs(rules=[{"after": {"region": "us-east-1", "clusters": ["prod"]}}]), reports(1)),
+    ],
+    ids=["a policy of its own", "a region that reports"],
+)
+def test_what_is_not_wrong(well: CommandLine, break_it: Break) -> None:
+    break_it(well)
+
+    found = examine(well)
+
+    assert not found.keys() & {"role", "stages"}
 
 
 def test_what_may_not_be_read_is_unknown(well: CommandLine) -> None:

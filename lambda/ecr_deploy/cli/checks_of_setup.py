@@ -44,7 +44,7 @@ def rules(patient: Patient) -> Iterator[Finding]:
     idle = {
         "ECS Task State Change": not wanted.run_before(),
         "ECR Image Scan": not wanted.max_scan_severity(),
-        "Deployment Live": not wanted.remote_stages(),
+        "Deployment Live": not wanted.awaited_regions(),
     }
     for rule in patient.rules:
         is_idle = any(unused and kind in (rule.pattern or "") for kind, unused in idle.items())
@@ -115,6 +115,28 @@ def table(patient: Patient) -> Iterator[Finding]:
     recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription") or {}
     if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
         yield Finding(WARNING, f"the table {name} can't be restored to a point in time", _APPLY)
+
+
+def stages(patient: Patient) -> Iterator[Finding]:
+    """The regions for which rules wait have reported something.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
+    """
+    name = patient.settings.table_name
+    for region in patient.settings.rules.awaited_regions():
+        answer = patient.api("dynamodb").call(
+            "Query",
+            name,
+            {"Count": int},
+            TableName=name,
+            KeyConditionExpression="#target = :target AND begins_with(#item, :region)",
+            ExpressionAttributeNames={"#target": "target", "#item": "item"},
+            ExpressionAttributeValues={":target": {"S": "remote"}, ":region": {"S": f"{region}:"}},
+            Limit=1,
+        )
+        if not answer["Count"]:
+            text = f"rules wait for {region}, from which nothing was reported yet"
+            yield Finding(WARNING, text, "a rule there that sends it: docs/how-to.md#a-stage-in-another-region")
 
 
 def key(patient: Patient) -> Iterator[Finding]:
@@ -207,5 +229,5 @@ def _texts(value: Any) -> list[str]:
 
 CHECKS: tuple[Check, ...] = (
     *(function, settings, rules, mapping, queue, dead_letters),
-    *(table, key, role, passed_roles),
+    *(table, stages, key, role, passed_roles),
 )

@@ -100,18 +100,27 @@ class Patient:
 
     @cached_property
     def statements(self) -> list[Mapping[str, Any]]:
-        """What the role's inline policies allow.
+        """What the role's policies allow, inline and attached.
 
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetPolicyVersion.html
         """
         role, iam = str(self.configuration["Role"]).rpartition("/")[2], self.api("iam")
         found: list[Mapping[str, Any]] = []
         for page in iam.pages("ListRolePolicies", role, {"PolicyNames": [str]}, "Marker", RoleName=role):
             for name in page["PolicyNames"]:
                 needs: Shape = {"PolicyDocument": {"Statement": [dict]}}
-                policy = iam.call("GetRolePolicy", role, needs, RoleName=role, PolicyName=name)
-                found += [entry for entry in policy["PolicyDocument"]["Statement"] if entry["Effect"] == "Allow"]
-        return found
+                found += iam.call("GetRolePolicy", role, needs, RoleName=role, PolicyName=name)["PolicyDocument"][
+                    "Statement"
+                ]
+        needs = {"AttachedPolicies": [{"PolicyArn": str}]}
+        for page in iam.pages("ListAttachedRolePolicies", role, needs, "Marker", RoleName=role):
+            for arn in (policy["PolicyArn"] for policy in page["AttachedPolicies"]):
+                policy = iam.call("GetPolicy", arn, {"Policy": {"DefaultVersionId": str}}, PolicyArn=arn)["Policy"]
+                needs = {"PolicyVersion": {"Document": {"Statement": [dict]}}}
+                version = iam.call("GetPolicyVersion", arn, needs, PolicyArn=arn, VersionId=policy["DefaultVersionId"])
+                found += version["PolicyVersion"]["Document"]["Statement"]
+        return [statement for statement in found if statement["Effect"] == "Allow"]
 
     @cached_property
     def everything(self) -> list[Member]:

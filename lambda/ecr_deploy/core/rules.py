@@ -207,9 +207,9 @@ class Rules(NamedTuple):
         after = (rule.gates.after for rule in self.rules if rule.covers(repository))
         return tuple(dict.fromkeys(stage for stage in after if stage))
 
-    def remote_stages(self) -> bool:
-        """Whether any rule waits for another region."""
-        return any(rule.gates.after and rule.gates.after.region for rule in self.rules)
+    def awaited_regions(self) -> list[str]:
+        """The other regions that rules wait for."""
+        return sorted({rule.gates.after.region for rule in self.rules if rule.gates.after and rule.gates.after.region})
 
     def max_scan_severity(self) -> bool:
         """Whether any rule asks what ECR found in images."""
