@@ -12,11 +12,12 @@ import pytest
 from tests.harness.road import ACCOUNT, APP, REGION, Queues, Road, definition, digest, give_table, pushed
 from tests.harness.strict_ecs import DEPLOYMENT_OPERATIONS, FakeClock, Fault
 from tests.harness.unusual import UNUSUAL, Unusual, UnusualEcs, UnusualTable, Wire
+from tests.unit.test_daemons import changed as daemon_changed
 from tests.unit.test_rollouts import EVENTS, changed
 
 LATER = "2026-11-25T07:00:00Z"
 TICK = {"id": "tick", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
-OTHER, SHOP = APP._replace(name="other"), APP._replace(name="shop")
+OTHER, SHOP, AGENT = (APP._replace(name=name) for name in ("other", "shop", "agent"))
 CLUSTER = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/prod"
 TASK = {"TaskDefinitionArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/api:1"}
 TARGET = {"Id": "1", "Arn": CLUSTER, "RoleArn": "arn:aws:iam::123456789012:role/starts", "EcsParameters": TASK}
@@ -122,6 +123,10 @@ class World:
         queues = Queues(None, "https://sqs/road.fifo", "https://sqs/dead.fifo")
         self.road = Road(self.ecs, queues, INPUTS, clients=self.wire.clients)
 
+    def again(self, **inputs: Any) -> None:
+        """Start the function anew, with other inputs more."""
+        self.road = Road(self.ecs, self.road.queues, {**INPUTS, **inputs}, clients=self.wire.clients)
+
     def break_(self, operation: str, unusual: Unusual) -> None:
         """Let an operation be answered so from now on."""
         for double in (self.ecs, self.table, self.wire):
@@ -189,6 +194,32 @@ def ended(world: World) -> list[Any]:
     return [{"id": "ended", "source": "aws.codedeploy", "detail-type": kind, "detail": detail}]
 
 
+def agent(world: World) -> None:
+    """Two daemons of one family, one of which is pinned, and a function that deploys daemons."""
+    own = world.ecs.daemons.register(definition("agent", f"{AGENT}:v1"))
+    world.ecs.daemons.add("prod", "agent", own)
+    world.ecs.daemons.add("prod", "pinned", own, tags={"ecr-deploy:pinned": "yes"})
+    world.again(daemons=True)
+
+
+def daemon(world: World) -> list[Any]:
+    agent(world)
+    return [pushed("v2", repository="agent", event_id="agent")]
+
+
+def daemon_moves(world: World) -> list[Any]:
+    agent(world)
+    world.road.deliver(pushed("v2", repository="agent"))
+    world.ecs.daemons.move("prod", "agent", "SUCCESSFUL")
+    return [daemon_changed("SUCCESSFUL"), pushed("v3", time=LATER, repository="agent", event_id="agent")]
+
+
+def elsewhere(world: World) -> list[Any]:
+    world.again(rules=[{"after": {"region": "us-east-1", "clusters": ["first"]}}])
+    world.road.deliver(pushed("v2"))
+    return [json.loads((EVENTS / "live-in-another-region.json").read_text())]
+
+
 class Story(NamedTuple):
     """What was delivered before, and gives what is delivered now; and the operations that this calls."""
 
@@ -212,6 +243,13 @@ STORIES = (
     Story(moving, "DescribeServiceDeployments"),
     Story(late, "StopServiceDeployment DescribeImages BatchGetItem UpdateItem Query"),
     Story(ended, "BatchGetDeployments"),
+    Story(
+        daemon,
+        "ListDaemons DescribeDaemon DescribeDaemonRevisions DescribeDaemonTaskDefinition ListTagsForResource "
+        "RegisterDaemonTaskDefinition UpdateDaemon",
+    ),
+    Story(daemon_moves, "ListDaemonDeployments DescribeDaemonDeployments ListDaemonTaskDefinitions"),
+    Story(elsewhere, "BatchGetItem PutItem Query"),
 )
 _OPERATIONS = [(story.tell, operation) for story in STORIES for operation in story.operations.split()]
 # All of them for all operations take a minute: each gets some, and each night all.
@@ -221,7 +259,7 @@ _EACH = len(UNUSUAL) if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else _
 
 def _marks(tell: Callable[[World], list[Any]], operation: str) -> Sequence[pytest.MarkDecorator]:
     # That a rollout has ended well is seen by these alone, where ECS keeps them.
-    is_newer = operation in DEPLOYMENT_OPERATIONS or tell is outdated
+    is_newer = operation in DEPLOYMENT_OPERATIONS or tell in {outdated, daemon, daemon_moves}
     return [pytest.mark.newer_boto3] if is_newer else []
 
 
