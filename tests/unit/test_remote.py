@@ -135,6 +135,16 @@ def test_a_service_whose_turn_is_yet_to_come_counts_by_the_push_before(road: Roa
     assert waits(road, "v9").startswith("it has not been live on first/api,")
 
 
+def test_a_daemon_opens_it_as_a_service_does(ecs: StrictEcs) -> None:
+    ecs.add_service("second", "api", ecs.register(definition("api", f"{APP}:v1")))
+    road = Road(ecs, inputs={"rules": [{"after": {"region": THERE, "clusters": ["first"], "services": ["daemon/*"]}}]})
+    assert waits(road) == "no service of daemon/* in first in us-east-1 has reported app"
+
+    assert road.deliver(reported("live", service="api"), reported("live", service="daemon/agent")) == []
+
+    assert runs(road) == "v2"
+
+
 def test_services_of_no_stage_do_not_count(road: Road) -> None:
     waits(road)
     others = [reported("started", service="worker"), reported("started", cluster="other")]
@@ -234,6 +244,8 @@ def test_each_image_of_a_rollout_is_reported(ecs: StrictEcs) -> None:
         ("detail.digest", "sha256:7", 'detail.digest is malformed: "sha256:7"'),
         ("detail.pushed_at", "yesterday", 'detail.pushed_at is malformed: "yesterday"'),
         ("detail.cluster", "", 'detail.cluster is malformed: ""'),
+        ("detail.cluster", "first:second", 'detail.cluster is malformed: "first:second"'),
+        ("detail.service", "api/1", 'detail.service is malformed: "api/1"'),
         ("detail.outcome", None, "detail.outcome is missing"),
         ("account", "1", 'account is malformed: "1"'),
         ("region", "Ireland", 'region is malformed: "Ireland"'),

@@ -1,5 +1,6 @@
 """Changes: events of what pushes wait for, but for those of ECS's deployments, which come most often."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import InvalidImageError, Repository
 from ecr_deploy.core.news import DETAIL_TYPES, GroupChange, NoPush, RemoteChange, ScanEnd, TaskChange
 from ecr_deploy.core.records import Record
+
+# Of clusters and services.
+_NAME = re.compile(r"(daemon/)?[A-Za-z0-9_-]{1,255}")
 
 
 def group(event: Mapping[str, Any], event_id: str) -> GroupChange:
@@ -61,12 +65,16 @@ def remote(event: Mapping[str, Any], event_id: str) -> RemoteChange | NoPush:
     return RemoteChange(
         account=text(event, "account", images.is_account),
         region=text(event, "region", images.is_region),
-        target=Target(text(event, "detail.cluster"), text(event, "detail.service")),
+        target=Target(text(event, "detail.cluster", _is_name), text(event, "detail.service", _is_name)),
         push=push,
         outcome=text(event, "detail.outcome"),
         at=records.parse_time(text(event, "time", records.is_time)),
         event_id=event_id,
     )
+
+
+def _is_name(value: str) -> bool:
+    return _NAME.fullmatch(value) is not None
 
 
 def _image(name: str) -> tuple[Repository, str]:
