@@ -110,16 +110,18 @@ class Patient:
         for page in iam.pages("ListRolePolicies", role, {"PolicyNames": [str]}, "Marker", RoleName=role):
             for name in page["PolicyNames"]:
                 needs: Shape = {"PolicyDocument": {"Statement": [dict]}}
-                found += iam.call("GetRolePolicy", role, needs, RoleName=role, PolicyName=name)["PolicyDocument"][
-                    "Statement"
-                ]
+                answer = iam.call("GetRolePolicy", role, needs, RoleName=role, PolicyName=name)
+                found += answer["PolicyDocument"]["Statement"]
         needs = {"AttachedPolicies": [{"PolicyArn": str}]}
         for page in iam.pages("ListAttachedRolePolicies", role, needs, "Marker", RoleName=role):
             for arn in (policy["PolicyArn"] for policy in page["AttachedPolicies"]):
-                policy = iam.call("GetPolicy", arn, {"Policy": {"DefaultVersionId": str}}, PolicyArn=arn)["Policy"]
-                needs = {"PolicyVersion": {"Document": {"Statement": [dict]}}}
-                version = iam.call("GetPolicyVersion", arn, needs, PolicyArn=arn, VersionId=policy["DefaultVersionId"])
-                found += version["PolicyVersion"]["Document"]["Statement"]
+                answer = iam.call("GetPolicy", arn, {"Policy": {"DefaultVersionId": str}}, PolicyArn=arn)
+                version, needs = (
+                    answer["Policy"]["DefaultVersionId"],
+                    {"PolicyVersion": {"Document": {"Statement": [dict]}}},
+                )
+                answer = iam.call("GetPolicyVersion", arn, needs, PolicyArn=arn, VersionId=version)
+                found += answer["PolicyVersion"]["Document"]["Statement"]
         return [statement for statement in found if statement["Effect"] == "Allow"]
 
     @cached_property

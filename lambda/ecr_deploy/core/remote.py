@@ -45,25 +45,28 @@ def report(stage: Stage, services: Mapping[Target, Deployments]) -> Report:
     An image has to be live on the services that reported it, or the newest push before it that was live anywhere there:
     a service that was deleted holds back one push.
     """
-    found: dict[str, list[tuple[str, Deployment]]] = {}
+    by_digest: dict[str, dict[str, Deployment]] = {}
     for target, deployments in services.items():
         if matches(target.cluster or "", stage.clusters) and matches(target.name, stage.services):
             for deployment in deployments:
-                found.setdefault(deployment.digest, []).append((f"{target.cluster}/{target.name}", deployment))
-    before: tuple[str, ...] = ()
+                by_digest.setdefault(deployment.digest, {})[f"{target.cluster}/{target.name}"] = deployment
+    live_since = {
+        digest: {service: deployment.at for service, deployment in found.items() if deployment.outcome == _LIVE}
+        for digest, found in by_digest.items()
+    }
+    rejected = {
+        digest: service
+        for digest, found in by_digest.items()
+        for service, deployment in found.items()
+        if deployment.outcome == _ROLLED_BACK
+    }
+    before: list[str] = []
     asked: dict[str, tuple[str, ...]] = {}
-    for digest in sorted(found, key=lambda digest: max(_place(deployment) for _, deployment in found[digest])):
-        reporting = tuple(sorted(service for service, _ in found[digest]))
-        asked[digest] = tuple(dict.fromkeys((*reporting, *before)))
-        if any(deployment.outcome == _LIVE for _, deployment in found[digest]):
-            before = reporting
-    ended = [(digest, service, deployment) for digest, all_of in found.items() for service, deployment in all_of]
-    live_since: dict[str, dict[str, datetime]] = {}
-    for digest, service, deployment in ended:
-        if deployment.outcome == _LIVE:
-            live_since.setdefault(digest, {})[service] = deployment.at
-    rejected = {digest: service for digest, service, deployment in ended if deployment.outcome == _ROLLED_BACK}
-    return Report(before, live_since, rejected, asked)
+    for digest in sorted(by_digest, key=lambda digest: max(map(_place, by_digest[digest].values()))):
+        asked[digest] = tuple(dict.fromkeys((*sorted(by_digest[digest]), *before)))
+        if live_since[digest]:
+            before = sorted(by_digest[digest])
+    return Report(tuple(before), live_since, rejected, asked)
 
 
 def to_json(deployments: Deployments) -> list[dict[str, str]]:

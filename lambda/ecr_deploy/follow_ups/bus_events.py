@@ -19,7 +19,6 @@ from ecr_deploy.core.settings import Settings
 from ecr_deploy.follow_ups import FollowUp
 
 if TYPE_CHECKING:
-    from ecr_deploy.core.images import Repository
     from ecr_deploy.rollout_watch import RolloutResult
 
 _VERSION = 1
@@ -76,10 +75,10 @@ class BusEvents(FollowUp):
 
     def _of_rollout(self, result: "RolloutResult") -> list[Event]:
         """The events of a rollout: one for each image that it brought, or one for what nobody pushed."""
-        newest: dict[Repository, Record] = {}
-        for push in sorted(result.rollout.pushes, key=lambda push: push.pushed_at):
-            newest[push.repository] = push
-        return [self._of_image(result, push) for push in newest.values() or (None,)]
+        by_time = sorted(result.rollout.pushes, key=lambda push: push.pushed_at)
+        # Of an image under several tags, the newest.
+        images_of = {(push.repository, push.digest): push for push in by_time}
+        return [self._of_image(result, push) for push in images_of.values() or (None,)]
 
     def _of_image(self, result: "RolloutResult", record: Record | None) -> Event:
         rollout = result.rollout
