@@ -17,6 +17,7 @@ from ecr_deploy.core.remote import Deployment
 from tests.harness.road import ACCOUNT, APP, SCHEMA, Queues, Road, definition, digest, pushed
 from tests.harness.strict_ecs import FakeClock, StrictEcs
 from tests.harness.table import StrictTable, TableFault
+from tests.unit.test_rollouts import changed
 
 THERE = "us-east-1"
 AFTER = {"rules": [{"after": {"region": THERE, "clusters": ["first*"], "services": ["api*", "web"]}}]}
@@ -212,26 +213,20 @@ def test_many_repositories_are_read_at_once(ecs: StrictEcs) -> None:
 
 def test_each_image_of_a_rollout_is_reported(ecs: StrictEcs) -> None:
     web = Repository(ACCOUNT, "eu-west-1", "web")
-    ecs.add_service("prod", "api", ecs.register(definition("api", f"{APP}:v1", f"{web}:v1")), service_revisions=True)
-    road = Road(ecs)
-    road.deliver(pushed("v2"), pushed("v3", repository="web", event_id="web"))
+    arn = ecs.register(definition("api", f"{APP}:v1", f"{web}:v1", f"{APP}:w1"))
+    ecs.add_service("prod", "api", arn, service_revisions=True)
+    rules = [{"containers": ["main", "sidecar-1"], "tags": ["v*"]}, {"containers": ["sidecar-2"], "tags": ["w*"]}]
+    road = Road(ecs, inputs={"rules": rules})
+    road.deliver(pushed("v2"), pushed("v3", repository="web", event_id="web"), pushed("w4", event_id="other"))
+    assert len(ecs.writes) == 2
     ecs.end_deployments()
 
-    road.deliver(
-        {
-            "id": "ended",
-            "source": "aws.ecs",
-            "detail-type": "ECS Deployment State Change",
-            "resources": ["arn:aws:ecs:eu-west-1:123456789012:service/prod/api"],
-            "detail": {"eventName": "SERVICE_DEPLOYMENT_COMPLETED"},
-        }
-    )
+    road.deliver(changed())
 
     live = [detail for detail_type, detail in road.events.taken if detail_type == "Deployment Live"]
-    assert {(detail["image"], detail["digest"], detail["previous_image"]) for detail in live} == {
-        (f"{APP}:v2", digest("v2"), f"{APP}:v1"),
-        (f"{web}:v3", digest("v3"), f"{web}:v1"),
-    }
+    assert sorted((detail["image"], detail["digest"]) for detail in live) == sorted(
+        (f"{repository}:{tag}", digest(tag)) for repository, tag in ((APP, "v2"), (web, "v3"), (APP, "w4"))
+    )
 
 
 @pytest.mark.parametrize(
