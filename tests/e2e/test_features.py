@@ -1,4 +1,4 @@
-"""After the update, end to end: notifications, rollbacks, CodeDeploy, scheduled tasks, promotion and old revisions."""
+"""What moto's ECS has not, end to end: what comes after the update, CodeDeploy, Express Mode and daemons."""
 
 import json
 import os
@@ -17,6 +17,7 @@ from tests.harness.registry import push, put_event
 from tests.harness.road import ACCOUNT, CHAT_SCHEMA, REGION, definition
 from tests.harness.strict_ecs import StrictEcs
 from tests.harness.terraform import ZIP, unexpected_changes_of
+from tests.unit.test_daemons import changed as daemon_changed
 from tests.unit.test_rollouts import COMPLETED, changed
 
 pytestmark = pytest.mark.usefixtures("_no_leftovers")
@@ -109,6 +110,9 @@ def ecs() -> StrictEcs:
     task_set = {"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": revision, "platformVersion": "1.4.0"}
     members = {"loadBalancers": [balancer], "taskSets": [{**task_set, "loadBalancers": [balancer]}]}
     ecs.add_service("prod", "blue-green", revision, deployment_controller="CODE_DEPLOY", members=members)
+    express = ecs.register({**definition("express", f"{REGISTRY}/express:v1"), "cpu": "256", "memory": "512"})
+    ecs.add_service("prod", "express", express, members={"resourceManagementType": "ECS"}, service_revisions=True)
+    ecs.daemons.add("prod", "agent", ecs.daemons.register(definition("agent", f"{REGISTRY}/agent:v1"), {"team": "ops"}))
     return ecs
 
 
@@ -218,6 +222,33 @@ def test_codedeploy_gets_a_deployment_with_its_app_spec(account: Account) -> Non
         ],
     }
     assert account.ecs.definition("blue-green:2")["containerDefinitions"][0]["image"] == f"{REGISTRY}/blue-green:v2"
+
+
+def test_a_service_in_express_mode_is_rolled_out_and_back(account: Account) -> None:
+    # What it goes back to must be there.
+    push("express", "v1")
+    account.push("express")
+    account.live("express")
+    assert account.running("express") == "express:v2"
+    account.told()
+
+    account.function.invoke({"rollback": {"cluster": "prod", "service": "express"}})
+
+    assert account.running("express") == "express:v1"
+    assert account.ecs.count("UpdateExpressGatewayService") == 2
+    assert account.told() == [taken_back("express", "on request")]
+
+
+def test_a_daemon_is_rolled_out_and_what_ecs_makes_of_it_is_told(account: Account) -> None:
+    account.push("agent")
+    assert account.ecs.daemons.running("prod", "agent") == definition("agent", f"{REGISTRY}/agent:v2")
+    assert account.ecs.daemons.tags(account.ecs.daemons.revisions("agent")[-1]) == {"team": "ops"}
+    assert account.told() == ["agent:v2 is being rolled out to daemon/agent"]
+    account.ecs.daemons.move("prod", "agent", "ROLLBACK_SUCCESSFUL", reason="alarm errors is in ALARM")
+
+    account.happens(daemon_changed("ROLLBACK_SUCCESSFUL"))
+
+    assert account.told() == ["agent:v2 was rolled back on daemon/agent: alarm errors is in ALARM"]
 
 
 def test_every_target_and_schedule_follows_with_all_its_settings(account: Account) -> None:

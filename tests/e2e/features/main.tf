@@ -17,12 +17,14 @@ module "ecr_deploy" {
 
   name                       = "features"
   clusters                   = ["prod"]
-  rules                      = [{ repositories = ["live"], promote_tag = "production" }, { repositories = ["back-*", "blue-green", "job"] }]
+  rules                      = [{ repositories = ["live"], promote_tag = "production" }, { repositories = ["back-*", "blue-green", "job", "agent", "express"] }]
   notifications              = { topic_arns = [aws_sns_topic.people.arn], chat_topic_arns = [aws_sns_topic.chat.arn] }
   rollback_on_failure        = true
   deployment_timeout_minutes = 5
   scheduled_tasks            = true
   codedeploy                 = true
+  daemons                    = true
+  express_mode               = true
   keep_revisions             = 2
   image_parameter_prefix     = "/features/images"
   alarms                     = { topic_arns = [aws_sns_topic.people.arn] }
@@ -43,7 +45,7 @@ locals {
 }
 
 resource "aws_ecr_repository" "this" {
-  for_each = toset(["live", "back-in-time", "back-by-hand", "blue-green", "job"])
+  for_each = toset(["live", "back-in-time", "back-by-hand", "blue-green", "job", "agent", "express"])
 
   name         = each.key
   force_delete = true
