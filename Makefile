@@ -16,7 +16,7 @@ EMULATOR := build/ministack
 OLDEST_BOTO3 := 1.35.16
 OLDEST := build/boto3-$(OLDEST_BOTO3)
 # Of the chaos, what counts for coverage, which then need not run twice.
-COVERING := $(patsubst %,tests/chaos/test_%.py,gates unusual_answers load task_crashes)
+COVERING := $(patsubst %,tests/chaos/test_%.py,daemon_crashes gates unusual_answers load task_crashes)
 EXAMPLES := $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 TERRAFORM_ROOTS := . $(EXAMPLES)
 
@@ -25,6 +25,9 @@ TERRAFORM_ROOTS := . $(EXAMPLES)
 export TF_PLUGIN_CACHE_DIR ?= $(CURDIR)/build/terraform-plugins
 export TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE := 1
 export TF_IN_AUTOMATION := 1
+# What the function asks of AWS in the tests that count for coverage.
+CALLS := $(CURDIR)/build/calls
+export RECORDED_CALLS := $(CALLS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
@@ -32,7 +35,7 @@ announce = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long unit lint package docs bench clean python-lint terraform-lint python coverage handler browser guards chaos \
-	e2e e2e-road e2e-modules e2e-examples e2e-ownership terraform
+	e2e e2e-road e2e-modules e2e-examples e2e-ownership e2e-permissions terraform
 
 help: ## List these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,7 +95,8 @@ unit: $(VENV)/ready ## Run the unit tests, some 20 seconds
 
 coverage: $(VENV)/ready
 	$(announce) 'Unit tests, the command line and unusual answers, with the branches they cover'
-	@$(PYTEST) --cov --cov-report=json:build/coverage.json tests/unit tests/command_line $(COVERING)
+	@rm -rf $(CALLS)
+	@$(PYTEST) -p tests.harness.recorded_calls --cov --cov-report=json:build/coverage.json tests/unit tests/command_line $(COVERING)
 	@$(RUN) tests.harness.branch_coverage build/coverage.json 95 || { $(RUN) coverage report -m --skip-covered; exit 1; }
 
 handler: $(VENV)/ready
@@ -116,11 +120,15 @@ python: coverage
 
 # In parts side by side, each with a moto of its own, because Terraform mostly waits.
 E2E_road := road order harness documentation
-E2E_modules := inputs environments enforcement event_pattern features permissions authorization alarms plans
+E2E_modules := inputs environments enforcement event_pattern features authorization alarms plans
 E2E_examples := examples
 E2E_ownership := ownership
-E2E_PARTS := e2e-road e2e-modules e2e-examples e2e-ownership
+E2E_permissions := permissions
+E2E_PARTS := e2e-road e2e-modules e2e-examples e2e-ownership e2e-permissions
 e2e: $(E2E_PARTS)
+
+# It reads which calls the function made there.
+e2e-permissions: coverage
 
 $(E2E_PARTS): e2e-%: terraform $(VENV)/ready
 	$(announce) 'End to end, with Terraform, moto and the function from the zip: $* (build/$@.log)'

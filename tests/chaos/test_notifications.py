@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.harness.road import Road, pushed
+from tests.harness.road import Queues, Road, pushed
 from tests.harness.strict_ecs import FakeClock, StrictEcs
-from tests.unit.test_notifications import SILENT, TICK, make_road
+from tests.unit.test_notifications import SILENT, TICK, end, make_road
 from tests.unit.test_rollouts import changed
 
 # What may happen while a push is rolled out: the end of a rollout is heard of, twice or not at all, or by an invocation
@@ -59,3 +59,21 @@ def test_whatever_happens_people_know_in_the_end(steps: list[tuple[int, str, str
         assert summary.startswith(f"app:v2 is live on {live} of 4 services, rolled back on service-")
     else:
         assert summary == "app:v2 was rolled back on service-0 and 3 more: exit 137"
+
+
+def test_a_long_rollout_in_slices_is_one_push(ecs: StrictEcs, aws_queues: Queues) -> None:
+    road = make_road(ecs, 60)
+    road = Road(ecs, aws_queues, road.inputs, clients=road.clients)
+
+    assert road.deliver(pushed("v2"), group="pushes") == []
+    invocations = 1
+    while waiting := aws_queues.client.receive_message(QueueUrl=aws_queues.url).get("Messages"):
+        [message] = waiting
+        aws_queues.client.delete_message(QueueUrl=aws_queues.url, ReceiptHandle=message["ReceiptHandle"])
+        assert road.deliver(message["Body"]) == []
+        invocations += 1
+    for index in range(60):
+        end(road, f"service-{index}")
+
+    assert invocations > 1
+    assert road.topics.subjects == ["app:v2 is being rolled out to 60 services", "app:v2 is live on 60 services"]

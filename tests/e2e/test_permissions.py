@@ -1,12 +1,10 @@
-"""The role's policies against the calls that the unit tests make: nothing missing, nothing too much.
+"""The role's policies against the calls that other tests made: nothing missing, nothing too much.
 
-Both sides are computed: the calls are recorded while the unit tests run, the policies are those that Terraform plans.
+Both sides are computed: the calls were recorded in `make coverage`, the policies are those that Terraform plans.
 """
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +18,6 @@ from tests.harness.terraform import Root, copy_module
 
 Policies = dict[frozenset[str], list[dict[str, Any]]]
 
-ROOT = Path(__file__).parents[2]
 ALL = frozenset((*FEATURES, *FEATURES_OF_RULES))
 NONE: frozenset[str] = frozenset()
 # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSLambdaSQSQueueExecutionRole.html
@@ -41,19 +38,10 @@ class Recorded(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
-    """Every permission that the unit tests needed."""
-    directory = tmp_path_factory.mktemp("calls")
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "--quiet", "--numprocesses", "2", "-p", "no:terraform"),
-            *("-p", "tests.harness.recorded_calls", "tests/unit", "tests/command_line", "tests/chaos/test_gates.py"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "RECORDED_CALLS": str(directory)},
-        check=True,
-    )
-    lines = {line for file in directory.iterdir() for line in file.read_text().splitlines()}
+def recorded() -> list[Recorded]:
+    """Every permission that the tests needed which `make coverage` ran before."""
+    files = Path(os.environ["RECORDED_CALLS"]).glob("*.jsonl")
+    lines = {line for file in files for line in file.read_text().splitlines()}
     return [Recorded(frozenset(features), Permission(*needed)) for features, *needed in map(json.loads, lines)]
 
 

@@ -46,7 +46,9 @@ def pytest_sessionstart() -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     worker = getattr(session.config, "workerinput", {}).get("workerid", "main")
-    file = Path(os.environ["RECORDED_CALLS"]) / f"{worker}.jsonl"
+    directory = Path(os.environ["RECORDED_CALLS"])
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / f"{worker}.jsonl"
     file.write_text("".join(f"{line}\n" for line in sorted(_found)))
 
 

@@ -1,7 +1,6 @@
 """ECS Managed Daemons: agents that ECS runs once on each instance, with definitions and deployments of their own."""
 
 import json
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from ecr_deploy.core import revisions
 from ecr_deploy.core.errors import InvalidRequestError
 from tests.harness.road import APP, Registry, Road, definition, pushed
-from tests.harness.strict_ecs import Died, FakeClock, Fault, StrictEcs
+from tests.harness.strict_ecs import Fault, StrictEcs
 from tests.harness.strict_ecs.validation import operation_model
 from tests.unit.test_rollouts import EVENTS
 from tests.unit.test_rollouts import changed as service_changed
@@ -315,39 +314,6 @@ def test_an_answer_that_is_lost_makes_no_second_revision(daemons: StrictEcs, ope
 
     assert len(daemons.daemons.revisions("agent")) == 2
     assert daemons.daemons.running("prod", "agent")["containerDefinitions"][0]["image"] == f"{APP}:v2"
-
-
-def end_of(dies_at: int, *, before: bool) -> tuple[Any, ...]:
-    """Deliver a push, die at a call of it, and deliver it again; gives what is left, and how many calls there were."""
-    ecs = StrictEcs(clock=FakeClock())
-    own = ecs.daemons.register(WHOLE, TAGS)
-    ecs.daemons.add("prod", "agent", own, configuration=ROLLOUT, **SETTINGS)
-    road = road_of(ecs)
-    if dies_at:
-        ecs.die(dies_at, before=before)
-        with pytest.raises(Died):
-            road.deliver(pushed("v2"))
-        road.cold_start()
-        ecs.revive()
-        ecs.clock.sleep(330)
-    assert road.deliver(pushed("v2")) == []
-    daemons = ecs.daemons
-    left = (daemons.running("prod", "agent"), daemons.settings("prod", "agent"), daemons.revisions("agent"))
-    return (
-        *left,
-        Counter(call.operation for call in ecs.writes),
-        road.memory("prod", "daemon/agent").images,
-    ), ecs.lifeline.calls
-
-
-def test_a_death_at_any_call_is_mended() -> None:
-    expected, calls = end_of(0, before=True)
-    assert expected[3] == {"RegisterDaemonTaskDefinition": 1, "UpdateDaemon": 1}
-
-    ends = {(at, before): end_of(at, before=before)[0] for at in range(1, calls + 1) for before in (True, False)}
-
-    assert len(ends) > 20
-    assert {death: end for death, end in ends.items() if end != expected} == {}
 
 
 def test_what_is_known_of_it_is_not_read_for_each_push(daemons: StrictEcs) -> None:

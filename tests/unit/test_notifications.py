@@ -376,24 +376,6 @@ def test_what_nobody_heard_of_again_is_over_in_the_end(ecs: StrictEcs, aws_queue
     assert ended.startswith("app:v2 is live on 1 of 3 services, failed on service-")
 
 
-def test_a_long_rollout_in_slices_is_one_push(ecs: StrictEcs, aws_queues: Queues) -> None:
-    road = make_road(ecs, 60)
-    road = Road(ecs, aws_queues, road.inputs, clients=road.clients)
-
-    assert road.deliver(pushed("v2"), group="pushes") == []
-    invocations = 1
-    while waiting := aws_queues.client.receive_message(QueueUrl=aws_queues.url).get("Messages"):
-        [message] = waiting
-        aws_queues.client.delete_message(QueueUrl=aws_queues.url, ReceiptHandle=message["ReceiptHandle"])
-        assert road.deliver(message["Body"]) == []
-        invocations += 1
-    for index in range(60):
-        end(road, f"service-{index}")
-
-    assert invocations > 1
-    assert road.topics.subjects == ["app:v2 is being rolled out to 60 services", "app:v2 is live on 60 services"]
-
-
 def test_a_new_round_is_told_anew(ecs: StrictEcs) -> None:
     road = make_road(ecs, 2, rules=[{"services": ["service-0"]}, {"services": ["service-1"], "approval": {}}])
     road.deliver(pushed("v2"))
