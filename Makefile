@@ -16,7 +16,7 @@ EMULATOR := build/ministack
 OLDEST_BOTO3 := 1.35.16
 OLDEST := build/boto3-$(OLDEST_BOTO3)
 # Of the chaos, what counts for coverage, which then need not run twice.
-COVERING := $(patsubst %,tests/chaos/test_%.py,daemon_crashes gates unusual_answers load task_crashes)
+COVERING := $(patsubst %,tests/chaos/test_%.py,gates unusual_answers)
 EXAMPLES := $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 TERRAFORM_ROOTS := . $(EXAMPLES)
 
@@ -25,9 +25,6 @@ TERRAFORM_ROOTS := . $(EXAMPLES)
 export TF_PLUGIN_CACHE_DIR ?= $(CURDIR)/build/terraform-plugins
 export TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE := 1
 export TF_IN_AUTOMATION := 1
-# What the function asks of AWS in the tests that count for coverage.
-CALLS := $(CURDIR)/build/calls
-export RECORDED_CALLS := $(CALLS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
@@ -95,7 +92,7 @@ unit: $(VENV)/ready ## Run the unit tests, some 20 seconds
 
 coverage: $(VENV)/ready
 	$(announce) 'Unit tests, the command line and unusual answers, with the branches they cover'
-	@rm -rf $(CALLS)
+	@rm -rf build/calls
 	@$(PYTEST) -p tests.harness.recorded_calls --cov --cov-report=json:build/coverage.json tests/unit tests/command_line $(COVERING)
 	@$(RUN) tests.harness.branch_coverage build/coverage.json 95 || { $(RUN) coverage report -m --skip-covered; exit 1; }
 

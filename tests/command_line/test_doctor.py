@@ -345,7 +345,7 @@ def test_what_is_wrong_and_what_mends_it(  # noqa: PLR0913, PLR0917 - a row of t
 @pytest.mark.parametrize(
     "break_it",
     [
-        both(inputs(daemons=True), attached(["ecs:UpdateDaemon"])),
+        both(inputs(express_mode=True), attached(["ecs:UpdateExpressGatewayService"])),
         both(inputs(rules=[{"after": {"region": "us-east-1", "clusters": ["prod"]}}]), reports(1)),
     ],
     ids=["a policy of its own", "a region that reports"],

@@ -4,16 +4,14 @@ Both sides are computed: the calls were recorded in `make coverage`, the policie
 """
 
 import json
-import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
 import pytest
 
 from tests.harness.policy import Permission, allows
-from tests.harness.recorded_calls import FEATURES, FEATURES_OF_RULES
+from tests.harness.recorded_calls import CALLS, FEATURES, FEATURES_OF_RULES
 from tests.harness.terraform import Root, copy_module
 
 Policies = dict[frozenset[str], list[dict[str, Any]]]
@@ -40,8 +38,7 @@ class Recorded(NamedTuple):
 @pytest.fixture(scope="module")
 def recorded() -> list[Recorded]:
     """Every permission that the tests needed which `make coverage` ran before."""
-    files = Path(os.environ["RECORDED_CALLS"]).glob("*.jsonl")
-    lines = {line for file in files for line in file.read_text().splitlines()}
+    lines = {line for file in CALLS.glob("*.jsonl") for line in file.read_text().splitlines()}
     return [Recorded(frozenset(features), Permission(*needed)) for features, *needed in map(json.loads, lines)]
 
 
