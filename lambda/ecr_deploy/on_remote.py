@@ -1,7 +1,6 @@
 """News of a deployment in another region: what waited for a stage there may go on, or not."""
 
-from ecr_deploy import fleet_reader, report, waiting
-from ecr_deploy.core import remote
+from ecr_deploy import fleet_reader, report, stages, waiting
 from ecr_deploy.core.errors import EcrDeployError
 from ecr_deploy.core.gates import Facts, Gates
 from ecr_deploy.core.news import RemoteChange
@@ -18,8 +17,7 @@ def track(environment: Environment, news: RemoteChange) -> tuple[list[PushResult
         return [], []
     try:
         environment.remote.add(news)
-        reported = environment.remote.read(news.region, [repository])[repository]
-        reports = {(stage, repository): remote.report(stage, reported) for stage in awaited}
+        reports = stages.elsewhere(environment, news.region, [(stage, repository) for stage in awaited])
         facts = Facts(environment.now(), stages=reports)
         # Of many services that become live one after the other, only the last opens the gate.
         if all(Gates(after=stage).holds(news.push, facts, {}) for stage in awaited):

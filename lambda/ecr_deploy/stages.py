@@ -1,6 +1,6 @@
 """Stages: where images must have been live before rules let them go on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from ecr_deploy.aws.table import Known
@@ -28,9 +28,7 @@ def look_at(environment: Environment, settings: Settings, repositories: Iterable
         return settings
     reports: dict[tuple[Stage, Repository], Report] = {}
     for region in {stage.region for stage, _ in wanted if stage.region}:
-        asked = {pair for pair in wanted if pair[0].region == region}
-        reported = environment.remote.read(region, {repository for _, repository in asked})
-        reports |= {(stage, repository): remote.report(stage, reported[repository]) for stage, repository in asked}
+        reports |= elsewhere(environment, region, {pair for pair in wanted if pair[0].region == region})
     for stage in {stage for stage, _ in wanted if not stage.region}:
         runs = _runs(environment, settings, stage)
         memories = environment.table.read(service.target for service, _ in runs)
@@ -39,6 +37,19 @@ def look_at(environment: Environment, settings: Settings, repositories: Iterable
             known = {target: read for target in targets if (read := memories[target])}
             reports[stage, repository] = _report(repository, known)
     return settings._replace(rules=settings.rules.given(settings.rules.facts._replace(stages=reports)))
+
+
+def elsewhere(
+    environment: Environment, region: str, asked: Collection[tuple[Stage, Repository]]
+) -> dict[tuple[Stage, Repository], Report]:
+    """What stages in another region say of repositories.
+
+    Raises:
+        EcrDeployError: the table does not say what was reported there.
+
+    """
+    reported = environment.remote.read(region, {repository for _, repository in asked})
+    return {(stage, repository): remote.report(stage, reported[repository]) for stage, repository in asked}
 
 
 def _runs(environment: Environment, settings: Settings, stage: Stage) -> list[tuple[Service, tuple[Repository, ...]]]:

@@ -17,7 +17,7 @@ import pytest
 
 from ecr_deploy.core import manifests
 from tests.chaos.test_stateful import TICK
-from tests.harness.road import ACCOUNT, APP, Queues, Registry, Road, definition, digest, pushed
+from tests.harness.road import APP, Queues, Registry, Road, definition, digest, from_region, pushed
 from tests.harness.strict_ecs import Fault, StrictEcs
 
 EVENTS = Path(__file__).parents[1] / "events" / "deployments"
@@ -105,7 +105,7 @@ class World:
             taken = self.remote.events.taken[self.reported :]
             self.reported += len(taken)
             now = f"{datetime.fromtimestamp(self.ecs.clock.time(), UTC):%Y-%m-%dT%H:%M:%SZ}"
-            events = [remote_event(detail_type, detail, now) for detail_type, detail in reversed(taken)]
+            events = [from_region("us-east-1", detail, now) for _, detail in reversed(taken)]
             assert self.road.deliver(*events) == self.road.deliver(*events) == []
 
     def step(self, name: str, *arguments: str) -> None:
@@ -215,12 +215,6 @@ class World:
 
 
 setattr(World, "break", World.break_)
-
-
-def remote_event(detail_type: str, detail: dict[str, Any], time: str) -> dict[str, Any]:
-    """An event of ecr-deploy in another region, as it comes by the bus."""
-    envelope = {"version": "0", "id": f"remote-{time}", "source": "ecr-deploy", "account": ACCOUNT}
-    return {**envelope, "detail-type": detail_type, "region": "us-east-1", "time": time, "detail": detail}
 
 
 def test_there_are_enough_of_them() -> None:

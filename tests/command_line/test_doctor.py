@@ -169,7 +169,7 @@ def reports(count: int) -> Break:
     """What the table has of other regions."""
 
     def break_it(line: CommandLine) -> None:
-        line.session.own["dynamodb"].answers["Query"] = {"Items": [], "Count": count}
+        line.session.own["dynamodb"].answers["Query"] = {"Items": [{}] * count}
 
     return break_it
 

@@ -91,6 +91,26 @@ def pushed(  # noqa: PLR0913 - the fields of the event
     }
 
 
+def detail_type(detail: Mapping[str, Any]) -> str:
+    """The detail-type of an event of ecr-deploy."""
+    return f"Deployment {detail['outcome'].replace('-', ' ').title()}"
+
+
+def from_region(region: str, detail: Mapping[str, Any], time: str, account: str = ACCOUNT) -> dict[str, Any]:
+    """An event of ecr-deploy as the bus of another region sends it on."""
+    return {
+        "version": "0",
+        "id": f"event-{next(_ids)}",
+        "detail-type": detail_type(detail),
+        "source": "ecr-deploy",
+        "account": account,
+        "time": time,
+        "region": region,
+        "resources": [],
+        "detail": detail,
+    }
+
+
 def batch(*bodies: object, receives: int = 1, group: str = "retry-1") -> dict[str, Any]:
     """Messages as Lambda takes them from the queue; a body is an event, or a text as it stands.
 
@@ -180,7 +200,7 @@ class Events:
             assert entry["Source"] == "ecr-deploy"
             detail = json.loads(entry["Detail"])
             SCHEMA.validate(detail)
-            assert entry["DetailType"] == f"Deployment {detail['outcome'].replace('-', ' ').title()}"
+            assert entry["DetailType"] == detail_type(detail)
             self.taken.append((entry["DetailType"], detail))
 
 

@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from ecr_deploy.core import remote
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.remote import Deployment
-from tests.harness.road import ACCOUNT, APP, SCHEMA, Queues, Road, definition, digest, pushed
+from tests.harness.road import ACCOUNT, APP, SCHEMA, Queues, Road, definition, digest, from_region, pushed
 from tests.harness.strict_ecs import FakeClock, StrictEcs
 from tests.harness.table import StrictTable, TableFault
 from tests.unit.test_rollouts import changed
@@ -22,7 +21,6 @@ from tests.unit.test_rollouts import changed
 THERE = "us-east-1"
 AFTER = {"rules": [{"after": {"region": THERE, "clusters": ["first*"], "services": ["api*", "web"]}}]}
 BEGAN = datetime(2026, 11, 24, tzinfo=UTC)
-_ids = count(1)
 
 
 def reported(  # noqa: PLR0913 - the fields of the event that count
@@ -52,15 +50,7 @@ def reported(  # noqa: PLR0913 - the fields of the event that count
         "service": service,
     }
     SCHEMA.validate(detail)
-    return {
-        "id": f"reported-{next(_ids)}",
-        "source": "ecr-deploy",
-        "detail-type": f"Deployment {outcome.replace('-', ' ').title()}",
-        "account": account,
-        "region": region,
-        "time": f"2026-11-24T07:{minute:02}:00Z",
-        "detail": detail,
-    }
+    return from_region(region, detail, f"2026-11-24T07:{minute:02}:00Z", account)
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
 """DynamoDB: the items of the module's table."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from ecr_deploy.aws.calls import Api
-from ecr_deploy.core.errors import CallError, OvertakenError, Retry
+from ecr_deploy.core.errors import CallError, MalformedItemError, OvertakenError, Retry
 
 KEYS_PER_GET = 100
 """How many items one BatchGetItem reads."""
@@ -107,3 +108,17 @@ class Items:
 def key_of(target: str, item: str) -> dict[str, dict[str, str]]:
     """The key of an item."""
     return {"target": {"S": target}, "item": {"S": item}}
+
+
+@contextmanager
+def legible(key: str) -> Iterator[None]:
+    """Name the item that is read within the block, where it is not as we write it.
+
+    Raises:
+        MalformedItemError: somebody edited it.
+
+    """
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise MalformedItemError(key, error) from error

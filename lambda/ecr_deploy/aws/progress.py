@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from ecr_deploy.aws.calls import batched
-from ecr_deploy.aws.dynamodb import KEYS_PER_GET, Items, key_of
+from ecr_deploy.aws.dynamodb import KEYS_PER_GET, Items, key_of, legible
 from ecr_deploy.core import progress
-from ecr_deploy.core.errors import MalformedItemError
 from ecr_deploy.core.progress import Progress
 
 _PARTITION = "progress"
@@ -45,8 +44,5 @@ class ProgressItems(Items):
 
 def _read(item: Mapping[str, Any]) -> tuple[str, Progress]:
     name = item["item"]["S"]
-    try:
+    with legible(f"{_PARTITION}, {name}"):
         return name, progress.from_json(json.loads(item["progress"]["S"]), int(item["version"]["N"]))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        key = f"{_PARTITION}, {name}"
-        raise MalformedItemError(key, error) from error

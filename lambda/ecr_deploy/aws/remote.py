@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from ecr_deploy.aws.dynamodb import Items, key_of
+from ecr_deploy.aws.dynamodb import Items, key_of, legible
 from ecr_deploy.core import remote
-from ecr_deploy.core.errors import MalformedItemError, OvertakenError
+from ecr_deploy.core.errors import OvertakenError
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
 from ecr_deploy.core.news import RemoteChange
@@ -36,6 +36,10 @@ class RemoteItems(Items):
                 cluster, _, service = service.partition("/")
                 found[name][Target(cluster, service)] = _deployments(item)
         return {repository: found[name] for repository, name in wanted.items()}
+
+    def knows(self, region: str) -> bool:
+        """Whether anything was reported in a region."""
+        return any(True for _ in self.query(_PARTITION, f"{region}:", limit=1))
 
     def add(self, news: RemoteChange) -> None:
         """Write down what was reported of one service.
@@ -68,8 +72,5 @@ def _name(repository: Repository) -> str:
 
 
 def _deployments(item: Mapping[str, Any]) -> Deployments:
-    try:
+    with legible(f"{_PARTITION}, {item['item']['S']}"):
         return remote.from_json(json.loads(item["deployments"]["S"]))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        key = f"{_PARTITION}, {item['item']['S']}"
-        raise MalformedItemError(key, error) from error

@@ -2,9 +2,8 @@
 
 import json
 
-from ecr_deploy.aws.dynamodb import Items
+from ecr_deploy.aws.dynamodb import Items, legible
 from ecr_deploy.core import tasks
-from ecr_deploy.core.errors import MalformedItemError
 from ecr_deploy.core.tasks import Slot
 
 _TASKS = "tasks"
@@ -23,11 +22,8 @@ class Slots(Items):
         found: dict[str, Slot] = {}
         for item in self.query(_TASKS):
             name = item["item"]["S"]
-            try:
+            with legible(f"{_TASKS}, {name}"):
                 found[name] = tasks.from_json(json.loads(item["runs"]["S"]), int(item["version"]["N"]))
-            except (KeyError, ValueError, TypeError) as error:
-                key = f"{_TASKS}, {name}"
-                raise MalformedItemError(key, error) from error
         return found
 
     def write(self, name: str, slot: Slot) -> Slot:

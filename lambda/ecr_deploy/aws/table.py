@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ecr_deploy.aws.calls import Api, batched
-from ecr_deploy.aws.dynamodb import CONDITION_FAILED, KEYS_PER_GET, Items, key_of
+from ecr_deploy.aws.dynamodb import CONDITION_FAILED, KEYS_PER_GET, Items, key_of, legible
 from ecr_deploy.core import freezes, items, rollouts
 from ecr_deploy.core.errors import BusyError, CallError, EcrDeployError, MalformedItemError
 from ecr_deploy.core.fleet import Target
@@ -202,11 +202,9 @@ class Table(Items):
         """The rollouts of a target, the newest first."""
         key = items.target_key(target)
         for item in self.query(key, "rollout/", newest_first=True, limit=limit):
-            try:
-                yield rollouts.from_json(json.loads(item["rollout"]["S"]))
-            except (KeyError, ValueError, TypeError) as error:
-                name = f"{key}, {item['item']['S']}"
-                raise MalformedItemError(name, error) from error
+            with legible(f"{key}, {item['item']['S']}"):
+                rollout = rollouts.from_json(json.loads(item["rollout"]["S"]))
+            yield rollout
 
     def _get(self, keys: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
         return {item["target"]["S"]: item for item in self.get(keys)}
@@ -239,10 +237,8 @@ def freezes_of(item: Mapping[str, Any] | None) -> tuple[Freeze, ...]:
         MalformedItemError: somebody edited it.
 
     """
-    try:
+    with legible(FREEZES):
         return freezes.from_text(item["freezes"]["S"]) if item else ()
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise MalformedItemError(FREEZES, error) from error
 
 
 def _registered(item: Mapping[str, Any]) -> dict[int, int]:

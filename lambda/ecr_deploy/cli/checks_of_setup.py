@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ecr_deploy.aws.calls import Maybe, Shape
+from ecr_deploy.aws.remote import RemoteItems
 from ecr_deploy.cli.patient import WARNING, WRONG, Check, Finding, Patient
 
 _APPLY = "terraform apply"
@@ -118,23 +119,10 @@ def table(patient: Patient) -> Iterator[Finding]:
 
 
 def stages(patient: Patient) -> Iterator[Finding]:
-    """The regions for which rules wait have reported something.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
-    """
-    name = patient.settings.table_name
+    """The regions for which rules wait have reported something."""
+    reported = RemoteItems(patient.api("dynamodb"), patient.settings.table_name)
     for region in patient.settings.rules.awaited_regions():
-        answer = patient.api("dynamodb").call(
-            "Query",
-            name,
-            {"Count": int},
-            TableName=name,
-            KeyConditionExpression="#target = :target AND begins_with(#item, :region)",
-            ExpressionAttributeNames={"#target": "target", "#item": "item"},
-            ExpressionAttributeValues={":target": {"S": "remote"}, ":region": {"S": f"{region}:"}},
-            Limit=1,
-        )
-        if not answer["Count"]:
+        if not reported.knows(region):
             text = f"rules wait for {region}, from which nothing was reported yet"
             yield Finding(WARNING, text, "a rule there that sends it: docs/how-to.md#a-stage-in-another-region")
 

@@ -15,6 +15,9 @@ from ecr_deploy.core.settings import Settings
 
 WRONG, WARNING, UNKNOWN, OK = "wrong", "warning", "unknown", "ok"
 
+# Of a policy.
+_DOCUMENT: Shape = {"Statement": [dict]}
+
 
 class Finding(NamedTuple):
     """What a check found: how bad it is, in a sentence, and the line that mends it."""
@@ -105,24 +108,26 @@ class Patient:
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetPolicyVersion.html
         """
-        role, iam = str(self.configuration["Role"]).rpartition("/")[2], self.api("iam")
-        found: list[Mapping[str, Any]] = []
+        role = str(self.configuration["Role"]).rpartition("/")[2]
+        found = [*self._inline_statements(role), *self._attached_statements(role)]
+        return [statement for statement in found if statement["Effect"] == "Allow"]
+
+    def _inline_statements(self, role: str) -> Iterator[Mapping[str, Any]]:
+        iam, needs = self.api("iam"), {"PolicyDocument": _DOCUMENT}
         for page in iam.pages("ListRolePolicies", role, {"PolicyNames": [str]}, "Marker", RoleName=role):
             for name in page["PolicyNames"]:
-                needs: Shape = {"PolicyDocument": {"Statement": [dict]}}
                 answer = iam.call("GetRolePolicy", role, needs, RoleName=role, PolicyName=name)
-                found += answer["PolicyDocument"]["Statement"]
-        needs = {"AttachedPolicies": [{"PolicyArn": str}]}
+                yield from answer["PolicyDocument"]["Statement"]
+
+    def _attached_statements(self, role: str) -> Iterator[Mapping[str, Any]]:
+        iam, needs = self.api("iam"), {"AttachedPolicies": [{"PolicyArn": str}]}
         for page in iam.pages("ListAttachedRolePolicies", role, needs, "Marker", RoleName=role):
-            for arn in (policy["PolicyArn"] for policy in page["AttachedPolicies"]):
+            for policy in page["AttachedPolicies"]:
+                arn = policy["PolicyArn"]
                 answer = iam.call("GetPolicy", arn, {"Policy": {"DefaultVersionId": str}}, PolicyArn=arn)
-                version, needs = (
-                    answer["Policy"]["DefaultVersionId"],
-                    {"PolicyVersion": {"Document": {"Statement": [dict]}}},
-                )
-                answer = iam.call("GetPolicyVersion", arn, needs, PolicyArn=arn, VersionId=version)
-                found += answer["PolicyVersion"]["Document"]["Statement"]
-        return [statement for statement in found if statement["Effect"] == "Allow"]
+                version = {"PolicyArn": arn, "VersionId": answer["Policy"]["DefaultVersionId"]}
+                answer = iam.call("GetPolicyVersion", arn, {"PolicyVersion": {"Document": _DOCUMENT}}, **version)
+                yield from answer["PolicyVersion"]["Document"]["Statement"]
 
     @cached_property
     def everything(self) -> list[Member]:

@@ -13,13 +13,7 @@ from ecr_deploy.core import images, pushes, records
 from ecr_deploy.core.fields import InvalidEventError, optional, text
 from ecr_deploy.core.fleet import Target
 from ecr_deploy.core.images import Repository
-from ecr_deploy.core.news import (
-    REST_OF_RUN,
-    DeploymentChange,
-    News,
-    NoPush,
-    Tick,
-)
+from ecr_deploy.core.news import REST_OF_RUN, DeploymentChange, News, NoPush, Tick
 from ecr_deploy.core.pushes import Push
 from ecr_deploy.core.records import Record
 from ecr_deploy.core.revisions import DAEMON
